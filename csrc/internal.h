@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of the library share and users of the library never see. */
+#ifndef PHENOSCALE_INTERNAL_H
+#define PHENOSCALE_INTERNAL_H
+
+#include "phenoscale.h"
+
+/* ---- errors and memory (error.c) -------------------------------------------------------- */
+
+#define PS_DETAIL_SIZE 1024
+
+#define FAIL(status, ...)                     \
+    do {                                      \
+        ret = ps_fail((status), __VA_ARGS__); \
+        goto out;                             \
+    } while (0)
+#define TRY(call)               \
+    do {                        \
+        ret = (call);           \
+        if (ret != PS_OK)       \
+            goto out;           \
+    } while (0)
+
+int ps_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* An array of `count` values of `size` bytes, aligned to 64; freed with free(). */
+int ps_array(void *pointer_to_pointer, int64_t count, size_t size);
+int ps_array_zeroed(void *pointer_to_pointer, int64_t count, size_t size);
+
+uint64_t ps_random_bits(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+double ps_random_unit(uint64_t a, uint64_t b, uint64_t c, uint64_t d); /* [0, 1) */
+
+/* ---- oneDNN (dnn.c) --------------------------------------------------------------------- */
+
+typedef struct ps_dnn ps_dnn;           /* the engine; a stream and a scratchpad a thread */
+typedef struct ps_dnn_conv ps_dnn_conv; /* one convolution, forward and backward */
+
+typedef struct {
+    int64_t h, w, in, out, kernel;
+    int is_relu, is_training, wants_diff_source;
+} ps_dnn_conv_shape;
+
+int ps_dnn_init(ps_dnn **self, int threads);
+int ps_dnn_finish(ps_dnn *self); /* after the last convolution: allocate the scratchpads */
+void ps_dnn_free(ps_dnn *self);
+int64_t ps_dnn_memory(const ps_dnn *self);
+int ps_dnn_conv_init(ps_dnn_conv **self, ps_dnn *dnn, const ps_dnn_conv_shape *shape);
+void ps_dnn_conv_free(ps_dnn_conv *self);
+int ps_dnn_conv_prepare(ps_dnn_conv *self, int thread, float *weights);
+int ps_dnn_conv_forward(ps_dnn_conv *self, int thread, float *source, float *bias, float *out);
+int ps_dnn_conv_backward(ps_dnn_conv *self, int thread, float *source, float *diff_out,
+                         float *diff_source, float *diff_weights, float *diff_bias);
+
+/* ---- layers (layer_*.c), built and run by net.c and step.c ------------------------------- */
+
+#define PS_MAX_SOURCES 16
+#define PS_MAX_OPTIONS 5
+#define PS_MAX_LAYERS 512
+
+typedef struct {
+    const char *name;
+    int64_t min, max, fallback; /* fallback below min: must be given */
+} ps_option;
+
+typedef struct ps_layer ps_layer;
+
+/* What a layer needs for one image (or, when dense, for some rows). */
+typedef struct {
+    int thread;                       /* whose private workspace may be used */
+    const ps_field *field;            /* of the input layer */
+    float *source[PS_MAX_SOURCES];    /* outputs of the layers it reads (h, w, c) */
+    float *out;                       /* (h, w, c) */
+    int32_t *index;                   /* n_index numbers kept from forward to backward */
+    float *diff_out;                  /* gradient by the output; may be overwritten */
+    float *diff_source[PS_MAX_SOURCES]; /* to be written; NULL where nobody wants it */
+    float *grad;                      /* gradient by this layer's parameters, to be written */
+} ps_work;
+
+typedef struct {
+    const char *name;
+    ps_option options[PS_MAX_OPTIONS];
+    int min_sources, max_sources;
+    int (*init)(ps_layer *self, ps_net *net);  /* output shape, parameters, workspace */
+    int (*prepare)(ps_layer *self, int thread); /* after the parameters changed; may be NULL */
+    int (*forward)(ps_layer *self, ps_work *work);
+    int (*backward)(ps_layer *self, ps_work *work); /* NULL: no gradient passes */
+    void (*free)(ps_layer *self);
+} ps_layer_type;
+
+struct ps_layer {
+    const ps_layer_type *type;
+    char name[48];
+    int64_t option[PS_MAX_OPTIONS];
+    int n_sources, source[PS_MAX_SOURCES]; /* numbers of layers above */
+    int64_t h, w, c, n_out;                /* shape of the output, and its size */
+    int64_t n_index, cost;                 /* kept integers; about how many operations */
+    int64_t n_weight, fan_in, fan_out;     /* parameters: n_weight weights, then c biases */
+    int64_t shape[4];                      /* of the weights */
+    int n_shape;
+    int64_t param_at;     /* place in the flat arrays */
+    float *param;         /* there */
+    int wants_gradient;   /* parameters here or above */
+    int is_training;      /* of the net */
+    int level, last_use;  /* wave in which it runs, wave of its last reader */
+    int64_t out_at, index_at, diff_at; /* places in an image's arenas */
+    void *state;          /* of the type */
+};
+
+extern const ps_layer_type ps_layer_input, ps_layer_conv, ps_layer_pool, ps_layer_merge,
+    ps_layer_gap, ps_layer_dense;
+
+/* The rectangle of the padded field that holds pixels, for masks. */
+typedef struct {
+    int64_t top, left, h, w, padded_h, padded_w;
+} ps_frame;
+
+/* ---- the dense head on rows (layer_dense.c) --------------------------------------------- */
+
+/* One dense layer's part of a step: X (batch, n) and D (batch, m) are the factors of its
+ * gradient D^T X, kept over the whole step. */
+typedef struct {
+    ps_layer *layer;
+    int64_t n, m;
+    float *x, *d;
+} ps_dense;
+
+void ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x, float *y);
+void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *d, float *dx);
+void ps_dense_product(const ps_dense *self, int threads, int64_t rows, float *gradient);
+double ps_dense_square(const ps_dense *self, int threads, int64_t rows); /* norm^2 of the product */
+
+/* ---- the net (describe.c reads it, net.c builds it, step.c runs it) ----------------------- */
+
+#define PS_TREE_LEVELS 40
+
+struct ps_net {
+    ps_net_plan plan;
+    int n_layers, n_field_layers, n_levels, n_dense;
+    ps_layer *layers;  /* field layers first, then the dense ones */
+    int *wave;         /* field layers by level, dearest first */
+    int *wave_start;   /* (n_levels + 1) */
+    ps_frame frame;
+    ps_slice *slices;
+    int64_t n_slices, count, field_count; /* parameters: all, of the field layers */
+    float *parameters, *gradients;
+    ps_dnn *dnn;
+    int64_t lanes, kept;               /* images at a time; images whose outputs are kept */
+    int64_t out_size, index_size, diff_size; /* of one image's arenas */
+    float *outputs, *diffs;            /* (kept, out_size), (lanes, diff_size) */
+    int32_t *indices;                  /* (kept, index_size) */
+    ps_dense *dense;                   /* (n_dense) */
+    float *logits, *diff_rows;         /* (batch, classes), (images, n of the first dense) */
+    float *lane_gradients[64], *tree[PS_TREE_LEVELS];
+    int64_t done, ahead;               /* images of this step: through backward, through forward */
+    int64_t bytes;
+};
+
+extern const ps_layer_type *const ps_layer_types[]; /* ends with NULL */
+int ps_describe(ps_net *self, const char *description);
+const ps_layer *ps_net_last_field_layer(const ps_net *self);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Convolution, stride 1, SAME (zero padding of kernel / 2), bias, and ReLU if asked for.
+ *
+ *   out[y, x, o] = relu(bias[o] + sum over i, dy, dx of weight[o, i, dy, dx] *
+ *                  in[y + dy - kernel / 2, x + dx - kernel / 2, i])
+ *
+ * A ReLU passes no gradient where its output is 0. */
+#include "internal.h"
+
+enum { FILTERS, KERNEL, RELU };
+
+static int
+conv_init(ps_layer *self, ps_net *net)
+{
+    const ps_layer *from = &net->layers[self->source[0]];
+    int64_t kernel = self->option[KERNEL], area = kernel * kernel;
+    ps_dnn_conv_shape shape = {.h = from->h,
+                               .w = from->w,
+                               .in = from->c,
+                               .out = self->option[FILTERS],
+                               .kernel = kernel,
+                               .is_relu = (int)self->option[RELU],
+                               .is_training = net->plan.is_training,
+                               .wants_diff_source = from->wants_gradient};
+
+    if (kernel % 2 == 0)
+        return ps_fail(PS_BAD_VALUE, "layer '%s': kernel=%lld is even", self->name,
+                       (long long)kernel);
+    self->h = from->h;
+    self->w = from->w;
+    self->c = shape.out;
+    self->fan_in = shape.in * area;
+    self->fan_out = shape.out * area;
+    self->n_weight = shape.out * shape.in * area;
+    self->shape[0] = shape.out;
+    self->shape[1] = shape.in;
+    self->shape[2] = self->shape[3] = kernel;
+    self->n_shape = 4;
+    self->cost = self->h * self->w * self->n_weight;
+    ps_dnn_conv *conv = NULL;
+    int ret = ps_dnn_conv_init(&conv, net->dnn, &shape);
+    self->state = conv;
+    return ret;
+}
+
+static int
+conv_prepare(ps_layer *self, int thread)
+{
+    return ps_dnn_conv_prepare(self->state, thread, self->param);
+}
+
+static int
+conv_forward(ps_layer *self, ps_work *work)
+{
+    return ps_dnn_conv_forward(self->state, work->thread, work->source[0],
+                               self->param + self->n_weight, work->out);
+}
+
+static int
+conv_backward(ps_layer *self, ps_work *work)
+{
+    if (self->option[RELU])
+        for (int64_t i = 0; i < self->h * self->w * self->c; i++)
+            work->diff_out[i] = work->out[i] > 0 ? work->diff_out[i] : 0;
+    return ps_dnn_conv_backward(self->state, work->thread, work->source[0], work->diff_out,
+                                work->diff_source[0], work->grad, work->grad + self->n_weight);
+}
+
+static void
+conv_free(ps_layer *self)
+{
+    ps_dnn_conv_free(self->state);
+}
+
+const ps_layer_type ps_layer_conv = {
+    .name = "conv",
+    .options = {{"filters", 1, 4096, 0}, {"kernel", 1, 15, 0}, {"relu", 0, 1, 0}},
+    .min_sources = 1,
+    .max_sources = 1,
+    .init = conv_init,
+    .prepare = conv_prepare,
+    .forward = conv_forward,
+    .backward = conv_backward,
+    .free = conv_free,
+};

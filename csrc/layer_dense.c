@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The dense head: y = w x + b on rows, one row an image.
+ *
+ * A row's result must not depend on how many rows are in the call, nor a gradient on the threads:
+ * each number is one sum in one fixed order, and the blocks below only decide who computes it.
+ * That is why these three products are our own and not oneDNN's, whose order follows the shape.
+ *
+ * The gradient of the weights is the product of two thin matrices, D^T X (m x batch, batch x n).
+ * The factors are kept over the step; the product is formed once, images in global order. */
+#include "internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { UNITS, RELU };
+
+#define LANES 16      /* partial sums of a dot product, added pairwise at the end */
+#define BLOCK 4096    /* inputs at a time: 16 KB of weights stay in the cache over the rows */
+#define COLUMNS 1024  /* inputs at a time where rows of weights are added */
+
+static int
+dense_init(ps_layer *self, ps_net *net)
+{
+    const ps_layer *from = &net->layers[self->source[0]];
+
+    self->h = self->w = 1;
+    self->c = self->option[UNITS];
+    self->fan_in = from->h * from->w * from->c;
+    self->fan_out = self->c;
+    self->n_weight = self->fan_in * self->c;
+    self->shape[0] = self->c;
+    self->shape[1] = from->h;
+    self->shape[2] = from->w;
+    self->shape[3] = from->c;
+    self->n_shape = 4;
+    if (from->h == 1 && from->w == 1) {
+        self->shape[1] = from->c;
+        self->n_shape = 2;
+    }
+    return PS_OK;
+}
+
+static float
+dot(const float *a, const float *b, int64_t n)
+{
+    float sum[LANES] = {0};
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            sum[k] += a[i + k] * b[i + k];
+    for (int k = 0; i < n; i++, k++)
+        sum[k] += a[i] * b[i];
+    for (int step = LANES / 2; step > 0; step /= 2)
+        for (int k = 0; k < step; k++)
+            sum[k] += sum[k + step];
+    return sum[0];
+}
+
+/* x (rows, n) -> y (rows, m) */
+void
+ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x, float *y)
+{
+    const float *weight = self->layer->param, *bias = weight + self->layer->n_weight;
+    int64_t n = self->n, m = self->m;
+    int is_relu = (int)self->layer->option[RELU];
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t o = 0; o < m; o++) {
+        for (int64_t i = 0; i < rows; i++)
+            y[i * m + o] = bias[o];
+        for (int64_t k = 0; k < n; k += BLOCK) {
+            int64_t length = n - k < BLOCK ? n - k : BLOCK;
+            for (int64_t i = 0; i < rows; i++)
+                y[i * m + o] += dot(x + i * n + k, weight + o * n + k, length);
+        }
+        for (int64_t i = 0; is_relu && i < rows; i++)
+            y[i * m + o] = y[i * m + o] <= 0 ? 0 : y[i * m + o];
+    }
+}
+
+/* d (rows, m) -> dx (rows, n), outputs in order */
+void
+ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *d, float *dx)
+{
+    const float *weight = self->layer->param;
+    int64_t n = self->n, m = self->m;
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t k = 0; k < n; k += COLUMNS) {
+        int64_t length = n - k < COLUMNS ? n - k : COLUMNS;
+        for (int64_t i = 0; i < rows; i++)
+            memset(dx + i * n + k, 0, (size_t)length * sizeof *dx);
+        for (int64_t o = 0; o < m; o++) {
+            const float *w = weight + o * n + k;
+            for (int64_t i = 0; i < rows; i++) {
+                float *row = dx + i * n + k, factor = d[i * m + o];
+                if (factor != 0)
+                    for (int64_t j = 0; j < length; j++)
+                        row[j] += factor * w[j];
+            }
+        }
+    }
+}
+
+/* The gradient of weights, then biases, of `rows` images in order. */
+void
+ps_dense_product(const ps_dense *self, int threads, int64_t rows, float *gradient)
+{
+    int64_t n = self->n, m = self->m;
+    float *bias = gradient + self->layer->n_weight;
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t o = 0; o < m; o++) {
+        for (int64_t k = 0; k < n; k += COLUMNS) {
+            int64_t length = n - k < COLUMNS ? n - k : COLUMNS;
+            float *out = gradient + o * n + k;
+            memset(out, 0, (size_t)length * sizeof *out);
+            for (int64_t i = 0; i < rows; i++) {
+                const float *x = self->x + i * n + k;
+                float factor = self->d[i * m + o];
+                for (int64_t j = 0; j < length; j++)
+                    out[j] += factor * x[j];
+            }
+        }
+        bias[o] = 0;
+        for (int64_t i = 0; i < rows; i++)
+            bias[o] += self->d[i * m + o];
+    }
+}
+
+static double
+dot_double(const float *a, const float *b, int64_t n)
+{
+    double sum[LANES] = {0};
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++)
+            sum[k] += (double)a[i + k] * b[i + k];
+    for (int k = 0; i < n; i++, k++)
+        sum[k] += (double)a[i] * b[i];
+    for (int step = LANES / 2; step > 0; step /= 2)
+        for (int k = 0; k < step; k++)
+            sum[k] += sum[k + step];
+    return sum[0];
+}
+
+/* The squared norm of the gradient without forming it: of sum_i d_i x_i^T it is
+ * sum_ij (d_i . d_j)(x_i . x_j); biases add sum_ij (d_i . d_j). */
+double
+ps_dense_square(const ps_dense *self, int threads, int64_t rows)
+{
+    double sum = 0, *partial = NULL;
+
+    if (ps_array(&partial, rows, sizeof *partial) != PS_OK)
+        return NAN;
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    for (int64_t i = 0; i < rows; i++) {
+        partial[i] = 0;
+        for (int64_t j = 0; j <= i; j++) {
+            double x = dot_double(self->x + i * self->n, self->x + j * self->n, self->n);
+            double d = dot_double(self->d + i * self->m, self->d + j * self->m, self->m);
+            partial[i] += (i == j ? 1 : 2) * d * (x + 1);
+        }
+    }
+    for (int64_t i = 0; i < rows; i++)
+        sum += partial[i];
+    free(partial);
+    return sum < 0 ? 0 : sum;
+}
+
+const ps_layer_type ps_layer_dense = {
+    .name = "dense",
+    .options = {{"units", 1, 65536, 0}, {"relu", 0, 1, 0}},
+    .min_sources = 1,
+    .max_sources = 1,
+    .init = dense_init,
+};

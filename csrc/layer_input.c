@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The first pass: counts of a field -> normalised, padded, channels last.
+ *
+ *   planes (c, h, w) of uint8, uint16, float32  ->  (padded_h, padded_w, c) of float32
+ *
+ * Sides are padded to multiples of `pad`, the field centred (an odd rest goes below and to the
+ * right); padding is 0 after normalisation. */
+#include "internal.h"
+
+#include <string.h>
+
+enum { CHANNELS, HEIGHT, WIDTH, PAD };
+
+static int64_t
+padded(int64_t side, int64_t multiple)
+{
+    return (side + multiple - 1) / multiple * multiple;
+}
+
+static int
+input_init(ps_layer *self, ps_net *net)
+{
+    self->c = self->option[CHANNELS];
+    self->h = padded(self->option[HEIGHT], self->option[PAD]);
+    self->w = padded(self->option[WIDTH], self->option[PAD]);
+    self->cost = self->h * self->w * self->c;
+    if (self->h * self->w > PS_LIMIT_PIXELS)
+        return ps_fail(PS_LIMIT, "a field of %lld x %lld pixels is over the limit of %d",
+                       (long long)self->h, (long long)self->w, PS_LIMIT_PIXELS);
+    net->frame = (ps_frame){.top = (self->h - self->option[HEIGHT]) / 2,
+                            .left = (self->w - self->option[WIDTH]) / 2,
+                            .h = self->option[HEIGHT],
+                            .w = self->option[WIDTH],
+                            .padded_h = self->h,
+                            .padded_w = self->w};
+    self->state = &net->frame;
+    return PS_OK;
+}
+
+/* One row of one channel; `out` steps over the channels. One function a type of count. */
+#define ROW(NAME, TYPE)                                                                       \
+    static void NAME(const void *counts, int64_t at, int64_t w, int64_t c, const float *gain, \
+                     float scale, float offset, float *out)                                   \
+    {                                                                                         \
+        const TYPE *in = (const TYPE *)counts + at;                                           \
+        if (gain)                                                                             \
+            for (int64_t x = 0; x < w; x++)                                                   \
+                out[x * c] = (float)in[x] * gain[x] * scale + offset;                         \
+        else                                                                                  \
+            for (int64_t x = 0; x < w; x++)                                                   \
+                out[x * c] = (float)in[x] * scale + offset;                                   \
+    }
+ROW(row_uint8, uint8_t)
+ROW(row_uint16, uint16_t)
+ROW(row_float32, float)
+
+static int
+input_forward(ps_layer *self, ps_work *work)
+{
+    const ps_field *field = work->field;
+    const ps_frame *frame = self->state;
+    void (*row)(const void *, int64_t, int64_t, int64_t, const float *, float, float, float *) =
+        field->dtype == PS_UINT8 ? row_uint8 : field->dtype == PS_UINT16 ? row_uint16 : row_float32;
+
+    if (field->c != self->c || field->h != frame->h || field->w != frame->w)
+        return ps_fail(PS_BAD_VALUE,
+                       "a field of %lld channels, %lld x %lld pixels was given to a network for "
+                       "%lld channels, %lld x %lld pixels",
+                       (long long)field->c, (long long)field->h, (long long)field->w,
+                       (long long)self->c, (long long)frame->h, (long long)frame->w);
+    if (frame->h != self->h || frame->w != self->w)
+        memset(work->out, 0, (size_t)(self->h * self->w * self->c) * sizeof *work->out);
+    for (int64_t y = 0; y < frame->h; y++) {
+        float *out = work->out + ((y + frame->top) * self->w + frame->left) * self->c;
+        for (int64_t k = 0; k < self->c; k++) {
+            int64_t at = (k * frame->h + y) * frame->w;
+            row(field->pixels, at, frame->w, self->c, field->gain ? field->gain + at : NULL,
+                field->scale[k], field->offset[k], out + k);
+        }
+    }
+    return PS_OK;
+}
+
+const ps_layer_type ps_layer_input = {
+    .name = "input",
+    .options = {{"channels", 1, 64, 0},
+                {"height", 1, 65536, 0},
+                {"width", 1, 65536, 0},
+                {"pad", 1, 1024, 1}},
+    .init = input_init,
+    .forward = input_forward,
+};

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Puts the channels of several maps of one size side by side. */
+#include "internal.h"
+
+#include <string.h>
+
+static int
+merge_init(ps_layer *self, ps_net *net)
+{
+    const ps_layer *first = &net->layers[self->source[0]];
+
+    self->h = first->h;
+    self->w = first->w;
+    for (int i = 0; i < self->n_sources; i++) {
+        const ps_layer *from = &net->layers[self->source[i]];
+        if (from->h != self->h || from->w != self->w)
+            return ps_fail(PS_BAD_VALUE, "layer '%s': '%s' is %lld x %lld, '%s' is %lld x %lld",
+                           self->name, first->name, (long long)first->h, (long long)first->w,
+                           from->name, (long long)from->h, (long long)from->w);
+        self->c += from->c;
+    }
+    self->cost = self->h * self->w * self->c;
+    self->state = net->layers;
+    return PS_OK;
+}
+
+static int
+merge_forward(ps_layer *self, ps_work *work)
+{
+    const ps_layer *layers = self->state;
+    int64_t at = 0;
+
+    for (int i = 0; i < self->n_sources; i++) {
+        int64_t c = layers[self->source[i]].c;
+        for (int64_t p = 0; p < self->h * self->w; p++)
+            memcpy(work->out + p * self->c + at, work->source[i] + p * c,
+                   (size_t)c * sizeof(float));
+        at += c;
+    }
+    return PS_OK;
+}
+
+static int
+merge_backward(ps_layer *self, ps_work *work)
+{
+    const ps_layer *layers = self->state;
+    int64_t at = 0;
+
+    for (int i = 0; i < self->n_sources; i++) {
+        int64_t c = layers[self->source[i]].c;
+        if (work->diff_source[i])
+            for (int64_t p = 0; p < self->h * self->w; p++)
+                memcpy(work->diff_source[i] + p * c, work->diff_out + p * self->c + at,
+                       (size_t)c * sizeof(float));
+        at += c;
+    }
+    return PS_OK;
+}
+
+const ps_layer_type ps_layer_merge = {
+    .name = "merge",
+    .min_sources = 1,
+    .max_sources = PS_MAX_SOURCES,
+    .init = merge_init,
+    .forward = merge_forward,
+    .backward = merge_backward,
+};

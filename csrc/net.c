@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Builds a network from its description: shapes, the flat arrays of parameters and gradients,
+ * the order in which layers run, and where each keeps its numbers.  step.c then runs it.
+ *
+ * Waves.  A field layer's level is its distance from the last field layer, so that the columns of
+ * a multi-scale network, however long the pyramids before them, run side by side: the layers of
+ * one level and all images are one parallel loop, the dearest first.
+ *
+ * Arenas.  Each image has one block of memory for the outputs of all its layers.  In training
+ * outputs live until backward has used them; in prediction, and for gradients always, a place is
+ * given again as soon as the last reader's wave is over. */
+#include "internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The table of layer types. */
+const ps_layer_type *const ps_layer_types[] = {&ps_layer_input, &ps_layer_conv,  &ps_layer_pool,
+                                               &ps_layer_merge, &ps_layer_gap, &ps_layer_dense,
+                                               NULL};
+#define TYPES ((int)(sizeof ps_layer_types / sizeof *ps_layer_types) - 1)
+
+const char *
+ps_layer_name(int row)
+{
+    return row >= 0 && row < TYPES ? ps_layer_types[row]->name : NULL;
+}
+
+const ps_layer *
+ps_net_last_field_layer(const ps_net *self)
+{
+    return &self->layers[self->n_field_layers - 1];
+}
+
+/* ---- order ------------------------------------------------------------------------------ */
+
+/* Field layers first, one input at the top, dense layers in a chain below, each map that carries
+ * a gradient read once. */
+static int
+check_order(ps_net *self)
+{
+    int ret = PS_OK;
+    int readers[PS_MAX_LAYERS] = {0};
+
+    if (self->layers[0].type != &ps_layer_input)
+        FAIL(PS_BAD_VALUE, "the first layer of a network must be the input");
+    for (int i = 1; i < self->n_layers; i++) {
+        const ps_layer *layer = &self->layers[i];
+        int is_dense = layer->type == &ps_layer_dense;
+        if (layer->type == &ps_layer_input)
+            FAIL(PS_BAD_VALUE, "layer '%s': a network has one input", layer->name);
+        if (!is_dense && self->n_dense > 0)
+            FAIL(PS_BAD_VALUE, "layer '%s': only dense layers may follow a dense layer",
+                 layer->name);
+        if (is_dense && layer->source[0] != i - 1)
+            FAIL(PS_BAD_VALUE, "layer '%s': a dense layer reads the layer above it",
+                 layer->name);
+        self->n_dense += is_dense;
+        for (int k = 0; k < layer->n_sources; k++)
+            readers[layer->source[k]]++;
+    }
+    self->n_field_layers = self->n_layers - self->n_dense;
+    if (self->n_dense == 0)
+        FAIL(PS_BAD_VALUE, "a network ends in a dense layer, one unit a class");
+    for (int i = 0; i < self->n_layers - 1; i++) {
+        if (readers[i] == 0)
+            FAIL(PS_BAD_VALUE, "layer '%s' is read by nobody", self->layers[i].name);
+        if (readers[i] > 1 && self->layers[i].wants_gradient)
+            FAIL(PS_BAD_VALUE, "layer '%s' has parameters above it and is read twice",
+                 self->layers[i].name);
+    }
+out:
+    return ret;
+}
+
+/* Each type's init, in order; then what the net derives from it. */
+static int
+init_layers(ps_net *self)
+{
+    int ret = PS_OK;
+
+    for (int i = 0; i < self->n_layers; i++) {
+        ps_layer *layer = &self->layers[i];
+        layer->is_training = self->plan.is_training;
+        TRY(layer->type->init(layer, self));
+        layer->wants_gradient = layer->n_weight > 0;
+        for (int k = 0; k < layer->n_sources; k++)
+            layer->wants_gradient |= self->layers[layer->source[k]].wants_gradient;
+        if (__builtin_mul_overflow(layer->h * layer->w, layer->c, &layer->n_out) ||
+            layer->n_out > PS_LIMIT_IMAGE_BYTES / 4 || layer->n_weight > PS_LIMIT_IMAGE_BYTES)
+            FAIL(PS_LIMIT, "layer '%s' of %lld x %lld x %lld is too large", layer->name,
+                 (long long)layer->h, (long long)layer->w, (long long)layer->c);
+    }
+out:
+    return ret;
+}
+
+static int
+by_level_then_cost(const ps_layer *a, const ps_layer *b)
+{
+    return a->level != b->level ? a->level < b->level : a->cost > b->cost;
+}
+
+/* Levels as late as possible, and the waves they make. */
+static int
+make_waves(ps_net *self)
+{
+    int ret = PS_OK, deepest = 0, n = self->n_field_layers;
+    int height[PS_MAX_LAYERS] = {0}; /* steps from here to the last field layer */
+
+    for (int i = n - 1; i >= 0; i--) {
+        const ps_layer *layer = &self->layers[i];
+        deepest = height[i] > deepest ? height[i] : deepest;
+        for (int k = 0; k < layer->n_sources; k++)
+            if (height[layer->source[k]] < height[i] + 1)
+                height[layer->source[k]] = height[i] + 1;
+    }
+    self->n_levels = deepest + 1;
+    for (int i = 0; i < n; i++)
+        self->layers[i].level = self->layers[i].last_use = deepest - height[i];
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < self->layers[i].n_sources; k++) {
+            ps_layer *from = &self->layers[self->layers[i].source[k]];
+            if (from->last_use < self->layers[i].level)
+                from->last_use = self->layers[i].level;
+        }
+    TRY(ps_array(&self->wave, n, sizeof *self->wave));
+    TRY(ps_array(&self->wave_start, self->n_levels + 1, sizeof *self->wave_start));
+    for (int i = 0; i < n; i++) { /* insertion sort: stable, and n is small */
+        int at = i;
+        for (; at > 0 && by_level_then_cost(&self->layers[i], &self->layers[self->wave[at - 1]]);
+             at--)
+            self->wave[at] = self->wave[at - 1];
+        self->wave[at] = i;
+    }
+    for (int i = 0, level = 0; level <= self->n_levels; level++) {
+        while (i < n && self->layers[self->wave[i]].level < level)
+            i++;
+        self->wave_start[level] = i;
+    }
+out:
+    return ret;
+}
+
+/* ---- memory ----------------------------------------------------------------------------- */
+
+/* A place in an arena for `size` floats that are alive during waves [first, last]. */
+typedef struct {
+    int64_t size, at;
+    int first, last;
+} lease;
+
+/* First fit: the lowest place that no living neighbour overlaps. */
+static int64_t
+place(const lease *placed, int n, lease *new)
+{
+    int moved = 1;
+
+    new->at = 0;
+    while (moved) {
+        moved = 0;
+        for (int i = 0; i < n; i++) {
+            const lease *other = &placed[i];
+            if (other->first <= new->last && new->first <= other->last &&
+                other->at < new->at + new->size && new->at < other->at + other->size) {
+                new->at = other->at + other->size;
+                moved = 1;
+            }
+        }
+    }
+    return new->at + new->size;
+}
+
+static int64_t
+to_line(int64_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+static int
+plan_arenas(ps_net *self)
+{
+    int ret = PS_OK, n = self->n_field_layers;
+    lease *outs = NULL, *diffs = NULL;
+    int keeps = self->plan.is_training;
+
+    TRY(ps_array(&outs, n, sizeof *outs));
+    TRY(ps_array(&diffs, n, sizeof *diffs));
+    for (int i = 0; i < n; i++) {
+        ps_layer *layer = &self->layers[i];
+        outs[i] = (lease){.size = to_line(layer->n_out), .first = keeps ? 0 : layer->level,
+                          .last = keeps ? self->n_levels : layer->last_use};
+        int64_t end = place(outs, i, &outs[i]);
+        layer->out_at = outs[i].at;
+        self->out_size = end > self->out_size ? end : self->out_size;
+        layer->index_at = self->index_size;
+        self->index_size += to_line(layer->n_index);
+        diffs[i] = (lease){.size = keeps && layer->wants_gradient ? to_line(layer->n_out) : 0,
+                           .first = layer->level, .last = layer->last_use};
+        end = place(diffs, i, &diffs[i]);
+        layer->diff_at = diffs[i].at;
+        self->diff_size = end > self->diff_size ? end : self->diff_size;
+    }
+out:
+    free(outs);
+    free(diffs);
+    return ret;
+}
+
+/* One array of the net, counted. */
+static int
+hold(ps_net *self, void *pointer, int64_t rows, int64_t columns, size_t size)
+{
+    int64_t count;
+
+    if (__builtin_mul_overflow(rows, columns, &count) || count > INT64_MAX / 16)
+        return ps_fail(PS_LIMIT, "the network needs more memory than a machine can hold");
+    self->bytes += count * (int64_t)size;
+    return ps_array(pointer, count, size);
+}
+
+static int
+make_arrays(ps_net *self)
+{
+    int ret = PS_OK;
+    int is_training = self->plan.is_training;
+    int64_t rows = is_training ? self->plan.batch : self->lanes;
+
+    TRY(hold(self, &self->parameters, self->count, 1, sizeof(float)));
+    memset(self->parameters, 0, (size_t)self->count * sizeof(float));
+    TRY(hold(self, &self->outputs, self->kept, self->out_size, sizeof(float)));
+    TRY(hold(self, &self->indices, self->kept, self->index_size, sizeof(int32_t)));
+    TRY(ps_array_zeroed(&self->dense, self->n_dense, sizeof *self->dense));
+    for (int i = 0; i < self->n_dense; i++) {
+        ps_dense *dense = &self->dense[i];
+        dense->layer = &self->layers[self->n_field_layers + i];
+        dense->n = dense->layer->fan_in;
+        dense->m = dense->layer->c;
+        TRY(hold(self, &dense->x, rows, dense->n, sizeof(float)));
+        if (is_training)
+            TRY(hold(self, &dense->d, rows, dense->m, sizeof(float)));
+    }
+    TRY(hold(self, &self->logits, rows, ps_net_classes(self), sizeof(float)));
+    if (!is_training)
+        goto out;
+    TRY(hold(self, &self->gradients, self->count, 1, sizeof(float)));
+    memset(self->gradients, 0, (size_t)self->count * sizeof(float));
+    TRY(hold(self, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
+    TRY(hold(self, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
+    for (int64_t i = 0; i < self->lanes; i++)
+        TRY(hold(self, &self->lane_gradients[i], self->field_count, 1, sizeof(float)));
+    for (int i = 0; i < PS_TREE_LEVELS && (int64_t)1 << i <= self->plan.batch; i++)
+        TRY(hold(self, &self->tree[i], self->field_count, 1, sizeof(float)));
+out:
+    return ret;
+}
+
+/* Names and places of the parameters: each layer's weights, then its biases. */
+static int
+make_slices(ps_net *self)
+{
+    int ret = PS_OK;
+
+    TRY(ps_array_zeroed(&self->slices, 2 * self->n_layers, sizeof *self->slices));
+    for (int i = 0; i < self->n_layers; i++) {
+        ps_layer *layer = &self->layers[i];
+        if (i == self->n_field_layers)
+            self->field_count = self->count;
+        layer->param_at = self->count;
+        for (int is_bias = 0; is_bias < 2 && layer->n_weight; is_bias++) {
+            ps_slice *slice = &self->slices[self->n_slices++];
+            strcpy(slice->name, layer->name);
+            strcat(slice->name, is_bias ? ".bias" : ".weight");
+            slice->is_bias = is_bias;
+            slice->offset = self->count;
+            slice->count = is_bias ? layer->c : layer->n_weight;
+            slice->n_dims = is_bias ? 1 : layer->n_shape;
+            memcpy(slice->shape, layer->shape, sizeof slice->shape);
+            if (is_bias)
+                slice->shape[0] = layer->c;
+            self->count += slice->count;
+        }
+    }
+out:
+    return ret;
+}
+
+/* ---- the object ------------------------------------------------------------------------- */
+
+int
+ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
+{
+    int ret = PS_OK;
+    ps_net *net = NULL;
+
+    *self = NULL;
+    if (plan->threads < 1 || plan->threads > 1024)
+        FAIL(PS_BAD_VALUE, "threads=%d does not lie between 1 and 1024", plan->threads);
+    if (plan->is_training && (plan->images < 1 || plan->batch < plan->images ||
+                              plan->batch > 1 << 20))
+        FAIL(PS_BAD_VALUE, "a step of %lld images in parts of %lld is not possible",
+             (long long)plan->batch, (long long)plan->images);
+    TRY(ps_array_zeroed(&net, 1, sizeof *net));
+    net->plan = *plan;
+    net->lanes = plan->threads < 64 ? plan->threads : 64;
+    if (plan->is_training && plan->images < net->lanes)
+        net->lanes = plan->images;
+    net->kept = plan->is_training ? plan->images : net->lanes;
+    TRY(ps_describe(net, description));
+    TRY(ps_dnn_init(&net->dnn, plan->threads));
+    TRY(init_layers(net));
+    TRY(check_order(net));
+    TRY(ps_dnn_finish(net->dnn));
+    TRY(make_slices(net));
+    TRY(make_waves(net));
+    TRY(plan_arenas(net));
+    TRY(make_arrays(net));
+    for (int i = 0; i < net->n_layers; i++)
+        net->layers[i].param = net->parameters + net->layers[i].param_at;
+    *self = net;
+    net = NULL;
+out:
+    ps_net_free(net);
+    return ret;
+}
+
+void
+ps_net_free(ps_net *self)
+{
+    if (!self)
+        return;
+    for (int i = 0; self->layers && i < self->n_layers; i++)
+        if (self->layers[i].type->free && self->layers[i].state)
+            self->layers[i].type->free(&self->layers[i]);
+    for (int i = 0; self->dense && i < self->n_dense; i++) {
+        free(self->dense[i].x);
+        free(self->dense[i].d);
+    }
+    for (int i = 0; i < 64; i++)
+        free(self->lane_gradients[i]);
+    for (int i = 0; i < PS_TREE_LEVELS; i++)
+        free(self->tree[i]);
+    ps_dnn_free(self->dnn);
+    void *arrays[] = {self->layers,    self->wave,    self->wave_start, self->slices,
+                      self->parameters, self->gradients, self->outputs, self->diffs,
+                      self->indices,   self->dense,   self->logits,     self->diff_rows};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        free(arrays[i]);
+    free(self);
+}
+
+const ps_slice *
+ps_net_slices(const ps_net *self, int64_t *n)
+{
+    *n = self->n_slices;
+    return self->slices;
+}
+
+int64_t
+ps_net_count(const ps_net *self)
+{
+    return self->count;
+}
+
+float *
+ps_net_parameters(ps_net *self)
+{
+    return self->parameters;
+}
+
+float *
+ps_net_gradients(ps_net *self)
+{
+    return self->gradients;
+}
+
+int64_t
+ps_net_classes(const ps_net *self)
+{
+    return self->layers[self->n_layers - 1].c;
+}
+
+int64_t
+ps_net_embedding(const ps_net *self)
+{
+    return self->layers[self->n_layers - 1].fan_in;
+}
+
+int64_t
+ps_net_memory(const ps_net *self)
+{
+    return self->bytes + ps_dnn_memory(self->dnn);
+}
+
+int64_t
+ps_net_pending(const ps_net *self)
+{
+    return self->ahead;
+}
+
+/* Glorot, Bengio 2010: uniform in +-sqrt(6 / (fan_in + fan_out)). */
+void
+ps_net_initialise(ps_net *self, uint64_t seed)
+{
+    memset(self->parameters, 0, (size_t)self->count * sizeof(float));
+    for (int i = 0; i < self->n_layers; i++) {
+        const ps_layer *layer = &self->layers[i];
+        double limit = sqrt(6.0 / (double)(layer->fan_in + layer->fan_out));
+        for (int64_t k = 0; k < layer->n_weight; k++)
+            layer->param[k] = (float)(limit * (2 * ps_random_unit(seed, 1, (uint64_t)i,
+                                                                  (uint64_t)k) - 1));
+    }
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Optimizers: one row and one function each.  They see flat arrays, a slice at a time, so that
+ * weight decay can spare the biases.  Formulas as in PyTorch:
+ *
+ *   g = scale * gradient + decay * w
+ *   sgd       v = momentum v + g;  w -= rate v
+ *   nesterov  v = momentum v + g;  w -= rate (g + momentum v)
+ *   adam      m = momentum m + (1 - momentum) g;  v = second v + (1 - second) g^2
+ *             w -= rate m / (1 - momentum^t) / (sqrt(v / (1 - second^t)) + epsilon)
+ *             (Kingma, Ba 2015)
+ */
+#include "internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_STATES 2
+#define CHUNK 65536 /* values a thread takes at a time */
+
+/* The recipe as the loops use it. */
+typedef struct {
+    float rate, momentum, second, epsilon, decay, scale, bias1, bias2;
+} step_numbers;
+
+typedef void (*update_function)(int64_t n, float *w, const float *gradient, float *state0,
+                                float *state1, const step_numbers *by);
+
+static void
+update_sgd(int64_t n, float *w, const float *gradient, float *v, float *unused,
+           const step_numbers *by)
+{
+    (void)unused;
+    for (int64_t i = 0; i < n; i++) {
+        float g = by->scale * gradient[i] + by->decay * w[i];
+        v[i] = by->momentum * v[i] + g;
+        w[i] -= by->rate * v[i];
+    }
+}
+
+static void
+update_nesterov(int64_t n, float *w, const float *gradient, float *v, float *unused,
+                const step_numbers *by)
+{
+    (void)unused;
+    for (int64_t i = 0; i < n; i++) {
+        float g = by->scale * gradient[i] + by->decay * w[i];
+        v[i] = by->momentum * v[i] + g;
+        w[i] -= by->rate * (g + by->momentum * v[i]);
+    }
+}
+
+static void
+update_adam(int64_t n, float *w, const float *gradient, float *m, float *v,
+            const step_numbers *by)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float g = by->scale * gradient[i] + by->decay * w[i];
+        m[i] = by->momentum * m[i] + (1 - by->momentum) * g;
+        v[i] = by->second * v[i] + (1 - by->second) * g * g;
+        w[i] -= by->rate * (m[i] * by->bias1) / (sqrtf(v[i] * by->bias2) + by->epsilon);
+    }
+}
+
+typedef struct {
+    const char *name;
+    int states;
+    update_function update;
+} optimizer_type;
+
+static const optimizer_type optimizers[] = {
+    {"sgd", 1, update_sgd}, {"nesterov", 1, update_nesterov}, {"adam", 2, update_adam},
+    {NULL, 0, NULL}};
+
+struct ps_optimizer {
+    const optimizer_type *type;
+    int64_t count, steps;
+    float *state[MAX_STATES];
+};
+
+const char *
+ps_optimizer_name(int row)
+{
+    return row >= 0 && row < (int)(sizeof optimizers / sizeof *optimizers) ? optimizers[row].name
+                                                                           : NULL;
+}
+
+int
+ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net)
+{
+    int ret = PS_OK, row = 0;
+    ps_optimizer *made = NULL;
+
+    *self = NULL;
+    while (optimizers[row].name && strcmp(optimizers[row].name, name) != 0)
+        row++;
+    if (!optimizers[row].name)
+        FAIL(PS_BAD_VALUE, "there is no optimizer '%s'", name);
+    if (!net->plan.is_training)
+        FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
+    TRY(ps_array_zeroed(&made, 1, sizeof *made));
+    made->type = &optimizers[row];
+    made->count = net->count;
+    for (int i = 0; i < made->type->states; i++)
+        TRY(ps_array_zeroed(&made->state[i], made->count, sizeof(float)));
+    *self = made;
+    made = NULL;
+out:
+    ps_optimizer_free(made);
+    return ret;
+}
+
+int
+ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
+{
+    if (net->count != self->count)
+        return ps_fail(PS_BAD_VALUE, "this optimizer belongs to another network");
+    self->steps++;
+    step_numbers by = {
+        .rate = (float)recipe->rate,
+        .momentum = (float)recipe->momentum,
+        .second = (float)recipe->second,
+        .epsilon = (float)recipe->epsilon,
+        .scale = (float)recipe->scale,
+        .bias1 = (float)(1 / (1 - pow(recipe->momentum, (double)self->steps))),
+        .bias2 = (float)(1 / (1 - pow(recipe->second, (double)self->steps)))};
+
+    for (int64_t s = 0; s < net->n_slices; s++) {
+        const ps_slice *slice = &net->slices[s];
+        by.decay = slice->is_bias ? 0 : (float)recipe->decay;
+#pragma omp parallel for num_threads(net->plan.threads) schedule(static)
+        for (int64_t i = 0; i < slice->count; i += CHUNK) {
+            int64_t at = slice->offset + i;
+            int64_t n = slice->count - i < CHUNK ? slice->count - i : CHUNK;
+            float *second = self->state[1] ? self->state[1] + at : NULL;
+            self->type->update(n, net->parameters + at, net->gradients + at, self->state[0] + at,
+                               second, &by);
+        }
+    }
+    return PS_OK;
+}
+
+int
+ps_optimizer_states(const ps_optimizer *self)
+{
+    return self->type->states;
+}
+
+float *
+ps_optimizer_state(ps_optimizer *self, int which)
+{
+    return self->state[which];
+}
+
+int64_t *
+ps_optimizer_steps(ps_optimizer *self)
+{
+    return &self->steps;
+}
+
+void
+ps_optimizer_free(ps_optimizer *self)
+{
+    if (!self)
+        return;
+    for (int i = 0; i < MAX_STATES; i++)
+        free(self->state[i]);
+    free(self);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A TIFF as a file: opened without blocking, known by its first bytes, its pages counted.  Done
+ * here because libtiff's own walk over the list of pages goes on for a million of them. */
+#include "pages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define COPY "copy the file again from its source"
+
+/* Where the numbers of a file are: classic and BigTIFF differ in their sizes only. */
+typedef struct {
+    char magic[5];
+    int is_big_endian, first_at, count_bytes, entry_bytes, offset_bytes;
+} layout;
+
+static const layout layouts[] = {{"II*\0", 0, 4, 2, 12, 4},
+                                 {"MM\0*", 1, 4, 2, 12, 4},
+                                 {"II+\0", 0, 8, 8, 20, 8},
+                                 {"MM\0+", 1, 8, 8, 20, 8}};
+
+static const struct {
+    const char *magic, *name;
+} strangers[] = {{"\x89PNG", "a PNG file"},
+                 {"\xff\xd8\xff", "a JPEG file"},
+                 {"GIF8", "a GIF file"},
+                 {"\x89HDF", "an HDF5 file"},
+                 {"\x1f\x8b", "compressed with gzip"},
+                 {"PK\x03\x04", "a zip archive"},
+                 {"", "of an unknown kind"}};
+
+/* An unsigned number of n bytes; UINT64_MAX, which is no legal value, past the end of the file. */
+static uint64_t
+number_at(const ps_pages *self, int64_t at, int n, int is_big_endian)
+{
+    unsigned char bytes[8];
+    uint64_t number = 0;
+
+    if (pread(self->fd, bytes, (size_t)n, at) != n)
+        return UINT64_MAX;
+    for (int i = 0; i < n; i++)
+        number = number << 8 | bytes[is_big_endian ? i : n - 1 - i];
+    return number;
+}
+
+static int
+open_regular(ps_pages *self, const char *path)
+{
+    int ret = PS_OK;
+    struct stat about;
+
+    self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would block */
+    if (self->fd < 0 || fstat(self->fd, &about) != 0)
+        FAIL(PS_IO, "cannot be opened: %s", strerror(errno));
+    if (!S_ISREG(about.st_mode))
+        FAIL(PS_IO, "is a %s; name a TIFF file", S_ISDIR(about.st_mode) ? "folder" : "device");
+    if (about.st_size == 0)
+        FAIL(PS_BAD_IMAGE, "is empty; " COPY);
+    self->bytes = about.st_size;
+out:
+    return ret;
+}
+
+static int
+find_layout(const ps_pages *self, const layout **found)
+{
+    char magic[4] = "";
+    int ret = PS_OK, row = 0;
+
+    if (pread(self->fd, magic, sizeof magic, 0) < 0)
+        FAIL(PS_IO, "cannot be read: %s", strerror(errno));
+    *found = NULL;
+    for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
+        if (memcmp(magic, layouts[i].magic, sizeof magic) == 0)
+            *found = &layouts[i];
+    while (memcmp(magic, strangers[row].magic, strlen(strangers[row].magic)) != 0)
+        row++;
+    if (*found == NULL)
+        FAIL(PS_BAD_IMAGE, "is %s, not a TIFF file; convert it to TIFF", strangers[row].name);
+out:
+    return ret;
+}
+
+/* Fills *self with what is known, the descriptor even when it fails. */
+int
+ps_pages_find(ps_pages *self, const char *path, int64_t page)
+{
+    const layout *in = NULL;
+    int ret = PS_OK;
+    int64_t at, mark = 0;
+    uint64_t entries, next;
+
+    *self = (ps_pages){.fd = -1};
+    TRY(open_regular(self, path));
+    TRY(find_layout(self, &in));
+    next = number_at(self, in->first_at, in->offset_bytes, in->is_big_endian);
+    for (; next != 0; self->pages++) {
+        if (self->pages == PS_LIMIT_PAGES)
+            FAIL(PS_LIMIT, "more than %d pages; split it into several files", PS_LIMIT_PAGES);
+        if (next >= (uint64_t)self->bytes)
+            FAIL(PS_BAD_IMAGE, "is cut off before page %" PRId64 "; " COPY, self->pages);
+        at = (int64_t)next;
+        if (at == mark)
+            FAIL(PS_BAD_IMAGE, "its list of pages runs in a circle; write it again");
+        if ((self->pages & (self->pages - 1)) == 0) /* Brent: a circle comes back to a mark */
+            mark = at;                              /* set at 0, 1, 2, 4, ... */
+        if (self->pages == page)
+            self->offset = next;
+        entries = number_at(self, at, in->count_bytes, in->is_big_endian);
+        if (entries == 0 || entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
+            FAIL(PS_BAD_IMAGE, "the directory of page %" PRId64 " is damaged; " COPY, self->pages);
+        at += in->count_bytes + (int64_t)entries * in->entry_bytes;
+        next = number_at(self, at, in->offset_bytes, in->is_big_endian);
+        if (next == UINT64_MAX)
+            next = 0; /* the file ends with its last entry: readers take it for the last page */
+    }
+    if (page < 0 || page >= self->pages)
+        FAIL(PS_BAD_VALUE, "has %" PRId64 " pages, counted from 0: there is no page %" PRId64,
+             self->pages, page);
+out:
+    return ret;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The file under an image: see pages.c. */
+#ifndef PHENOSCALE_PAGES_H
+#define PHENOSCALE_PAGES_H
+
+#include <stdint.h>
+
+typedef struct {
+    int fd; /* the caller's to close; -1 when there is none */
+    int64_t bytes, pages;
+    uint64_t offset; /* of the directory of the page asked for */
+} ps_pages;
+
+int ps_pages_find(ps_pages *self, const char *path, int64_t page);
+
+#endif

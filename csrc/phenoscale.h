@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * phenoscale: whole-image networks for microscopy, in C.  This header is the manual of the
+ * library and follows the data: files -> fields -> network -> loss -> gradient -> weights.
+ *
+ * Throughout: n, c, h, w are images (fields), channels, height, width.  Every function that can
+ * fail returns PS_OK (0) or a negative kind of error; the sentence that explains it is then in
+ * ps_error_detail() of the same thread.  Who calls an _init, _open frees with _free, _close, both
+ * of which accept NULL.  Inputs are borrowed, outputs are arrays of the caller.  The library
+ * prints nothing and keeps no state outside its objects.  One object serves one thread at a time.
+ */
+#ifndef PHENOSCALE_H
+#define PHENOSCALE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors (error.c) ------------------------------------------------------------------- */
+
+enum {
+    PS_OK = 0,
+    PS_NO_MEMORY = -1,
+    PS_IO = -2,          /* a file cannot be opened or read */
+    PS_BAD_IMAGE = -3,   /* a file that is damaged or is not what it says */
+    PS_UNSUPPORTED = -4, /* a legal file or request that is not served */
+    PS_LIMIT = -5,       /* over one of the limits below */
+    PS_BAD_VALUE = -6,   /* an argument that makes no sense */
+    PS_DNN = -7,         /* oneDNN refused */
+    PS_STOPPED = -8,     /* the poll function asked to stop */
+    PS_AGAIN = -9        /* nothing ready yet: call again */
+};
+
+const char *ps_error_name(int status); /* "PS_IO" and so on, for any number */
+const char *ps_error_detail(void);     /* the sentence of this thread's last error */
+
+/* ---- images (image.c) ------------------------------------------------------------------- */
+
+#define PS_LIMIT_PIXELS 178956970            /* of one plane, as Pillow */
+#define PS_LIMIT_IMAGE_BYTES (2147483648LL)  /* decoded, of one image */
+#define PS_LIMIT_EXPANSION 1100              /* decoded bytes per byte of file, + 1 KiB */
+#define PS_LIMIT_EXPANSION_ZSTD 64
+#define PS_LIMIT_SAMPLES 16
+#define PS_LIMIT_PAGES 4096
+
+typedef enum { PS_UINT8 = 1, PS_UINT16 = 2, PS_FLOAT32 = 4 } ps_dtype; /* value = bytes */
+
+typedef struct {
+    int64_t pages, samples, height, width;
+    ps_dtype dtype;
+    int is_min_white; /* 0 is white in this file; the counts are given as stored */
+} ps_image_info;
+
+typedef struct ps_image ps_image;
+
+/* Open page `page` of a TIFF and check its geometry before anything is decoded.
+ * Errors: PS_IO, PS_BAD_IMAGE, PS_UNSUPPORTED, PS_LIMIT, PS_NO_MEMORY. */
+int ps_image_open(ps_image **self, const char *path, int64_t page);
+const ps_image_info *ps_image_about(const ps_image *self);
+/* Decode to pixels (samples, h, w) of type `dtype`: the file's own, or a wider one. */
+int ps_image_read(ps_image *self, ps_dtype dtype, void *pixels);
+void ps_image_close(ps_image *self);
+
+/* ---- fields ----------------------------------------------------------------------------- */
+
+/* One field of view: counts as in the files, and how the network's first pass maps them:
+ * (count * gain) * scale + offset; padding is 0 after that. */
+typedef struct {
+    int64_t c, h, w;
+    ps_dtype dtype;
+    const void *pixels;  /* (c, h, w) */
+    const float *scale;  /* (c) */
+    const float *offset; /* (c) */
+    const float *gain;   /* (c, h, w) or NULL: illumination correction */
+} ps_field;
+
+/* ---- augmentation (augment.c) ----------------------------------------------------------- */
+
+/* The rows of the table of augmentations are bits: PS_AUGMENT(k) is row k. */
+#define PS_AUGMENT(row) (1u << (row))
+const char *ps_augment_name(int row); /* "flip", "turn", ...; NULL past the last */
+/* Augment one field in place, native depth, random numbers a function of (seed, epoch, sample).
+ * `spare` has room for one plane (h, w).  "turn" needs a square field: PS_BAD_VALUE. */
+int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, int64_t c, int64_t h,
+               int64_t w, ps_dtype dtype, void *pixels, void *spare);
+
+/* ---- loader (loader.c) ------------------------------------------------------------------ */
+
+typedef struct {
+    int64_t n_fields, c, h, w; /* every field must have this shape */
+    ps_dtype dtype;            /* files of a narrower type are widened */
+    const char *const *paths;  /* (n_fields, c) */
+    const int64_t *pages;      /* (n_fields, c) or NULL: page 0 */
+    int64_t n_slots;           /* fields in the ring */
+    int n_workers;             /* decoding threads */
+} ps_loader_spec;
+
+typedef struct ps_loader ps_loader;
+
+int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
+/* Begin a pass over order[0..n) (indices of fields, borrowed until the pass ends). */
+int ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, unsigned augment,
+                    uint64_t seed, uint64_t epoch);
+/* The next field of the pass, in order; its pixels stay valid until it is released.
+ * PS_AGAIN after `timeout_s` without one; a field that cannot be read gives its error here, and
+ * counts as handed out: release it too. */
+int ps_loader_next(ps_loader *self, double timeout_s, const void **pixels);
+int ps_loader_release(ps_loader *self, int64_t n); /* the n oldest fields handed out */
+void ps_loader_free(ps_loader *self);
+
+/* ---- network (net.c, layer_*.c) --------------------------------------------------------- */
+
+/*
+ * A network is described by text, one layer a line, the layers above named by `from`
+ * (the line above when left out):
+ *
+ *     field: input channels=3 height=1024 width=1280 pad=128
+ *     scale0.conv1: conv filters=16 kernel=5 relu=1
+ *     scale0.max: pool window=64
+ *     classes: dense units=13
+ *
+ * Layers before the first dense one work on one image (h, w, c) at a time; dense layers come
+ * last, in a chain, and work on all images of a call as rows.
+ */
+typedef int (*ps_poll)(void *context); /* nonzero: stop; called by the calling thread only */
+
+typedef struct {
+    int threads;     /* of the parallel loop; results do not depend on it */
+    int is_training; /* 0: predictions only, no gradients, least memory */
+    int64_t images;  /* most images of one forward call in training */
+    int64_t batch;   /* most images of one step, over all its forward calls */
+    ps_poll poll;    /* or NULL */
+    void *context;
+} ps_net_plan;
+
+/* A named tensor within the flat arrays of parameters and gradients. */
+typedef struct {
+    char name[64];
+    int64_t offset, count, shape[4];
+    int n_dims, is_bias;
+} ps_slice;
+
+typedef struct ps_net ps_net;
+
+const char *ps_layer_name(int row);              /* the table of layer types; NULL past the last */
+int ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan);
+void ps_net_free(ps_net *self);
+const ps_slice *ps_net_slices(const ps_net *self, int64_t *n);
+int64_t ps_net_count(const ps_net *self);        /* of parameters */
+float *ps_net_parameters(ps_net *self);          /* (count) */
+float *ps_net_gradients(ps_net *self);           /* (count); NULL when not training */
+int64_t ps_net_classes(const ps_net *self);
+int64_t ps_net_embedding(const ps_net *self);    /* inputs of the last dense layer */
+int64_t ps_net_memory(const ps_net *self);       /* bytes held */
+int64_t ps_net_pending(const ps_net *self);      /* images gone forward and not yet backward */
+void ps_net_initialise(ps_net *self, uint64_t seed); /* Glorot uniform, biases 0 */
+
+/* Logits (n, classes) and, unless NULL, embeddings (n, embedding) of any number of fields. */
+int ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits,
+                   float *embeddings);
+
+/*
+ * A training step: begin; then forward and backward for each part of the batch; then gradient.
+ * Images are numbered over the whole step and summed in one fixed pairwise tree, so the bits do
+ * not depend on the parts or the threads.  Nothing is updated before the caller says so.
+ */
+int ps_net_begin(ps_net *self);
+int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
+/* Of the last forward: adds each image's loss times weights[i] to *loss, sends its gradient back.
+ * smoothing: of the labels (0..1). logits (n, classes) or NULL. */
+int ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels,
+                    const double *weights, double smoothing, double *loss, float *logits);
+/* Fill the gradients and give their Euclidean norm (not finite if any of them is not). */
+int ps_net_gradient(ps_net *self, double *norm);
+
+/* ---- losses (loss.c) -------------------------------------------------------------------- */
+
+const char *ps_loss_name(int row);
+/* Loss of one image in float64 and, unless NULL, its gradient by the logits (k). */
+int ps_loss(const char *name, int64_t k, const float *logits, int64_t label, double smoothing,
+            double *loss, double *gradient);
+void ps_softmax(int64_t n, int64_t k, const float *logits, float *probabilities); /* (n, k) */
+
+/* ---- optimizers (optim.c) --------------------------------------------------------------- */
+
+typedef struct {
+    double rate, momentum, second, epsilon; /* second: Adam's beta2, momentum its beta1 */
+    double decay;                           /* times the weight is added to its gradient; not on biases */
+    double scale;                           /* the gradient is first multiplied by this (clipping) */
+} ps_recipe;
+
+typedef struct ps_optimizer ps_optimizer;
+
+const char *ps_optimizer_name(int row); /* "sgd", "nesterov", "adam" */
+int ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net);
+/* One update of all parameters from the gradients of the last ps_net_gradient. */
+int ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe);
+int ps_optimizer_states(const ps_optimizer *self);       /* flat arrays beside the parameters */
+float *ps_optimizer_state(ps_optimizer *self, int which); /* (count) */
+int64_t *ps_optimizer_steps(ps_optimizer *self);          /* updates done; part of the state */
+void ps_optimizer_free(ps_optimizer *self);
+
+/* ---- the build and the machine (dnn.c, image.c) ----------------------------------------- */
+
+const char *ps_isa_name(void);     /* "avx512", "avx2" or "portable": what oneDNN uses here */
+const char *ps_dnn_version(void);  /* of oneDNN, as loaded: "3.2" */
+const char *ps_tiff_version(void); /* of libtiff, as loaded: "LIBTIFF, Version 4.5.0" and so on */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Runs a network: predictions, and training in stages.
+ *
+ *   begin -> (forward -> backward) for each part of the batch -> gradient -> [optim.c]
+ *
+ * The unit of work is one layer of one image.  An image's gradient by the field layers is summed
+ * with the others in one fixed pairwise tree over the images of the step, in their order:
+ *
+ *   images   0   1   2   3   4   5   6
+ *             \ /     \ /     \ /    |        level 0: pairs
+ *              +-------+       +-----+        level 1: pairs of pairs
+ *                   \           /
+ *                    +---------+
+ *
+ * The tree is kept as a binary counter: tree[l] holds the sum of 2^l images while bit l of `done`
+ * is set.  So the bits are the same for any number of threads and any parts of the batch. */
+#include "internal.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One pass over some images: what the parallel loop shares. */
+typedef struct {
+    ps_net *net;
+    const ps_field *fields; /* of the first image, when going forward */
+    int64_t first, n;       /* images, counted from the first kept one */
+    int is_backward;
+    atomic_int status;      /* the first failure */
+    char detail[PS_DETAIL_SIZE];
+} pass;
+
+static void
+note_failure(pass *self, int status)
+{
+    int none = PS_OK;
+
+    if (status != PS_OK && atomic_compare_exchange_strong(&self->status, &none, status))
+        strcpy(self->detail, ps_error_detail());
+}
+
+/* The caller's thread asks whether to stop; the others see it through the status. */
+static int
+is_over(pass *self)
+{
+    const ps_net_plan *plan = &self->net->plan;
+
+    if (omp_get_thread_num() == 0 && plan->poll && atomic_load(&self->status) == PS_OK &&
+        plan->poll(plan->context))
+        note_failure(self, ps_fail(PS_STOPPED, "stopped"));
+    return atomic_load(&self->status) != PS_OK;
+}
+
+/* Layer `number` of image `i` of the pass. */
+static int
+run_layer(pass *self, int number, int64_t i)
+{
+    ps_net *net = self->net;
+    ps_layer *layer = &net->layers[number];
+    int64_t slot = self->first + i;
+    float *outputs = net->outputs + slot * net->out_size;
+    float *diffs = self->is_backward ? net->diffs + i * net->diff_size : NULL;
+    ps_work work = {.thread = omp_get_thread_num(),
+                    .field = self->fields ? &self->fields[i] : NULL,
+                    .out = outputs + layer->out_at,
+                    .index = net->indices + slot * net->index_size + layer->index_at};
+
+    for (int k = 0; k < layer->n_sources; k++) {
+        const ps_layer *from = &net->layers[layer->source[k]];
+        work.source[k] = outputs + from->out_at;
+        if (self->is_backward && from->wants_gradient)
+            work.diff_source[k] = diffs + from->diff_at;
+    }
+    if (!self->is_backward)
+        return layer->type->forward(layer, &work);
+    if (!layer->wants_gradient)
+        return PS_OK;
+    work.diff_out = diffs + layer->diff_at;
+    work.grad = net->lane_gradients[i] + layer->param_at;
+    return layer->type->backward(layer, &work);
+}
+
+/* All layers of one level and all images of the pass. */
+static void
+run_wave(pass *self, int level)
+{
+    ps_net *net = self->net;
+    const int *wave = net->wave + net->wave_start[level];
+    int64_t tasks = (net->wave_start[level + 1] - net->wave_start[level]) * self->n;
+
+#pragma omp parallel num_threads(net->plan.threads)
+    {
+        omp_set_num_threads(1); /* within this region: oneDNN must not open regions of its own */
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t task = 0; task < tasks; task++)
+            if (!is_over(self))
+                note_failure(self, run_layer(self, wave[task / self->n], task % self->n));
+    }
+}
+
+static int
+run_pass(pass *self)
+{
+    int levels = self->net->n_levels;
+
+    for (int i = 0; i < levels; i++)
+        run_wave(self, self->is_backward ? levels - 1 - i : i);
+    if (self->status != PS_OK)
+        return ps_fail(self->status, "%s", self->detail);
+    return PS_OK;
+}
+
+/* Private copies of the weights: a small cost, and then no call can meet stale ones. */
+static int
+prepare(ps_net *self)
+{
+    pass failure = {.net = self};
+
+#pragma omp parallel num_threads(self->plan.threads)
+    {
+        omp_set_num_threads(1);
+#pragma omp for schedule(dynamic, 1)
+        for (int i = 0; i < self->n_field_layers; i++)
+            if (self->layers[i].type->prepare)
+                note_failure(&failure, self->layers[i].type->prepare(&self->layers[i],
+                                                                     omp_get_thread_num()));
+    }
+    if (failure.status != PS_OK)
+        return ps_fail(failure.status, "%s", failure.detail);
+    return PS_OK;
+}
+
+static const float *
+field_output(const ps_net *self, int64_t slot)
+{
+    return self->outputs + slot * self->out_size + ps_net_last_field_layer(self)->out_at;
+}
+
+/* Rows [at, at + n) of the head, from the field layers' outputs in slots [0, n). */
+static void
+head_forward(ps_net *self, int64_t at, int64_t n)
+{
+    int64_t width = self->dense[0].n;
+
+    for (int64_t i = 0; i < n; i++)
+        memcpy(self->dense[0].x + (at + i) * width, field_output(self, i),
+               (size_t)width * sizeof(float));
+    for (int k = 0; k < self->n_dense; k++) {
+        const ps_dense *dense = &self->dense[k];
+        float *y = k + 1 < self->n_dense ? self->dense[k + 1].x : self->logits;
+        ps_dense_forward(dense, self->plan.threads, n, dense->x + at * dense->n,
+                         y + at * dense->m);
+    }
+}
+
+int
+ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, float *embeddings)
+{
+    int ret = PS_OK;
+    const ps_dense *last = &self->dense[self->n_dense - 1];
+
+    self->done = self->ahead = 0; /* a step that was under way is over */
+    TRY(prepare(self));
+    for (int64_t at = 0; at < n; at += self->lanes) {
+        int64_t block = n - at < self->lanes ? n - at : self->lanes;
+        pass forward = {.net = self, .fields = fields + at, .n = block};
+        TRY(run_pass(&forward));
+        head_forward(self, 0, block);
+        memcpy(logits + at * last->m, self->logits, (size_t)(block * last->m) * sizeof *logits);
+        if (embeddings)
+            memcpy(embeddings + at * last->n, last->x,
+                   (size_t)(block * last->n) * sizeof *embeddings);
+    }
+out:
+    return ret;
+}
+
+int
+ps_net_begin(ps_net *self)
+{
+    if (!self->plan.is_training)
+        return ps_fail(PS_BAD_VALUE, "this network was made for predictions, not for training");
+    self->done = self->ahead = 0;
+    return prepare(self);
+}
+
+int
+ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
+{
+    int ret = PS_OK;
+    pass forward = {.net = self, .fields = fields, .n = n};
+
+    if (!self->plan.is_training)
+        FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
+    if (n < 1 || n > self->plan.images || self->done + n > self->plan.batch)
+        FAIL(PS_BAD_VALUE, "%lld images after %lld: the network was made for steps of %lld in "
+             "parts of at most %lld", (long long)n, (long long)self->done,
+             (long long)self->plan.batch, (long long)self->plan.images);
+    self->ahead = 0;
+    TRY(run_pass(&forward));
+    head_forward(self, self->done, n);
+    self->ahead = n;
+out:
+    return ret;
+}
+
+/* Losses, and the gradients by the logits as the last dense layer's d. */
+static int
+head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
+          double smoothing, double *loss)
+{
+    int ret = PS_OK;
+    const ps_dense *last = &self->dense[self->n_dense - 1];
+    double *gradient = NULL, value;
+
+    TRY(ps_array(&gradient, last->m, sizeof *gradient));
+    for (int64_t i = 0; i < self->ahead; i++) {
+        int64_t row = (self->done + i) * last->m;
+        TRY(ps_loss(loss_name, last->m, self->logits + row, labels[i], smoothing, &value,
+                    gradient));
+        *loss += weights[i] * value;
+        for (int64_t k = 0; k < last->m; k++)
+            last->d[row + k] = (float)(weights[i] * gradient[k]);
+    }
+out:
+    free(gradient);
+    return ret;
+}
+
+/* d of every dense layer, then the gradient by the field layers' output in diff_rows. */
+static void
+head_backward(ps_net *self)
+{
+    int64_t at = self->done, n = self->ahead;
+
+    for (int k = self->n_dense - 1; k >= 0; k--) {
+        const ps_dense *dense = &self->dense[k];
+        float *d = k > 0 ? self->dense[k - 1].d + at * dense->n : self->diff_rows;
+        ps_dense_backward(dense, self->plan.threads, n, dense->d + at * dense->m, d);
+        if (k > 0 && self->dense[k - 1].layer->option[1]) /* its ReLU */
+            for (int64_t i = 0; i < n * dense->n; i++)
+                d[i] = dense->x[at * dense->n + i] > 0 ? d[i] : 0;
+    }
+}
+
+/* Add one image's gradient to the tree; its buffer is changed for a free one. */
+static void
+tree_add(ps_net *self, float **gradient)
+{
+    float *sum = *gradient;
+    int level = 0;
+
+    for (; self->done >> level & 1; level++) {
+        float *older = self->tree[level];
+        for (int64_t i = 0; i < self->field_count; i++)
+            older[i] += sum[i];
+        self->tree[level] = sum;
+        sum = older;
+    }
+    *gradient = self->tree[level];
+    self->tree[level] = sum;
+    self->done++;
+}
+
+int
+ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
+                double smoothing, double *loss, float *logits)
+{
+    int ret = PS_OK;
+    int64_t classes = ps_net_classes(self), n = self->ahead;
+    const ps_layer *top = ps_net_last_field_layer(self);
+
+    if (n == 0)
+        FAIL(PS_BAD_VALUE, "backward needs a forward before it");
+    TRY(head_loss(self, loss_name, labels, weights, smoothing, loss));
+    if (logits)
+        memcpy(logits, self->logits + self->done * classes,
+               (size_t)(n * classes) * sizeof *logits);
+    head_backward(self);
+    for (int64_t at = 0; at < n; at += self->lanes) {
+        pass backward = {.net = self, .first = at, .is_backward = 1};
+        backward.n = n - at < self->lanes ? n - at : self->lanes;
+        for (int64_t i = 0; i < backward.n && top->wants_gradient; i++)
+            memcpy(self->diffs + i * self->diff_size + top->diff_at,
+                   self->diff_rows + (at + i) * self->dense[0].n,
+                   (size_t)self->dense[0].n * sizeof(float));
+        TRY(run_pass(&backward));
+        for (int64_t i = 0; i < backward.n; i++)
+            tree_add(self, &self->lane_gradients[i]);
+    }
+    self->ahead = 0;
+out:
+    if (ret != PS_OK && self->plan.is_training)
+        self->done = self->ahead = 0; /* half a step is no step */
+    return ret;
+}
+
+/* Sum of squares in a fixed order: chunks, then their sums. */
+static double
+sum_of_squares(const float *values, int64_t n)
+{
+    double total = 0;
+
+    for (int64_t start = 0; start < n; start += 4096) {
+        int64_t end = n - start < 4096 ? n : start + 4096;
+        double sum = 0;
+        for (int64_t i = start; i < end; i++)
+            sum += (double)values[i] * values[i];
+        total += sum;
+    }
+    return total;
+}
+
+int
+ps_net_gradient(ps_net *self, double *norm)
+{
+    float *sum = NULL;
+
+    if (!self->plan.is_training || self->done == 0)
+        return ps_fail(PS_BAD_VALUE, "a gradient needs a forward and a backward before it");
+    for (int level = 0; self->done >> level; level++) {
+        float *older = self->tree[level];
+        if (!(self->done >> level & 1))
+            continue;
+        for (int64_t i = 0; sum && i < self->field_count; i++)
+            older[i] += sum[i];
+        sum = older;
+    }
+    memcpy(self->gradients, sum, (size_t)self->field_count * sizeof *sum);
+    double square = sum_of_squares(self->gradients, self->field_count);
+    for (int k = 0; k < self->n_dense; k++) {
+        const ps_dense *dense = &self->dense[k];
+        ps_dense_product(dense, self->plan.threads, self->done,
+                         self->gradients + dense->layer->param_at);
+        square += ps_dense_square(dense, self->plan.threads, self->done);
+    }
+    *norm = sqrt(square);
+    self->done = 0;
+    return PS_OK;
+}

@@ -1,0 +1,1107 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The binding: convert arguments, release the GIL, call the library, wrap the result.
+ * The only file that knows Python; limited API, one build for every Python from 3.9. */
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x03090000
+#define NPY_NO_DEPRECATED_API NPY_1_20_API_VERSION
+#include <Python.h>
+#include <numpy/arrayobject.h>
+
+#include "phenoscale.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LOADER_WAIT_S 0.05 /* between two looks at Ctrl-C while waiting for a field */
+
+static PyObject *ImageError, *UnsupportedImage;
+
+/* ---- errors ----------------------------------------------------------------------------- */
+
+/* Raise what a failed call means; NULL for convenience. */
+static PyObject *
+raise_error(int status)
+{
+    PyObject *kind = status == PS_NO_MEMORY                        ? PyExc_MemoryError
+                     : status == PS_IO                             ? PyExc_OSError
+                     : status == PS_UNSUPPORTED                    ? UnsupportedImage
+                     : status == PS_BAD_IMAGE || status == PS_LIMIT ? ImageError
+                     : status == PS_BAD_VALUE                      ? PyExc_ValueError
+                                                                   : PyExc_RuntimeError;
+
+    if (!PyErr_Occurred()) /* an exception from a signal handler stands */
+        PyErr_SetString(kind, ps_error_detail());
+    return NULL;
+}
+
+/* One object serves one call at a time: a second thread gets an exception, not a race. */
+static int
+enter(int *busy)
+{
+    if (*busy) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this object is busy in another thread: use one object a thread");
+        return 0;
+    }
+    *busy = 1;
+    return 1;
+}
+
+/* Computing without the GIL; poll() takes it back for a moment to look for Ctrl-C. */
+static int
+poll_signals(void *context)
+{
+    PyThreadState **saved = context;
+    int stop;
+
+    PyEval_RestoreThread(*saved);
+    stop = PyErr_CheckSignals() != 0;
+    *saved = PyEval_SaveThread();
+    return stop;
+}
+
+/* ---- arrays ----------------------------------------------------------------------------- */
+
+static PyArrayObject *
+as_array(PyObject *object, int type, int n_dims)
+{
+    int flags = NPY_ARRAY_CARRAY_RO | (type == NPY_INT64 ? 0 : NPY_ARRAY_FORCECAST);
+
+    return (PyArrayObject *)PyArray_FROMANY(object, type, n_dims, n_dims, flags);
+}
+
+/* A view of memory that `owner` keeps alive. */
+static PyObject *
+view(PyObject *owner, int n_dims, npy_intp *shape, int type, void *data)
+{
+    PyObject *array = PyArray_SimpleNewFromData(n_dims, shape, type, data);
+
+    if (array) {
+        Py_INCREF(owner);
+        if (PyArray_SetBaseObject((PyArrayObject *)array, owner) < 0) {
+            Py_DECREF(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static int
+to_dtype(int type)
+{
+    return type == NPY_UINT8 ? PS_UINT8 : type == NPY_UINT16 ? PS_UINT16
+                                        : type == NPY_FLOAT32 ? PS_FLOAT32 : 0;
+}
+
+static int
+to_numpy(ps_dtype dtype)
+{
+    return dtype == PS_UINT8 ? NPY_UINT8 : dtype == PS_UINT16 ? NPY_UINT16 : NPY_FLOAT32;
+}
+
+static PyObject *
+names(const char *(*name)(int))
+{
+    PyObject *list = PyList_New(0);
+
+    for (int row = 0; list && name(row); row++) {
+        PyObject *text = PyUnicode_FromString(name(row));
+        if (!text || PyList_Append(list, text) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(text);
+    }
+    return list;
+}
+
+/* ---- images ----------------------------------------------------------------------------- */
+
+static PyObject *
+path_argument(PyObject *args, PyObject *keywords, long long *page)
+{
+    static char *words[] = {"path", "page", NULL};
+    PyObject *bytes = NULL;
+
+    *page = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|L", words, PyUnicode_FSConverter, &bytes,
+                                     page))
+        return NULL;
+    return bytes;
+}
+
+static PyObject *
+core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    long long page;
+    ps_image *image = NULL;
+    PyObject *path = path_argument(args, keywords, &page), *result = NULL;
+    int status;
+
+    (void)module;
+    if (!path)
+        return NULL;
+    const char *text = PyBytes_AsString(path);
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_image_open(&image, text, page);
+    Py_END_ALLOW_THREADS
+    if (status == PS_OK) {
+        const ps_image_info *info = ps_image_about(image);
+        result = Py_BuildValue(
+            "{s:L,s:L,s:L,s:L,s:s,s:O}", "pages", (long long)info->pages, "samples",
+            (long long)info->samples, "height", (long long)info->height, "width",
+            (long long)info->width, "dtype",
+            info->dtype == PS_UINT8 ? "uint8" : info->dtype == PS_UINT16 ? "uint16" : "float32",
+            "is_min_white", info->is_min_white ? Py_True : Py_False);
+    } else
+        raise_error(status);
+    ps_image_close(image);
+    Py_DECREF(path);
+    return result;
+}
+
+static PyObject *
+core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    long long page;
+    ps_image *image = NULL;
+    PyObject *path = path_argument(args, keywords, &page), *array = NULL;
+    int status;
+
+    (void)module;
+    if (!path)
+        return NULL;
+    const char *text = PyBytes_AsString(path);
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_image_open(&image, text, page);
+    Py_END_ALLOW_THREADS
+    if (status == PS_OK) {
+        const ps_image_info *info = ps_image_about(image);
+        npy_intp shape[3] = {info->samples, info->height, info->width};
+        array = PyArray_SimpleNew(3, shape, to_numpy(info->dtype));
+        if (array) {
+            void *pixels = PyArray_DATA((PyArrayObject *)array);
+            ps_dtype dtype = info->dtype;
+            Py_BEGIN_ALLOW_THREADS
+            status = ps_image_read(image, dtype, pixels);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    if (status != PS_OK) {
+        raise_error(status);
+        Py_CLEAR(array);
+    }
+    ps_image_close(image);
+    Py_DECREF(path);
+    return array;
+}
+
+static PyObject *
+core_augment(PyObject *module, PyObject *args)
+{
+    PyObject *object;
+    unsigned rows;
+    unsigned long long seed, epoch, sample;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OIKKK", &object, &rows, &seed, &epoch, &sample))
+        return NULL;
+    if (!PyArray_Check(object) || PyArray_NDIM((PyArrayObject *)object) != 3 ||
+        !PyArray_ISCARRAY((PyArrayObject *)object) ||
+        !to_dtype(PyArray_TYPE((PyArrayObject *)object))) {
+        PyErr_SetString(PyExc_ValueError,
+                        "augment needs a contiguous writeable array (c, h, w) of uint8, uint16 "
+                        "or float32");
+        return NULL;
+    }
+    PyArrayObject *array = (PyArrayObject *)object;
+    npy_intp *shape = PyArray_DIMS(array);
+    int dtype = to_dtype(PyArray_TYPE(array));
+    void *spare = malloc((size_t)(shape[1] * shape[2]) * (size_t)dtype + 1);
+    if (!spare)
+        return PyErr_NoMemory();
+    int status = ps_augment(rows, seed, epoch, sample, shape[0], shape[1], shape[2],
+                            (ps_dtype)dtype, PyArray_DATA(array), spare);
+    free(spare);
+    if (status != PS_OK)
+        return raise_error(status);
+    Py_RETURN_NONE;
+}
+
+/* ---- Loader ----------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    ps_loader *loader;
+    PyObject *order; /* the pass under way reads it */
+    npy_intp shape[3];
+    int dtype, busy;
+} Loader;
+
+static int
+loader_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"paths", "shape", "dtype", "workers", "slots", NULL};
+    Loader *self = (Loader *)object;
+    PyObject *paths, *dtype, **kept = NULL;
+    const char **list = NULL;
+    ps_loader_spec spec = {0};
+    int status, ret = -1;
+    Py_ssize_t n = 0, made = 0;
+    PyArray_Descr *descr = NULL;
+    long long c, h, w, slots = 4;
+
+    spec.n_workers = 2;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!(LLL)O|iL", words, &PyList_Type, &paths,
+                                     &c, &h, &w, &dtype, &spec.n_workers, &slots))
+        return -1;
+    if (self->loader) {
+        PyErr_SetString(PyExc_RuntimeError, "a Loader is initialised once");
+        return -1;
+    }
+    if (!PyArray_DescrConverter(dtype, &descr))
+        return -1;
+    self->dtype = descr->type_num;
+    Py_DECREF(descr);
+    if (!to_dtype(self->dtype) || c < 1) {
+        PyErr_SetString(PyExc_ValueError, "fields are of uint8, uint16 or float32");
+        return -1;
+    }
+    n = PyList_Size(paths);
+    kept = calloc((size_t)(n * c) + 1, sizeof *kept);
+    list = calloc((size_t)(n * c) + 1, sizeof *list);
+    if (!kept || !list) {
+        PyErr_NoMemory();
+        goto out;
+    }
+    for (Py_ssize_t i = 0; i < n; i++)
+        for (Py_ssize_t k = 0; k < c; k++) {
+            PyObject *row = PyList_GetItem(paths, i);
+            PyObject *path = PySequence_Size(row) == c ? PySequence_GetItem(row, k) : NULL;
+            if (!path && !PyErr_Occurred())
+                PyErr_Format(PyExc_ValueError, "field %zd does not have %lld paths", i, c);
+            if (!path || !PyUnicode_FSConverter(path, &kept[made])) {
+                Py_XDECREF(path);
+                goto out;
+            }
+            Py_DECREF(path);
+            list[made] = PyBytes_AsString(kept[made]);
+            made++;
+        }
+    spec.n_fields = n;
+    spec.c = c;
+    spec.h = h;
+    spec.w = w;
+    spec.n_slots = slots;
+    spec.dtype = (ps_dtype)to_dtype(self->dtype);
+    spec.paths = list;
+    status = ps_loader_init(&self->loader, &spec);
+    if (status != PS_OK) {
+        raise_error(status);
+        goto out;
+    }
+    self->shape[0] = (npy_intp)c;
+    self->shape[1] = (npy_intp)h;
+    self->shape[2] = (npy_intp)w;
+    ret = 0;
+out:
+    for (Py_ssize_t i = 0; kept && i < made; i++)
+        Py_DECREF(kept[i]);
+    free(kept);
+    free(list);
+    return ret;
+}
+
+static int
+loader_enter(Loader *self)
+{
+    if (!self->loader) {
+        PyErr_SetString(PyExc_RuntimeError, "this Loader was not initialised");
+        return 0;
+    }
+    return enter(&self->busy);
+}
+
+static PyObject *
+loader_start(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"order", "augment", "seed", "epoch", NULL};
+    Loader *self = (Loader *)object;
+    PyObject *order;
+    unsigned rows = 0;
+    unsigned long long seed = 0, epoch = 0;
+    int status;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKK", words, &order, &rows, &seed,
+                                     &epoch))
+        return NULL;
+    PyArrayObject *array = as_array(order, NPY_INT64, 1);
+    if (!array)
+        return NULL;
+    if (!loader_enter(self)) {
+        Py_DECREF(array);
+        return NULL;
+    }
+    const int64_t *numbers = PyArray_DATA(array);
+    npy_intp n = PyArray_DIM(array, 0);
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_loader_start(self->loader, numbers, n, rows, seed, epoch);
+    Py_END_ALLOW_THREADS
+    self->busy = 0;
+    if (status != PS_OK) {
+        Py_DECREF(array);
+        return raise_error(status);
+    }
+    Py_XDECREF(self->order);
+    self->order = (PyObject *)array;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+loader_next(PyObject *object, PyObject *unused)
+{
+    Loader *self = (Loader *)object;
+    const void *pixels = NULL;
+    int status = PS_AGAIN;
+
+    (void)unused;
+    if (!loader_enter(self))
+        return NULL;
+    while (status == PS_AGAIN && PyErr_CheckSignals() == 0) {
+        Py_BEGIN_ALLOW_THREADS
+        status = ps_loader_next(self->loader, LOADER_WAIT_S, &pixels);
+        Py_END_ALLOW_THREADS
+    }
+    self->busy = 0;
+    if (status != PS_OK)
+        return raise_error(status);
+    return view(object, 3, self->shape, self->dtype, (void *)pixels);
+}
+
+static PyObject *
+loader_release(PyObject *object, PyObject *args)
+{
+    Loader *self = (Loader *)object;
+    long long n;
+
+    if (!PyArg_ParseTuple(args, "L", &n) || !loader_enter(self))
+        return NULL;
+    int status = ps_loader_release(self->loader, n);
+    self->busy = 0;
+    if (status != PS_OK)
+        return raise_error(status);
+    Py_RETURN_NONE;
+}
+
+static void
+loader_dealloc(PyObject *object)
+{
+    Loader *self = (Loader *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    Py_BEGIN_ALLOW_THREADS
+    ps_loader_free(self->loader);
+    Py_END_ALLOW_THREADS
+    Py_XDECREF(self->order);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef loader_methods[] = {
+    {"start", (PyCFunction)(void (*)(void))loader_start, METH_VARARGS | METH_KEYWORDS,
+     "start(order, augment=0, seed=0, epoch=0)\n--\n\n"
+     "Begin a pass over the fields numbered in order (n,) int64; augment is a set of bits, row k "
+     "of augment_names() being 1 << k."},
+    {"next", loader_next, METH_NOARGS,
+     "next()\n--\n\nThe next field of the pass, (c, h, w): a view that is overwritten once "
+     "released.  A field that cannot be read raises; release it too."},
+    {"release", loader_release, METH_VARARGS,
+     "release(n, /)\n--\n\nGive the n oldest fields handed out back to the ring."},
+    {NULL, NULL, 0, NULL}};
+
+static PyType_Slot loader_slots[] = {
+    {Py_tp_doc, "Loader(paths, shape, dtype, workers=2, slots=4)\n--\n\n"
+                "Reads fields ahead in threads. paths: list of n lists of c paths; shape: "
+                "(c, h, w) of every field; dtype: uint8, uint16 or float32."},
+    {Py_tp_init, loader_init},
+    {Py_tp_dealloc, loader_dealloc},
+    {Py_tp_methods, loader_methods},
+    {0, NULL}};
+
+static PyType_Spec loader_spec = {"phenoscale._core.Loader", sizeof(Loader), 0,
+                                  Py_TPFLAGS_DEFAULT, loader_slots};
+
+/* ---- Net -------------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    ps_net *net;
+    PyThreadState *saved; /* while the GIL is released */
+    int busy;
+} Net;
+
+static PyTypeObject *NetType;
+
+static int
+net_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"description", "threads", "training", "images", "batch", NULL};
+    Net *self = (Net *)object;
+    const char *description;
+    ps_net_plan plan = {.threads = 1};
+    long long images = 1, batch = 0;
+    int status;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLL", words, &description, &plan.threads,
+                                     &plan.is_training, &images, &batch))
+        return -1;
+    if (self->net) {
+        PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
+        return -1;
+    }
+    plan.images = images;
+    plan.batch = batch ? batch : images;
+    plan.poll = poll_signals;
+    plan.context = &self->saved;
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_net_init(&self->net, description, &plan);
+    Py_END_ALLOW_THREADS
+    if (status == PS_UNSUPPORTED || status == PS_LIMIT)
+        status = PS_BAD_VALUE; /* not an image's fault */
+    if (status != PS_OK)
+        raise_error(status);
+    return status == PS_OK ? 0 : -1;
+}
+
+static int
+net_enter(Net *self)
+{
+    if (!self->net) {
+        PyErr_SetString(PyExc_RuntimeError, "this Net was not initialised");
+        return 0;
+    }
+    return enter(&self->busy);
+}
+
+/* Fields as the library wants them, from a list of (c, h, w) arrays or one (n, c, h, w). */
+typedef struct {
+    Py_ssize_t n;
+    ps_field *fields;
+    PyObject **arrays; /* (n), kept alive */
+    PyArrayObject *scale, *offset, *gain;
+} Fields;
+
+static void
+fields_free(Fields *self)
+{
+    for (Py_ssize_t i = 0; self->arrays && i < self->n; i++)
+        Py_XDECREF(self->arrays[i]);
+    free(self->arrays);
+    free(self->fields);
+    Py_XDECREF((PyObject *)self->scale);
+    Py_XDECREF((PyObject *)self->offset);
+    Py_XDECREF((PyObject *)self->gain);
+}
+
+static int
+fields_take(Fields *self, Py_ssize_t i, PyObject *list)
+{
+    PyObject *item = PySequence_GetItem(list, i);
+    PyArrayObject *array = item ? (PyArrayObject *)PyArray_FROM_OF(item, NPY_ARRAY_CARRAY_RO |
+                                                                      NPY_ARRAY_NOTSWAPPED)
+                                : NULL;
+
+    Py_XDECREF(item);
+    if (!array)
+        return 0;
+    self->arrays[i] = (PyObject *)array;
+    int dtype = to_dtype(PyArray_TYPE(array));
+    if (PyArray_NDIM(array) != 3 || !dtype) {
+        PyErr_SetString(PyExc_ValueError,
+                        "a field is an array (channels, height, width) of uint8, uint16 or "
+                        "float32");
+        return 0;
+    }
+    npy_intp *shape = PyArray_DIMS(array);
+    if (PyArray_DIM(self->scale, 0) != shape[0] || PyArray_DIM(self->offset, 0) != shape[0] ||
+        (self->gain && !(PyArray_NDIM(self->gain) == 3 &&
+                         memcmp(PyArray_DIMS(self->gain), shape, 3 * sizeof *shape) == 0))) {
+        PyErr_SetString(PyExc_ValueError,
+                        "scale and offset have one number a channel, gain the field's shape");
+        return 0;
+    }
+    self->fields[i] = (ps_field){.c = shape[0],
+                                 .h = shape[1],
+                                 .w = shape[2],
+                                 .dtype = (ps_dtype)dtype,
+                                 .pixels = PyArray_DATA(array),
+                                 .scale = PyArray_DATA(self->scale),
+                                 .offset = PyArray_DATA(self->offset),
+                                 .gain = self->gain ? PyArray_DATA(self->gain) : NULL};
+    return 1;
+}
+
+static int
+fields_from(Fields *self, PyObject *list, PyObject *scale, PyObject *offset, PyObject *gain)
+{
+    memset(self, 0, sizeof *self);
+    self->scale = as_array(scale, NPY_FLOAT32, 1);
+    self->offset = self->scale ? as_array(offset, NPY_FLOAT32, 1) : NULL;
+    if (!self->offset)
+        return 0;
+    if (gain && gain != Py_None && !(self->gain = as_array(gain, NPY_FLOAT32, 3)))
+        return 0;
+    self->n = PySequence_Size(list);
+    if (self->n < 0)
+        return 0;
+    self->fields = calloc((size_t)self->n + 1, sizeof *self->fields);
+    self->arrays = calloc((size_t)self->n + 1, sizeof *self->arrays);
+    if (!self->fields || !self->arrays) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < self->n; i++)
+        if (!fields_take(self, i, list))
+            return 0;
+    return 1;
+}
+
+static PyObject *
+net_predict(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"fields", "scale", "offset", "gain", NULL};
+    Net *self = (Net *)object;
+    PyObject *list, *scale, *offset, *gain = NULL, *logits = NULL, *embeddings = NULL;
+    Fields given;
+    int status = PS_OK;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|O", words, &list, &scale, &offset,
+                                     &gain) ||
+        !net_enter(self))
+        return NULL;
+    if (fields_from(&given, list, scale, offset, gain)) {
+        npy_intp shape[2] = {given.n, ps_net_classes(self->net)};
+        logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+        shape[1] = ps_net_embedding(self->net);
+        embeddings = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    }
+    if (logits && embeddings) {
+        float *to_logits = PyArray_DATA((PyArrayObject *)logits);
+        float *to_embeddings = PyArray_DATA((PyArrayObject *)embeddings);
+        self->saved = PyEval_SaveThread();
+        status = ps_net_predict(self->net, given.fields, given.n, to_logits, to_embeddings);
+        PyEval_RestoreThread(self->saved);
+        if (status != PS_OK)
+            raise_error(status);
+    }
+    fields_free(&given);
+    self->busy = 0;
+    if (PyErr_Occurred()) {
+        Py_XDECREF(logits);
+        Py_XDECREF(embeddings);
+        return NULL;
+    }
+    return Py_BuildValue("(NN)", logits, embeddings);
+}
+
+static PyObject *
+net_begin(PyObject *object, PyObject *unused)
+{
+    Net *self = (Net *)object;
+    int status;
+
+    (void)unused;
+    if (!net_enter(self))
+        return NULL;
+    self->saved = PyEval_SaveThread();
+    status = ps_net_begin(self->net);
+    PyEval_RestoreThread(self->saved);
+    self->busy = 0;
+    if (status != PS_OK)
+        return raise_error(status);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+net_forward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"fields", "scale", "offset", "gain", NULL};
+    Net *self = (Net *)object;
+    PyObject *list, *scale, *offset, *gain = NULL;
+    Fields given;
+    int status = PS_OK;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|O", words, &list, &scale, &offset,
+                                     &gain) ||
+        !net_enter(self))
+        return NULL;
+    if (fields_from(&given, list, scale, offset, gain)) {
+        self->saved = PyEval_SaveThread();
+        status = ps_net_forward(self->net, given.fields, given.n);
+        PyEval_RestoreThread(self->saved);
+        if (status != PS_OK)
+            raise_error(status);
+    }
+    fields_free(&given);
+    self->busy = 0;
+    if (PyErr_Occurred())
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+net_backward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"labels", "weights", "smoothing", "loss", NULL};
+    Net *self = (Net *)object;
+    PyObject *labels, *weights, *logits = NULL;
+    PyArrayObject *label_array = NULL, *weight_array = NULL;
+    const char *loss_name = "softmax";
+    double smoothing = 0, loss = 0;
+    int status = PS_OK;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|ds", words, &labels, &weights, &smoothing,
+                                     &loss_name) ||
+        !net_enter(self))
+        return NULL;
+    label_array = as_array(labels, NPY_INT64, 1);
+    weight_array = label_array ? as_array(weights, NPY_FLOAT64, 1) : NULL;
+    if (weight_array) {
+        npy_intp n = PyArray_DIM(label_array, 0);
+        npy_intp shape[2] = {n, ps_net_classes(self->net)};
+        if (n != PyArray_DIM(weight_array, 0) || n != ps_net_pending(self->net))
+            PyErr_Format(PyExc_ValueError,
+                         "%zd labels and %zd weights for the %zd images of the last forward",
+                         (Py_ssize_t)n, (Py_ssize_t)PyArray_DIM(weight_array, 0),
+                         (Py_ssize_t)ps_net_pending(self->net));
+        else
+            logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    }
+    if (logits) {
+        const int64_t *of = PyArray_DATA(label_array);
+        const double *by = PyArray_DATA(weight_array);
+        float *to = PyArray_DATA((PyArrayObject *)logits);
+        self->saved = PyEval_SaveThread();
+        status = ps_net_backward(self->net, loss_name, of, by, smoothing, &loss, to);
+        PyEval_RestoreThread(self->saved);
+        if (status != PS_OK)
+            raise_error(status);
+    }
+    Py_XDECREF((PyObject *)label_array);
+    Py_XDECREF((PyObject *)weight_array);
+    self->busy = 0;
+    if (PyErr_Occurred()) {
+        Py_XDECREF(logits);
+        return NULL;
+    }
+    return Py_BuildValue("(dN)", loss, logits);
+}
+
+static PyObject *
+net_gradient(PyObject *object, PyObject *unused)
+{
+    Net *self = (Net *)object;
+    double norm = 0;
+    int status;
+
+    (void)unused;
+    if (!net_enter(self))
+        return NULL;
+    self->saved = PyEval_SaveThread();
+    status = ps_net_gradient(self->net, &norm);
+    PyEval_RestoreThread(self->saved);
+    self->busy = 0;
+    return status == PS_OK ? PyFloat_FromDouble(norm) : raise_error(status);
+}
+
+static PyObject *
+net_initialise(PyObject *object, PyObject *args)
+{
+    Net *self = (Net *)object;
+    unsigned long long seed;
+
+    if (!PyArg_ParseTuple(args, "K", &seed) || !net_enter(self))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    ps_net_initialise(self->net, seed);
+    Py_END_ALLOW_THREADS
+    self->busy = 0;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+slices_list(const ps_net *net)
+{
+    int64_t n;
+    const ps_slice *slices = ps_net_slices(net, &n);
+    PyObject *list = PyList_New(0);
+
+    for (int64_t i = 0; list && i < n; i++) {
+        PyObject *shape = PyTuple_New(slices[i].n_dims);
+        for (int k = 0; shape && k < slices[i].n_dims; k++)
+            PyTuple_SetItem(shape, k, PyLong_FromLongLong(slices[i].shape[k]));
+        PyObject *item = shape ? Py_BuildValue("(sLNO)", slices[i].name,
+                                               (long long)slices[i].offset, shape,
+                                               slices[i].is_bias ? Py_True : Py_False)
+                               : NULL;
+        if (!item || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+/* One getter for all attributes: a table of {name, what}. */
+enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, MEMORY };
+
+static PyObject *
+net_get(PyObject *object, void *what)
+{
+    Net *self = (Net *)object;
+
+    if (!self->net) {
+        PyErr_SetString(PyExc_RuntimeError, "this Net was not initialised");
+        return NULL;
+    }
+    npy_intp count = ps_net_count(self->net);
+    switch ((intptr_t)what) {
+    case PARAMETERS:
+        return view(object, 1, &count, NPY_FLOAT32, ps_net_parameters(self->net));
+    case GRADIENTS:
+        if (!ps_net_gradients(self->net))
+            Py_RETURN_NONE;
+        return view(object, 1, &count, NPY_FLOAT32, ps_net_gradients(self->net));
+    case SLICES:
+        return slices_list(self->net);
+    case CLASSES:
+        return PyLong_FromLongLong(ps_net_classes(self->net));
+    case EMBEDDING:
+        return PyLong_FromLongLong(ps_net_embedding(self->net));
+    default:
+        return PyLong_FromLongLong(ps_net_memory(self->net));
+    }
+}
+
+static void
+net_dealloc(PyObject *object)
+{
+    Net *self = (Net *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    ps_net_free(self->net);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
+
+static PyGetSetDef net_attributes[] = {
+    {"parameters", net_get, NULL, "All weights and biases, (count,) float32, a view.",
+     (void *)PARAMETERS},
+    {"gradients", net_get, NULL, "Their gradients, a view; None when not training.",
+     (void *)GRADIENTS},
+    {"slices", net_get, NULL, "[(name, offset, shape, is_bias)] of the tensors within.",
+     (void *)SLICES},
+    {"classes", net_get, NULL, "Number of classes.", (void *)CLASSES},
+    {"embedding", net_get, NULL, "Numbers in an embedding: inputs of the last dense layer.",
+     (void *)EMBEDDING},
+    {"memory", net_get, NULL, "Bytes held.", (void *)MEMORY},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static PyMethodDef net_methods[] = {
+    {"initialise", net_initialise, METH_VARARGS,
+     "initialise(seed, /)\n--\n\nGlorot uniform weights, biases 0 (Glorot, Bengio 2010)."},
+    {"predict", (PyCFunction)(void (*)(void))net_predict, METH_VARARGS | METH_KEYWORDS,
+     "predict(fields, scale, offset, gain=None)\n--\n\n"
+     "Logits (n, classes) and embeddings (n, embedding), float32, of fields: a list of (c, h, w) "
+     "arrays or one (n, c, h, w), uint8, uint16 or float32; the network sees "
+     "counts * gain * scale + offset."},
+    {"begin", net_begin, METH_NOARGS, "begin()\n--\n\nBegin a training step."},
+    {"forward", (PyCFunction)(void (*)(void))net_forward, METH_VARARGS | METH_KEYWORDS,
+     "forward(fields, scale, offset, gain=None)\n--\n\nThe next images of the step."},
+    {"backward", (PyCFunction)(void (*)(void))net_backward, METH_VARARGS | METH_KEYWORDS,
+     "backward(labels, weights, smoothing=0.0, loss='softmax')\n--\n\n"
+     "(sum of weighted losses, logits) of the last forward; its gradients join the step's."},
+    {"gradient", net_gradient, METH_NOARGS,
+     "gradient()\n--\n\nFinish the step: fill gradients and return their Euclidean norm."},
+    {NULL, NULL, 0, NULL}};
+
+static PyType_Slot net_slots[] = {
+    {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images)\n--\n\n"
+                "A network from its description (phenoscale.models).  A training step has at most "
+                "batch images, at most images in one forward."},
+    {Py_tp_init, net_init},
+    {Py_tp_dealloc, net_dealloc},
+    {Py_tp_methods, net_methods},
+    {Py_tp_getset, net_attributes},
+    {0, NULL}};
+
+static PyType_Spec net_spec = {"phenoscale._core.Net", sizeof(Net), 0, Py_TPFLAGS_DEFAULT,
+                               net_slots};
+
+/* ---- Optimizer -------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    ps_optimizer *optimizer;
+    npy_intp count;
+    int busy;
+} Optimizer;
+
+static int
+optimizer_init(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"name", "net", NULL};
+    Optimizer *self = (Optimizer *)object;
+    const char *name;
+    Net *net;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "sO!", words, &name, NetType, &net))
+        return -1;
+    if (self->optimizer || !net->net) {
+        PyErr_SetString(PyExc_RuntimeError, "an Optimizer is initialised once, with a Net");
+        return -1;
+    }
+    int status = ps_optimizer_init(&self->optimizer, name, net->net);
+    if (status != PS_OK) {
+        raise_error(status);
+        return -1;
+    }
+    self->count = ps_net_count(net->net);
+    return 0;
+}
+
+static PyObject *
+optimizer_update(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *words[] = {"net",   "rate",  "momentum", "second", "epsilon",
+                            "decay", "scale", NULL};
+    Optimizer *self = (Optimizer *)object;
+    Net *net;
+    ps_recipe recipe = {.momentum = 0.9, .second = 0.999, .epsilon = 1e-8, .scale = 1};
+    int status;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!d|ddddd", words, NetType, &net,
+                                     &recipe.rate, &recipe.momentum, &recipe.second,
+                                     &recipe.epsilon, &recipe.decay, &recipe.scale))
+        return NULL;
+    if (!self->optimizer) {
+        PyErr_SetString(PyExc_RuntimeError, "this Optimizer was not initialised");
+        return NULL;
+    }
+    if (!net_enter(net))
+        return NULL;
+    if (!enter(&self->busy)) {
+        net->busy = 0;
+        return NULL;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_optimizer_update(self->optimizer, net->net, &recipe);
+    Py_END_ALLOW_THREADS
+    self->busy = net->busy = 0;
+    if (status != PS_OK)
+        return raise_error(status);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+optimizer_states(PyObject *object, void *unused)
+{
+    Optimizer *self = (Optimizer *)object;
+    PyObject *list = PyList_New(0);
+
+    (void)unused;
+    for (int i = 0; list && self->optimizer && i < ps_optimizer_states(self->optimizer); i++) {
+        PyObject *state = view(object, 1, &self->count, NPY_FLOAT32,
+                               ps_optimizer_state(self->optimizer, i));
+        if (!state || PyList_Append(list, state) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(state);
+    }
+    return list;
+}
+
+static PyObject *
+optimizer_steps(PyObject *object, void *unused)
+{
+    Optimizer *self = (Optimizer *)object;
+
+    (void)unused;
+    return PyLong_FromLongLong(self->optimizer ? *ps_optimizer_steps(self->optimizer) : 0);
+}
+
+static int
+optimizer_set_steps(PyObject *object, PyObject *value, void *unused)
+{
+    Optimizer *self = (Optimizer *)object;
+    long long steps = value ? PyLong_AsLongLong(value) : -1;
+
+    (void)unused;
+    if (!self->optimizer || steps < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "steps is a number of updates, 0 or more");
+        return -1;
+    }
+    *ps_optimizer_steps(self->optimizer) = steps;
+    return 0;
+}
+
+static void
+optimizer_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    ps_optimizer_free(((Optimizer *)object)->optimizer);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
+
+static PyGetSetDef optimizer_attributes[] = {
+    {"states", optimizer_states, NULL, "[(count,) float32]: momentum and the like, views.", NULL},
+    {"steps", optimizer_steps, optimizer_set_steps, "Updates done.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static PyMethodDef optimizer_methods[] = {
+    {"update", (PyCFunction)(void (*)(void))optimizer_update, METH_VARARGS | METH_KEYWORDS,
+     "update(net, rate, momentum=0.9, second=0.999, epsilon=1e-8, decay=0, scale=1)\n--\n\n"
+     "One update of the net's parameters from its gradients times scale."},
+    {NULL, NULL, 0, NULL}};
+
+static PyType_Slot optimizer_slots[] = {
+    {Py_tp_doc, "Optimizer(name, net)\n--\n\nOne of optimizer_names() for a training Net."},
+    {Py_tp_init, optimizer_init},
+    {Py_tp_dealloc, optimizer_dealloc},
+    {Py_tp_methods, optimizer_methods},
+    {Py_tp_getset, optimizer_attributes},
+    {0, NULL}};
+
+static PyType_Spec optimizer_spec = {"phenoscale._core.Optimizer", sizeof(Optimizer), 0,
+                                     Py_TPFLAGS_DEFAULT, optimizer_slots};
+
+/* ---- losses, tables, build -------------------------------------------------------------- */
+
+static PyObject *
+core_softmax(PyObject *module, PyObject *logits)
+{
+    PyArrayObject *in = as_array(logits, NPY_FLOAT32, 2);
+    PyObject *out = in ? PyArray_SimpleNew(2, PyArray_DIMS(in), NPY_FLOAT32) : NULL;
+
+    (void)module;
+    if (out && PyArray_DIM(in, 1) > 0)
+        ps_softmax(PyArray_DIM(in, 0), PyArray_DIM(in, 1), PyArray_DATA(in),
+                   PyArray_DATA((PyArrayObject *)out));
+    Py_XDECREF((PyObject *)in);
+    return out;
+}
+
+static PyObject *
+core_loss(PyObject *module, PyObject *args)
+{
+    const char *name;
+    PyObject *object, *gradient = NULL;
+    long long label;
+    double smoothing = 0, loss = 0;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sOL|d", &name, &object, &label, &smoothing))
+        return NULL;
+    PyArrayObject *logits = as_array(object, NPY_FLOAT32, 1);
+    if (logits)
+        gradient = PyArray_SimpleNew(1, PyArray_DIMS(logits), NPY_FLOAT64);
+    if (gradient) {
+        int status = ps_loss(name, PyArray_DIM(logits, 0), PyArray_DATA(logits), label, smoothing,
+                             &loss, PyArray_DATA((PyArrayObject *)gradient));
+        if (status != PS_OK) {
+            raise_error(status);
+            Py_CLEAR(gradient);
+        }
+    }
+    Py_XDECREF((PyObject *)logits);
+    return gradient ? Py_BuildValue("(dN)", loss, gradient) : NULL;
+}
+
+#define NAMES(FUNCTION, TABLE)                        \
+    static PyObject *FUNCTION(PyObject *m, PyObject *u) \
+    {                                                 \
+        (void)m;                                      \
+        (void)u;                                      \
+        return names(TABLE);                          \
+    }
+NAMES(core_layer_names, ps_layer_name)
+NAMES(core_loss_names, ps_loss_name)
+NAMES(core_optimizer_names, ps_optimizer_name)
+NAMES(core_augment_names, ps_augment_name)
+
+static PyObject *
+core_isa(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyUnicode_FromString(ps_isa_name());
+}
+
+static PyObject *
+core_versions(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return Py_BuildValue("{s:s,s:s}", "oneDNN", ps_dnn_version(), "libtiff", ps_tiff_version());
+}
+
+static PyMethodDef functions[] = {
+    {"read_image", (PyCFunction)(void (*)(void))core_read_image, METH_VARARGS | METH_KEYWORDS,
+     "read_image(path, page=0)\n--\n\nPixels of a TIFF, (samples, height, width), in the file's "
+     "own type: uint8, uint16 or float32."},
+    {"image_info", (PyCFunction)(void (*)(void))core_image_info, METH_VARARGS | METH_KEYWORDS,
+     "image_info(path, page=0)\n--\n\n{pages, samples, height, width, dtype, is_min_white} of a "
+     "TIFF, from its header alone."},
+    {"augment", core_augment, METH_VARARGS,
+     "augment(field, rows, seed, epoch, sample, /)\n--\n\nAugment a field (c, h, w) in place; "
+     "rows is a set of bits, row k of augment_names() being 1 << k."},
+    {"softmax", core_softmax, METH_O,
+     "softmax(logits, /)\n--\n\nProbabilities (n, k), float32, of logits (n, k)."},
+    {"loss", core_loss, METH_VARARGS,
+     "loss(name, logits, label, smoothing=0.0, /)\n--\n\n(loss, gradient (k,)) of one image."},
+    {"layer_names", core_layer_names, METH_NOARGS, "Names of the layer types."},
+    {"loss_names", core_loss_names, METH_NOARGS, "Names of the losses."},
+    {"optimizer_names", core_optimizer_names, METH_NOARGS, "Names of the optimizers."},
+    {"augment_names", core_augment_names, METH_NOARGS, "Names of the augmentations."},
+    {"isa", core_isa, METH_NOARGS, "The instruction set in use: avx512, avx2 or portable."},
+    {"versions", core_versions, METH_NOARGS, "Versions of the libraries inside."},
+    {NULL, NULL, 0, NULL}};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "phenoscale._core",
+                                        "The C library under phenoscale.", -1, functions,
+                                        NULL, NULL, NULL, NULL};
+
+static int
+add(PyObject *module, const char *name, PyObject *object)
+{
+    int status = object ? PyModule_AddObject(module, name, object) : -1;
+
+    if (status < 0)
+        Py_XDECREF(object);
+    return status == 0;
+}
+
+PyMODINIT_FUNC
+PyInit__core(void)
+{
+    import_array();
+    PyObject *module = PyModule_Create(&definition);
+    if (!module)
+        return NULL;
+    ImageError = PyErr_NewExceptionWithDoc(
+        "phenoscale.ImageError", "An image that is damaged or over a limit; the message says which.",
+        PyExc_ValueError, NULL);
+    UnsupportedImage = PyErr_NewExceptionWithDoc(
+        "phenoscale.UnsupportedImage", "A legal image of a kind that is not read.", ImageError,
+        NULL);
+    NetType = (PyTypeObject *)PyType_FromSpec(&net_spec);
+    Py_XINCREF(ImageError);
+    Py_XINCREF(UnsupportedImage);
+    Py_XINCREF((PyObject *)NetType);
+    if (!add(module, "ImageError", ImageError) ||
+        !add(module, "UnsupportedImage", UnsupportedImage) ||
+        !add(module, "Net", (PyObject *)NetType) ||
+        !add(module, "Loader", PyType_FromSpec(&loader_spec)) ||
+        !add(module, "Optimizer", PyType_FromSpec(&optimizer_spec)))
+        Py_CLEAR(module);
+    return module;
+}
