@@ -25,8 +25,7 @@ struct ps_image {
     int64_t block_w, block_h; /* a block is a tile, or a strip of whole rows */
     int64_t per_pixel;        /* samples of a pixel in a block: 1 when planar */
     uint16_t codec;
-    int is_tiled, is_guessed; /* is_guessed: libtiff puts its own length for the strip's */
-    int is_mapped;            /* a gray palette, not the identity */
+    int is_tiled, is_mapped, is_guessed; /* mapped: by a palette; guessed: a strip's length */
     unsigned char map[256];
     char complaint[200]; /* libtiff's last, of the current call */
     char path[];
@@ -120,11 +119,11 @@ check_size(ps_image *self, const ps_pages *file)
     if (width == 0 || height == 0 || samples == 0)
         FAIL(PS_BAD_IMAGE, "has no pixels; write it again");
     if (samples > PS_LIMIT_SAMPLES)
-        FAIL(PS_LIMIT, "%d samples a pixel, the limit is %d; save its channels as separate files",
-             samples, PS_LIMIT_SAMPLES);
+        FAIL(PS_LIMIT, "%d samples a pixel, over %d; save each as a file", samples,
+             PS_LIMIT_SAMPLES);
     if (product(width, height) > PS_LIMIT_PIXELS)
-        FAIL(PS_LIMIT, "%" PRIu32 " x %" PRIu32 " pixels, the limit is %d in all; cut it into "
-             "fields", height, width, PS_LIMIT_PIXELS);
+        FAIL(PS_LIMIT, "%" PRIu32 " x %" PRIu32 " pixels, over %d in all; cut it into fields",
+             height, width, PS_LIMIT_PIXELS);
     if (depth != 1 || tile_depth != 1)
         FAIL(PS_UNSUPPORTED, "is a volume in one page; save its planes as pages");
     if (!(format == SAMPLEFORMAT_UINT && (bits == 8 || bits == 16)) &&
@@ -178,7 +177,7 @@ static int
 check_colour(ps_image *self)
 {
     int ret = PS_OK;
-    uint16_t planar, colour = PHOTOMETRIC_MINISBLACK;
+    uint16_t planar, colour = PHOTOMETRIC_MINISBLACK; /* where the tag is missing */
 
     TIFFGetField(self->tiff, TIFFTAG_PHOTOMETRIC, &colour);
     TIFFGetFieldDefaulted(self->tiff, TIFFTAG_PLANARCONFIG, &planar);
@@ -210,10 +209,8 @@ check_blocks(ps_image *self)
                           &block_h);
     self->block_w = self->is_tiled ? block_w : info->width;
     self->block_h = !self->is_tiled && block_h > info->height ? info->height : block_h;
-    if (self->block_w == 0 || self->block_h == 0)
-        FAIL(PS_BAD_IMAGE, "its tiles or strips have no rows or columns; write it again");
-    if (self->is_guessed)
-        FAIL(PS_BAD_IMAGE, "the length of its strip is wrong; " COPY);
+    if (self->block_w == 0 || self->block_h == 0 || self->is_guessed)
+        FAIL(PS_BAD_IMAGE, "the size of its strips or tiles is wrong; " COPY);
     blocks = ((info->width - 1) / self->block_w + 1) * ((info->height - 1) / self->block_h + 1);
     bytes = product(product(self->block_w, self->block_h), pixel_bytes);
     if (product(blocks, bytes) > 4 * info->width * info->height * pixel_bytes + LIMIT_PADDING)
@@ -272,12 +269,13 @@ read_block(ps_image *self, uint32_t block, int64_t bytes, unsigned char *pixels)
     int64_t got;
 
     self->complaint[0] = '\0';
-    /* libtiff reads uncompressed strips whatever their stated length, and those it lacks at 0 */
-    if (self->codec == COMPRESSION_NONE &&
-        TIFFGetStrileByteCount(self->tiff, block) < (uint64_t)bytes)
-        FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is shorter than its rows; " COPY, kind, block);
-    got = (self->is_tiled ? TIFFReadEncodedTile : TIFFReadEncodedStrip)(self->tiff, block, pixels,
-                                                                        bytes);
+    /* libtiff reads uncompressed strips whatever their stated length, and missing ones at 0 */
+    if (TIFFGetStrileOffset(self->tiff, block) == 0 ||
+        (self->codec == COMPRESSION_NONE &&
+         TIFFGetStrileByteCount(self->tiff, block) < (uint64_t)bytes))
+        FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is missing or too short; " COPY, kind, block);
+    got = self->is_tiled ? TIFFReadEncodedTile(self->tiff, block, pixels, bytes)
+                         : TIFFReadEncodedStrip(self->tiff, block, pixels, bytes);
     /* libjpeg fills up with gray what is missing, and only warns */
     if (got != bytes || (self->codec == COMPRESSION_JPEG && self->complaint[0]))
         FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is damaged (%s); " COPY, kind, block,
@@ -323,7 +321,7 @@ static int
 read_blocks(ps_image *self, unsigned char *pixels)
 {
     const ps_image_info *info = &self->info;
-    const int64_t pixel_bytes = self->per_pixel * (int64_t)info->dtype;
+    const int64_t size = (int64_t)info->dtype, pixel_bytes = self->per_pixel * size;
     const int is_direct = !self->is_tiled && self->per_pixel == 1;
     int ret = PS_OK;
     uint32_t block = 0;
@@ -338,7 +336,7 @@ read_blocks(ps_image *self, unsigned char *pixels)
                 rows = info->height - y < self->block_h ? info->height - y : self->block_h;
                 columns = info->width - x < self->block_w ? info->width - x : self->block_w;
                 bytes = (self->is_tiled ? self->block_h : rows) * self->block_w * pixel_bytes;
-                to = pixels + ((s * info->height + y) * info->width + x) * (int64_t)info->dtype;
+                to = pixels + ((s * info->height + y) * info->width + x) * size;
                 TRY(read_block(self, block, bytes, is_direct ? to : spare));
                 if (!is_direct)
                     scatter(self, rows, columns, spare, to);
@@ -374,8 +372,7 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
 {
     const ps_dtype own = self->info.dtype;
     const int64_t n = self->info.samples * self->info.height * self->info.width;
-    int ret = PS_OK;
-    int64_t not_finite = 0;
+    int ret = PS_OK, not_finite = 0;
     unsigned char *native;
 
     if (dtype < own || (dtype != PS_UINT8 && dtype != PS_UINT16 && dtype != PS_FLOAT32))
@@ -390,7 +387,7 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
     for (int64_t i = 0; own == PS_FLOAT32 && i < n; i++)
         not_finite += !isfinite(((const float *)pixels)[i]);
     if (not_finite != 0)
-        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are NaN or infinite; replace "
+        FAIL(PS_BAD_IMAGE, "%d of its %" PRId64 " pixels are NaN or infinite; replace "
              "them by numbers", not_finite, n);
 out:
     return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());

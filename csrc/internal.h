@@ -92,6 +92,7 @@ struct ps_layer {
     int64_t option[PS_MAX_OPTIONS];
     int n_sources, source[PS_MAX_SOURCES]; /* numbers of layers above */
     int64_t h, w, c, n_out;                /* shape of the output, and its size */
+    int64_t stride;                        /* pixels of the field a cell of the map stands for */
     int64_t n_index, cost;                 /* kept integers; about how many operations */
     int64_t n_weight, fan_in, fan_out;     /* parameters: n_weight weights, then c biases */
     int64_t shape[4];                      /* of the weights */
@@ -110,7 +111,7 @@ extern const ps_layer_type ps_layer_input, ps_layer_conv, ps_layer_pool, ps_laye
 
 /* The rectangle of the padded field that holds pixels, for masks. */
 typedef struct {
-    int64_t top, left, h, w, padded_h, padded_w;
+    int64_t top, left, h, w;
 } ps_frame;
 
 /* ---- the dense head on rows (layer_dense.c) --------------------------------------------- */
@@ -128,7 +129,7 @@ void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const fl
 void ps_dense_product(const ps_dense *self, int threads, int64_t rows, float *gradient);
 double ps_dense_square(const ps_dense *self, int threads, int64_t rows); /* norm^2 of the product */
 
-/* ---- the net (describe.c reads it, net.c builds it, step.c runs it) ----------------------- */
+/* ---- the net (describe.c reads it, net.c and arena.c build it, step.c runs it) ------------ */
 
 #define PS_TREE_LEVELS 40
 
@@ -156,6 +157,8 @@ struct ps_net {
 
 extern const ps_layer_type *const ps_layer_types[]; /* ends with NULL */
 int ps_describe(ps_net *self, const char *description);
+int ps_plan_arenas(ps_net *self);
+int ps_make_arrays(ps_net *self);
 const ps_layer *ps_net_last_field_layer(const ps_net *self);
 
 #endif

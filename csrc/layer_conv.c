@@ -29,6 +29,7 @@ conv_init(ps_layer *self, ps_net *net)
     self->h = from->h;
     self->w = from->w;
     self->c = shape.out;
+    self->stride = from->stride;
     self->fan_in = shape.in * area;
     self->fan_out = shape.out * area;
     self->n_weight = shape.out * shape.in * area;
@@ -43,9 +44,16 @@ conv_init(ps_layer *self, ps_net *net)
     return ret;
 }
 
+/* oneDNN's ReLU turns a NaN into 0, and would hide broken weights: refuse them here. */
 static int
 conv_prepare(ps_layer *self, int thread)
 {
+    float zero = 0;
+
+    for (int64_t i = 0; i < self->n_weight + self->c; i++)
+        zero += self->param[i] * 0;
+    if (zero != 0)
+        return ps_fail(PS_BAD_VALUE, "layer '%s': its weights are NaN or infinite", self->name);
     return ps_dnn_conv_prepare(self->state, thread, self->param);
 }
 

@@ -11,14 +11,12 @@ typedef struct {
     int64_t h, w, c, y0, y1, x0, x1;
 } gap_state;
 
-/* Cells [*from, *to) of `n` whose share of `padded` pixels meets [start, start + length). */
+/* Cells [*from, *to) of `n`, `stride` pixels each, that meet the pixels [start, start + length). */
 static void
-covered(int64_t n, int64_t padded, int64_t start, int64_t length, int64_t *from, int64_t *to)
+covered(int64_t n, int64_t stride, int64_t start, int64_t length, int64_t *from, int64_t *to)
 {
-    int64_t cell = padded / n > 0 ? padded / n : 1;
-
-    *from = start / cell;
-    *to = (start + length + cell - 1) / cell;
+    *from = start / stride;
+    *to = (start + length + stride - 1) / stride;
     *to = *to > n ? n : *to;
     *from = *from >= *to ? *to - 1 : *from;
 }
@@ -36,8 +34,8 @@ gap_init(ps_layer *self, ps_net *net)
     state->h = from->h;
     state->w = from->w;
     state->c = from->c;
-    covered(from->h, frame->padded_h, frame->top, frame->h, &state->y0, &state->y1);
-    covered(from->w, frame->padded_w, frame->left, frame->w, &state->x0, &state->x1);
+    covered(from->h, from->stride, frame->top, frame->h, &state->y0, &state->y1);
+    covered(from->w, from->stride, frame->left, frame->w, &state->x0, &state->x1);
     self->h = self->w = 1;
     self->c = 2 * from->c;
     self->n_index = from->c;

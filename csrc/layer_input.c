@@ -7,6 +7,7 @@
  * right); padding is 0 after normalisation. */
 #include "internal.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { CHANNELS, HEIGHT, WIDTH, PAD };
@@ -23,6 +24,7 @@ input_init(ps_layer *self, ps_net *net)
     self->c = self->option[CHANNELS];
     self->h = padded(self->option[HEIGHT], self->option[PAD]);
     self->w = padded(self->option[WIDTH], self->option[PAD]);
+    self->stride = 1;
     self->cost = self->h * self->w * self->c;
     if (self->h * self->w > PS_LIMIT_PIXELS)
         return ps_fail(PS_LIMIT, "a field of %lld x %lld pixels is over the limit of %d",
@@ -30,10 +32,23 @@ input_init(ps_layer *self, ps_net *net)
     net->frame = (ps_frame){.top = (self->h - self->option[HEIGHT]) / 2,
                             .left = (self->w - self->option[WIDTH]) / 2,
                             .h = self->option[HEIGHT],
-                            .w = self->option[WIDTH],
-                            .padded_h = self->h,
-                            .padded_w = self->w};
+                            .w = self->option[WIDTH]};
     self->state = &net->frame;
+    return PS_OK;
+}
+
+/* Files with such pixels are refused by the reader; arrays come here. A ReLU would hide them. */
+static int
+check_finite(const ps_field *field)
+{
+    const float *values = field->pixels;
+    int64_t n = field->c * field->h * field->w, bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        bad += !isfinite(values[i]);
+    if (bad)
+        return ps_fail(PS_BAD_VALUE, "a field has %lld pixels that are NaN or infinite: replace "
+                       "them by numbers", (long long)bad);
     return PS_OK;
 }
 
@@ -68,6 +83,8 @@ input_forward(ps_layer *self, ps_work *work)
                        "%lld channels, %lld x %lld pixels",
                        (long long)field->c, (long long)field->h, (long long)field->w,
                        (long long)self->c, (long long)frame->h, (long long)frame->w);
+    if (field->dtype == PS_FLOAT32 && check_finite(field) != PS_OK)
+        return PS_BAD_VALUE;
     if (frame->h != self->h || frame->w != self->w)
         memset(work->out, 0, (size_t)(self->h * self->w * self->c) * sizeof *work->out);
     for (int64_t y = 0; y < frame->h; y++) {

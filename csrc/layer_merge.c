@@ -11,6 +11,7 @@ merge_init(ps_layer *self, ps_net *net)
 
     self->h = first->h;
     self->w = first->w;
+    self->stride = first->stride;
     for (int i = 0; i < self->n_sources; i++) {
         const ps_layer *from = &net->layers[self->source[i]];
         if (from->h != self->h || from->w != self->w)

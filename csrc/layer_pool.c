@@ -15,6 +15,7 @@ pool_init(ps_layer *self, ps_net *net)
     const ps_layer *from = &net->layers[self->source[0]];
 
     self->c = from->c;
+    self->stride = from->stride * self->option[WINDOW];
     self->h = from->h / self->option[WINDOW];
     self->w = from->w / self->option[WINDOW];
     if (self->h == 0 || self->w == 0)

@@ -61,7 +61,8 @@ read_channel(const ps_loader *self, int64_t field, int64_t k, char *pixels)
     if (info->height != spec->h || info->width != spec->w)
         FAIL(PS_BAD_VALUE, "%s is %lld x %lld pixels, the other fields are %lld x %lld "
              "(height x width): remove it, or export all fields at one size", path,
-             (long long)info->height, (long long)info->width, (long long)spec->h, (long long)spec->w);
+             (long long)info->height, (long long)info->width, (long long)spec->h,
+             (long long)spec->w);
     TRY(ps_image_read(image, spec->dtype, pixels));
 out:
     ps_image_close(image);

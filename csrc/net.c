@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Builds a network from its description: shapes, the flat arrays of parameters and gradients,
- * the order in which layers run, and where each keeps its numbers.  step.c then runs it.
+ * and the order in which layers run.  arena.c gives it memory, step.c runs it.
  *
  * Waves.  A field layer's level is its distance from the last field layer, so that the columns of
  * a multi-scale network, however long the pyramids before them, run side by side: the layers of
- * one level and all images are one parallel loop, the dearest first.
- *
- * Arenas.  Each image has one block of memory for the outputs of all its layers.  In training
- * outputs live until backward has used them; in prediction, and for gradients always, a place is
- * given again as soon as the last reader's wave is over. */
+ * one level and all images are one parallel loop, the dearest first. */
 #include "internal.h"
 
 #include <math.h>
@@ -143,118 +139,7 @@ out:
     return ret;
 }
 
-/* ---- memory ----------------------------------------------------------------------------- */
-
-/* A place in an arena for `size` floats that are alive during waves [first, last]. */
-typedef struct {
-    int64_t size, at;
-    int first, last;
-} lease;
-
-/* First fit: the lowest place that no living neighbour overlaps. */
-static int64_t
-place(const lease *placed, int n, lease *new)
-{
-    int moved = 1;
-
-    new->at = 0;
-    while (moved) {
-        moved = 0;
-        for (int i = 0; i < n; i++) {
-            const lease *other = &placed[i];
-            if (other->first <= new->last && new->first <= other->last &&
-                other->at < new->at + new->size && new->at < other->at + other->size) {
-                new->at = other->at + other->size;
-                moved = 1;
-            }
-        }
-    }
-    return new->at + new->size;
-}
-
-static int64_t
-to_line(int64_t floats)
-{
-    return (floats + 15) / 16 * 16;
-}
-
-static int
-plan_arenas(ps_net *self)
-{
-    int ret = PS_OK, n = self->n_field_layers;
-    lease *outs = NULL, *diffs = NULL;
-    int keeps = self->plan.is_training;
-
-    TRY(ps_array(&outs, n, sizeof *outs));
-    TRY(ps_array(&diffs, n, sizeof *diffs));
-    for (int i = 0; i < n; i++) {
-        ps_layer *layer = &self->layers[i];
-        outs[i] = (lease){.size = to_line(layer->n_out), .first = keeps ? 0 : layer->level,
-                          .last = keeps ? self->n_levels : layer->last_use};
-        int64_t end = place(outs, i, &outs[i]);
-        layer->out_at = outs[i].at;
-        self->out_size = end > self->out_size ? end : self->out_size;
-        layer->index_at = self->index_size;
-        self->index_size += to_line(layer->n_index);
-        diffs[i] = (lease){.size = keeps && layer->wants_gradient ? to_line(layer->n_out) : 0,
-                           .first = layer->level, .last = layer->last_use};
-        end = place(diffs, i, &diffs[i]);
-        layer->diff_at = diffs[i].at;
-        self->diff_size = end > self->diff_size ? end : self->diff_size;
-    }
-out:
-    free(outs);
-    free(diffs);
-    return ret;
-}
-
-/* One array of the net, counted. */
-static int
-hold(ps_net *self, void *pointer, int64_t rows, int64_t columns, size_t size)
-{
-    int64_t count;
-
-    if (__builtin_mul_overflow(rows, columns, &count) || count > INT64_MAX / 16)
-        return ps_fail(PS_LIMIT, "the network needs more memory than a machine can hold");
-    self->bytes += count * (int64_t)size;
-    return ps_array(pointer, count, size);
-}
-
-static int
-make_arrays(ps_net *self)
-{
-    int ret = PS_OK;
-    int is_training = self->plan.is_training;
-    int64_t rows = is_training ? self->plan.batch : self->lanes;
-
-    TRY(hold(self, &self->parameters, self->count, 1, sizeof(float)));
-    memset(self->parameters, 0, (size_t)self->count * sizeof(float));
-    TRY(hold(self, &self->outputs, self->kept, self->out_size, sizeof(float)));
-    TRY(hold(self, &self->indices, self->kept, self->index_size, sizeof(int32_t)));
-    TRY(ps_array_zeroed(&self->dense, self->n_dense, sizeof *self->dense));
-    for (int i = 0; i < self->n_dense; i++) {
-        ps_dense *dense = &self->dense[i];
-        dense->layer = &self->layers[self->n_field_layers + i];
-        dense->n = dense->layer->fan_in;
-        dense->m = dense->layer->c;
-        TRY(hold(self, &dense->x, rows, dense->n, sizeof(float)));
-        if (is_training)
-            TRY(hold(self, &dense->d, rows, dense->m, sizeof(float)));
-    }
-    TRY(hold(self, &self->logits, rows, ps_net_classes(self), sizeof(float)));
-    if (!is_training)
-        goto out;
-    TRY(hold(self, &self->gradients, self->count, 1, sizeof(float)));
-    memset(self->gradients, 0, (size_t)self->count * sizeof(float));
-    TRY(hold(self, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
-    TRY(hold(self, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
-    for (int64_t i = 0; i < self->lanes; i++)
-        TRY(hold(self, &self->lane_gradients[i], self->field_count, 1, sizeof(float)));
-    for (int i = 0; i < PS_TREE_LEVELS && (int64_t)1 << i <= self->plan.batch; i++)
-        TRY(hold(self, &self->tree[i], self->field_count, 1, sizeof(float)));
-out:
-    return ret;
-}
+/* ---- parameters ---------------------------------------------------------------------------- */
 
 /* Names and places of the parameters: each layer's weights, then its biases. */
 static int
@@ -314,8 +199,8 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     TRY(ps_dnn_finish(net->dnn));
     TRY(make_slices(net));
     TRY(make_waves(net));
-    TRY(plan_arenas(net));
-    TRY(make_arrays(net));
+    TRY(ps_plan_arenas(net));
+    TRY(ps_make_arrays(net));
     for (int i = 0; i < net->n_layers; i++)
         net->layers[i].param = net->parameters + net->layers[i].param_at;
     *self = net;

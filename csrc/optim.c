@@ -20,7 +20,8 @@
 
 /* The recipe as the loops use it. */
 typedef struct {
-    float rate, momentum, second, epsilon, decay, scale, bias1, bias2;
+    float rate, momentum, second, epsilon, decay, scale;
+    float new1, new2, bias1, bias2; /* Adam: 1 - beta, and 1 / (1 - beta^t), rounded once */
 } step_numbers;
 
 typedef void (*update_function)(int64_t n, float *w, const float *gradient, float *state0,
@@ -56,8 +57,8 @@ update_adam(int64_t n, float *w, const float *gradient, float *m, float *v,
 {
     for (int64_t i = 0; i < n; i++) {
         float g = by->scale * gradient[i] + by->decay * w[i];
-        m[i] = by->momentum * m[i] + (1 - by->momentum) * g;
-        v[i] = by->second * v[i] + (1 - by->second) * g * g;
+        m[i] = by->momentum * m[i] + by->new1 * g;
+        v[i] = by->second * v[i] + by->new2 * g * g;
         w[i] -= by->rate * (m[i] * by->bias1) / (sqrtf(v[i] * by->bias2) + by->epsilon);
     }
 }
@@ -122,6 +123,8 @@ ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
         .second = (float)recipe->second,
         .epsilon = (float)recipe->epsilon,
         .scale = (float)recipe->scale,
+        .new1 = (float)(1 - recipe->momentum),
+        .new2 = (float)(1 - recipe->second),
         .bias1 = (float)(1 / (1 - pow(recipe->momentum, (double)self->steps))),
         .bias2 = (float)(1 / (1 - pow(recipe->second, (double)self->steps)))};
 

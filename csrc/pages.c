@@ -100,6 +100,8 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
     TRY(open_regular(self, path));
     TRY(find_layout(self, &in));
     next = number_at(self, in->first_at, in->offset_bytes, in->is_big_endian);
+    if (next == 0)
+        FAIL(PS_BAD_IMAGE, "holds no image; write it again");
     for (; next != 0; self->pages++) {
         if (self->pages == PS_LIMIT_PAGES)
             FAIL(PS_LIMIT, "more than %d pages; split it into several files", PS_LIMIT_PAGES);

@@ -57,7 +57,8 @@ typedef struct {
 typedef struct ps_image ps_image;
 
 /* Open page `page` of a TIFF and check its geometry before anything is decoded.
- * Errors: PS_IO, PS_BAD_IMAGE, PS_UNSUPPORTED, PS_LIMIT, PS_NO_MEMORY. */
+ * Errors: PS_IO, PS_BAD_IMAGE, PS_UNSUPPORTED, PS_LIMIT, PS_NO_MEMORY, and PS_BAD_VALUE for a page
+ * that is not there. */
 int ps_image_open(ps_image **self, const char *path, int64_t page);
 const ps_image_info *ps_image_about(const ps_image *self);
 /* Decode to pixels (samples, h, w) of type `dtype`: the file's own, or a wider one. */
@@ -188,8 +189,8 @@ void ps_softmax(int64_t n, int64_t k, const float *logits, float *probabilities)
 
 typedef struct {
     double rate, momentum, second, epsilon; /* second: Adam's beta2, momentum its beta1 */
-    double decay;                           /* times the weight is added to its gradient; not on biases */
-    double scale;                           /* the gradient is first multiplied by this (clipping) */
+    double decay; /* times the weight is added to its gradient; not on biases */
+    double scale; /* the gradient is first multiplied by this (clipping) */
 } ps_recipe;
 
 typedef struct ps_optimizer ps_optimizer;
@@ -207,7 +208,7 @@ void ps_optimizer_free(ps_optimizer *self);
 
 const char *ps_isa_name(void);     /* "avx512", "avx2" or "portable": what oneDNN uses here */
 const char *ps_dnn_version(void);  /* of oneDNN, as loaded: "3.2" */
-const char *ps_tiff_version(void); /* of libtiff, as loaded: "LIBTIFF, Version 4.5.0" and so on */
+const char *ps_tiff_version(void); /* of libtiff, as loaded: "LIBTIFF, Version 4.5.0 ..." */
 
 #ifdef __cplusplus
 }

@@ -29,8 +29,12 @@ raise_error(int status)
                      : status == PS_BAD_VALUE                      ? PyExc_ValueError
                                                                    : PyExc_RuntimeError;
 
-    if (!PyErr_Occurred()) /* an exception from a signal handler stands */
-        PyErr_SetString(kind, ps_error_detail());
+    if (!PyErr_Occurred()) { /* an exception from a signal handler stands */
+        PyObject *sentence = PyUnicode_DecodeFSDefault(ps_error_detail()); /* it names files */
+        if (sentence)
+            PyErr_SetObject(kind, sentence);
+        Py_XDECREF(sentence);
+    }
     return NULL;
 }
 
@@ -261,8 +265,9 @@ loader_init(PyObject *object, PyObject *args, PyObject *keywords)
         return -1;
     self->dtype = descr->type_num;
     Py_DECREF(descr);
-    if (!to_dtype(self->dtype) || c < 1) {
-        PyErr_SetString(PyExc_ValueError, "fields are of uint8, uint16 or float32");
+    if (!to_dtype(self->dtype) || c < 1 || c > 64) {
+        PyErr_SetString(PyExc_ValueError,
+                        "fields have 1 to 64 channels of uint8, uint16 or float32");
         return -1;
     }
     n = PyList_Size(paths);
@@ -435,6 +440,7 @@ typedef struct {
     PyObject_HEAD
     ps_net *net;
     PyThreadState *saved; /* while the GIL is released */
+    long long images;
     int busy;
 } Net;
 
@@ -457,7 +463,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
         return -1;
     }
-    plan.images = images;
+    plan.images = self->images = images;
     plan.batch = batch ? batch : images;
     plan.poll = poll_signals;
     plan.context = &self->saved;
@@ -750,7 +756,7 @@ slices_list(const ps_net *net)
 }
 
 /* One getter for all attributes: a table of {name, what}. */
-enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, MEMORY };
+enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, IMAGES, MEMORY };
 
 static PyObject *
 net_get(PyObject *object, void *what)
@@ -775,6 +781,8 @@ net_get(PyObject *object, void *what)
         return PyLong_FromLongLong(ps_net_classes(self->net));
     case EMBEDDING:
         return PyLong_FromLongLong(ps_net_embedding(self->net));
+    case IMAGES:
+        return PyLong_FromLongLong(self->images);
     default:
         return PyLong_FromLongLong(ps_net_memory(self->net));
     }
@@ -801,6 +809,7 @@ static PyGetSetDef net_attributes[] = {
     {"classes", net_get, NULL, "Number of classes.", (void *)CLASSES},
     {"embedding", net_get, NULL, "Numbers in an embedding: inputs of the last dense layer.",
      (void *)EMBEDDING},
+    {"images", net_get, NULL, "Most images of one forward in training.", (void *)IMAGES},
     {"memory", net_get, NULL, "Bytes held.", (void *)MEMORY},
     {NULL, NULL, NULL, NULL, NULL}};
 
@@ -867,6 +876,14 @@ optimizer_init(PyObject *object, PyObject *args, PyObject *keywords)
     return 0;
 }
 
+static int
+optimizer_is_made(const Optimizer *self)
+{
+    if (!self->optimizer)
+        PyErr_SetString(PyExc_RuntimeError, "this Optimizer was not initialised");
+    return self->optimizer != NULL;
+}
+
 static PyObject *
 optimizer_update(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -881,11 +898,7 @@ optimizer_update(PyObject *object, PyObject *args, PyObject *keywords)
                                      &recipe.rate, &recipe.momentum, &recipe.second,
                                      &recipe.epsilon, &recipe.decay, &recipe.scale))
         return NULL;
-    if (!self->optimizer) {
-        PyErr_SetString(PyExc_RuntimeError, "this Optimizer was not initialised");
-        return NULL;
-    }
-    if (!net_enter(net))
+    if (!optimizer_is_made(self) || !net_enter(net))
         return NULL;
     if (!enter(&self->busy)) {
         net->busy = 0;
@@ -904,10 +917,12 @@ static PyObject *
 optimizer_states(PyObject *object, void *unused)
 {
     Optimizer *self = (Optimizer *)object;
-    PyObject *list = PyList_New(0);
 
     (void)unused;
-    for (int i = 0; list && self->optimizer && i < ps_optimizer_states(self->optimizer); i++) {
+    if (!optimizer_is_made(self))
+        return NULL;
+    PyObject *list = PyList_New(0);
+    for (int i = 0; list && i < ps_optimizer_states(self->optimizer); i++) {
         PyObject *state = view(object, 1, &self->count, NPY_FLOAT32,
                                ps_optimizer_state(self->optimizer, i));
         if (!state || PyList_Append(list, state) < 0)
@@ -923,7 +938,8 @@ optimizer_steps(PyObject *object, void *unused)
     Optimizer *self = (Optimizer *)object;
 
     (void)unused;
-    return PyLong_FromLongLong(self->optimizer ? *ps_optimizer_steps(self->optimizer) : 0);
+    return optimizer_is_made(self) ? PyLong_FromLongLong(*ps_optimizer_steps(self->optimizer))
+                                   : NULL;
 }
 
 static int
@@ -933,7 +949,9 @@ optimizer_set_steps(PyObject *object, PyObject *value, void *unused)
     long long steps = value ? PyLong_AsLongLong(value) : -1;
 
     (void)unused;
-    if (!self->optimizer || steps < 0) {
+    if (!optimizer_is_made(self))
+        return -1;
+    if (steps < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "steps is a number of updates, 0 or more");
         return -1;
@@ -1088,8 +1106,8 @@ PyInit__core(void)
     if (!module)
         return NULL;
     ImageError = PyErr_NewExceptionWithDoc(
-        "phenoscale.ImageError", "An image that is damaged or over a limit; the message says which.",
-        PyExc_ValueError, NULL);
+        "phenoscale.ImageError", "An image that is damaged or over a limit.", PyExc_ValueError,
+        NULL);
     UnsupportedImage = PyErr_NewExceptionWithDoc(
         "phenoscale.UnsupportedImage", "A legal image of a kind that is not read.", ImageError,
         NULL);

@@ -98,3 +98,11 @@ def describe(network: str, channels: int, height: int, width: int, classes: int,
     if network not in NETWORKS:
         raise ValueError(f"there is no network '{network}': choose one of {', '.join(NETWORKS)}")
     return "\n".join(NETWORKS[network](channels, height, width, classes, fc_relu)) + "\n"
+
+
+def resize(description: str, height: int, width: int) -> str:
+    """The same network for fields of another size; `_core.Net` says if it cannot be."""
+    head, _, rest = description.partition("\n")
+    words = [f"height={height}" if word.startswith("height=") else
+             f"width={width}" if word.startswith("width=") else word for word in head.split(" ")]
+    return " ".join(words) + "\n" + rest

@@ -1,0 +1,46 @@
+# Thin names for what the README says.  PYTHON is any Python from 3.9.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch]) python/phenoscale/_core.c
+
+.PHONY: dev demo test figures wheel bbbc013 format clean
+
+dev: $(VENV)/.ready          ## the environment, the build
+$(VENV)/.installed: pyproject.toml tools/install-system-deps
+	tools/install-system-deps
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -e '.[test]'
+	touch $@
+$(VENV)/.ready: $(VENV)/.installed $(SOURCES)
+	$(BIN)/python setup.py -q build_ext --inplace 2> $(VENV)/build.log || (cat $(VENV)/build.log; false)
+	touch $@
+
+demo: dev                    ## a simulated screen, a trained network, predictions, a report
+	rm -rf $(DEMO)
+	$(BIN)/phenoscale simulate $(DEMO)/screen --size 256x256 --sites 2
+	$(BIN)/phenoscale train $(DEMO)/screen/screen.csv --label Metadata_Phenotype \
+	    --holdout Metadata_Plate=Plate04 --controls Metadata_Control=negative \
+	    --augment flip,turn,intensity --epochs 16 --out $(DEMO)/run
+	$(BIN)/phenoscale predict $(DEMO)/run/model.safetensors $(DEMO)/screen/screen.csv \
+	    --out $(DEMO)/run/predictions.csv
+	$(BIN)/phenoscale report $(DEMO)/run
+	@echo "open $(DEMO)/run/report.html in a browser"
+
+test: dev                    ## every test
+	$(BIN)/python -m pytest
+
+figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
+	$(BIN)/python tests/figures.py
+
+wheel: dev                   ## a self-contained wheel in wheelhouse/
+	tools/build-wheel $(BIN)/python
+
+format: dev                  ## lay out the code
+	$(BIN)/ruff format python tests
+	$(BIN)/ruff check --fix python tests
+
+clean:
+	rm -rf $(VENV) build dist wheelhouse $(DEMO) python/*.egg-info python/phenoscale/*.so

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""phenoscale: whole-image networks for high-content screens, on CPUs.
+
+    >>> import phenoscale
+    >>> sorted(phenoscale.__all__)[:3]
+    ['ImageError', 'InputError', 'Model']
+
+What is named here is found when it is first used: importing the package needs only numpy, and
+predicting only safetensors beside it.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+#: name -> module that has it
+_HOMES = {
+    "ImageError": "phenoscale._core",
+    "InputError": "phenoscale.errors",
+    "Model": "phenoscale.model_file",
+    "Predictions": "phenoscale.predict",
+    "Recipe": "phenoscale.train",
+    "UnsupportedImage": "phenoscale._core",
+    "WholeImageClassifier": "phenoscale.estimator",
+    "load": "phenoscale.model_file",
+    "predict": "phenoscale.predict",
+    "predict_table": "phenoscale.predict",
+    "read_image": "phenoscale._core",
+    "read_table": "phenoscale.table",
+    "simulate": "phenoscale.simulate",
+    "write_report": "phenoscale.report",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name):
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'phenoscale' has no attribute '{name}'")
+
+
+def __dir__():
+    return [*globals(), *__all__]

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command line: one verb a capability, each a thin call into the package.
+
+Results on stdout, progress and errors on stderr.  Status 0 all done; 1 failed; 2 wrong usage;
+3 done with fields skipped; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from phenoscale.errors import InputError
+
+try:
+    import click
+except ImportError:
+    sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
+
+SKIPPED = 3
+
+
+# ---- words of options ----------------------------------------------------------------------
+
+
+def pairs(words, option: str) -> dict[str, list[str]]:
+    """("A=x,y", "B=z") -> {"A": ["x", "y"], "B": ["z"]}."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not (name and equals and values):
+            raise click.UsageError(f"{option} {word}: write it as {option} COLUMN=VALUE")
+        found.setdefault(name, []).extend(values.split(","))
+    return found
+
+
+def roles_of(words) -> dict[str, str]:
+    return {role: columns[0] for role, columns in pairs(words, "--role").items()}
+
+
+def size_of(word: str) -> tuple[int, int]:
+    height, _, width = word.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise click.UsageError(f"--size {word}: write it as HEIGHTxWIDTH, for example 1024x1280")
+    return int(height), int(width)
+
+
+def listed_words(word: str | None) -> list[str] | None:
+    return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
+
+
+class Progress:
+    """Progress of every stage on stderr: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, quiet: bool):
+        self.quiet, self.stage, self.bar = quiet, None, None
+
+    def __call__(self, event: dict) -> None:
+        if self.quiet:
+            return
+        stage = {"statistics": "reading", "step": "training", "predict": "predicting",
+                 "check": "checking", "simulate": "drawing"}.get(event["stage"])
+        if event["stage"] == "epoch":
+            self._say(self.epoch_line(event))
+            return
+        if stage != self.stage:
+            self.close()
+            from tqdm import tqdm
+
+            self.stage = stage
+            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=sys.stderr,
+                            disable=not sys.stderr.isatty(), leave=False)
+            if not sys.stderr.isatty():
+                print(f"{stage} ...", file=sys.stderr, flush=True)
+        self.bar.update(event["done"] - self.bar.n)
+        if "loss" in event:
+            self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
+                                     refresh=False)
+
+    def counting(self, stage: str):
+        """A callable (done, of) for one stage."""
+        return lambda done, of: self({"stage": stage, "done": done, "of": of})
+
+    @staticmethod
+    def epoch_line(event: dict) -> str:
+        line = (f"epoch {event['epoch']}/{event['of']}: loss {event['loss']:.4f}, "
+                f"{event['images_per_s']:.1f} images/s")
+        if "val_balanced_accuracy" in event:
+            line += f", validation {event['val_balanced_accuracy']:.0%} balanced accuracy"
+        return line
+
+    def _say(self, line: str) -> None:
+        if self.bar is None or self.bar.disable:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self.bar.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        self.bar = self.stage = None
+
+
+# ---- verbs ---------------------------------------------------------------------------------
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="phenoscale")
+def cli():
+    """Whole-image networks for high-content screens."""
+
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
+threads_option = click.option("--threads", type=click.IntRange(1, 1024),
+                              help="Default: every processor. Results do not depend on it.")
+channels_option = click.option("--channels", help="Names in the order wanted: DNA,Actin.")
+role_option = click.option("--role", "roles", multiple=True, metavar="ROLE=COLUMN",
+                           help="plate, well, site, compound, concentration or batch.")
+root_option = click.option("--root", help="Where relative paths begin. Default: at the table.")
+
+
+@cli.command()
+@click.argument("out", type=click.Path())
+@click.option("--plates", default=4, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--phenotypes", default=6, show_default=True, type=click.IntRange(2, 100))
+@click.option("--size", default="1024x1280", show_default=True, metavar="HxW")
+@click.option("--wells", default=40, show_default=True, type=click.IntRange(1, 1536),
+              help="On each plate.")
+@click.option("--sites", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@quiet_option
+def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
+    """Draw a simulated screen: TIFFs, a LoadData CSV, and the truth in it."""
+    import phenoscale.simulate
+
+    progress = Progress(quiet)
+    path = phenoscale.simulate.simulate(
+        out, plates=plates, phenotypes=phenotypes, size=size_of(size), seed=seed, wells=wells,
+        sites=sites, progress=progress.counting("simulate"))
+    progress.close()
+    print(path)
+
+
+@cli.command()
+@click.argument("source", type=click.Path())
+@click.option("--preset", help="How the files of a folder are named: bbbc013.")
+@click.option("--write", "out", type=click.Path(), help="Write a clean LoadData CSV.")
+@click.option("--label", help="Column of the classes: counts them by plate.")
+@click.option("--network", default="mcnn", show_default=True)
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
+@channels_option
+@role_option
+@root_option
+@threads_option
+@quiet_option
+def check(source, preset, out, label, network, batch, channels, roles, root, threads, quiet):
+    """Look at a table and all its files before a long run."""
+    from phenoscale.check import check as run_check
+    from phenoscale.presets import read_source
+    from phenoscale.table import write_table
+
+    table = read_source(source, preset, listed_words(channels), roles_of(roles), root)
+    progress = Progress(quiet)
+    found = run_check(table, network, batch, threads, progress.counting("check"), label)
+    progress.close()
+    print(found.text())
+    if out is not None and found.ok:
+        write_table(table, out)
+        print(f"written: {out}")
+    return 0 if found.ok else 1
+
+
+@cli.command()
+@click.argument("table", type=click.Path())
+@click.option("--label", required=True, help="Column of the classes.")
+@click.option("--out", required=True, type=click.Path(), help="Run folder to make.")
+@click.option("--network", default="mcnn", show_default=True, help="mcnn or mcnn-gap.")
+@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--lr", "rate", default=0.01, show_default=True, help="Learning rate.")
+@click.option("--schedule", default="linear", show_default=True, help="linear or constant.")
+@click.option("--optimizer", default="nesterov", show_default=True, help="nesterov, sgd, adam.")
+@click.option("--momentum", default=0.9, show_default=True)
+@click.option("--decay", default=5e-5, show_default=True, help="Weight decay.")
+@click.option("--smoothing", default=0.0, show_default=True, help="Label smoothing.")
+@click.option("--clip", default=5.0, show_default=True, help="Norm of gradients; 0: no limit.")
+@click.option("--augment", default="flip", show_default=True,
+              help="Any of flip,turn,shift,intensity; none: ''.")
+@click.option("--balance", default="class", show_default=True, help="class or none.")
+@click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
+              help="mcnn: a ReLU after the dense layer of 512.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--split", help="Column that says train, val or test.")
+@click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
+              help="Scored at the end, never used for a choice.")
+@click.option("--val-by", default="well", show_default=True, help="well, plate or compound.")
+@click.option("--val-fraction", type=float, help="0: none. Default: 0.15 where wells suffice.")
+@click.option("--controls", multiple=True, metavar="COLUMN=VALUE", help="For the report.")
+@channels_option
+@role_option
+@root_option
+@threads_option
+@quiet_option
+def train(table, label, out, split, holdout, val_by, val_fraction, controls, channels, roles, root,
+          threads, quiet, augment, **recipe):
+    """Train a network on the labelled fields of a TABLE."""
+    from phenoscale.report import write_report
+    from phenoscale.run import train_run
+    from phenoscale.table import read_table
+    from phenoscale.train import Recipe
+
+    if split is not None and (holdout or val_fraction is not None):
+        raise click.UsageError("give either --split, or --holdout and --val-fraction")
+    fields = read_table(table, listed_words(channels), roles_of(roles), root)
+    progress = Progress(quiet)
+    _, folder = train_run(
+        fields, label, out, Recipe(augment=tuple(listed_words(augment)), **recipe), split=split,
+        holdout=pairs(holdout, "--holdout"), val_by=val_by, val_fraction=val_fraction,
+        controls=pairs(controls, "--controls"), threads=threads, progress=progress)
+    progress.close()
+    print(write_report(folder))
+
+
+@cli.command()
+@click.argument("model", type=click.Path())
+@click.argument("table", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="CSV to write.")
+@click.option("--embedding", default="last", show_default=True,
+              type=click.Choice(["last", "none"]))
+@click.option("--on-error", default="skip", show_default=True,
+              type=click.Choice(["skip", "stop"]), help="For fields that cannot be read.")
+@channels_option
+@root_option
+@threads_option
+@quiet_option
+def predict(model, table, out, embedding, on_error, channels, root, threads, quiet):
+    """Classify every field of a TABLE: probabilities and embeddings."""
+    from phenoscale.csv_file import write_csv
+    from phenoscale.model_file import load
+    from phenoscale.predict import predict_table, prediction_frame, write_errors
+    from phenoscale.table import read_table
+
+    loaded = load(model)
+    fields = read_table(table, listed_words(channels) or loaded.channels, root=root)
+    progress = Progress(quiet)
+    found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"))
+    progress.close()
+    write_csv(prediction_frame(loaded, fields, found, embedding), out)
+    print(out)
+    if found.skipped:
+        print(write_errors(fields, found, out))
+        print(f"{len(found.skipped)} of {len(fields)} fields were skipped", file=sys.stderr)
+        return SKIPPED
+    return 0
+
+
+@cli.command()
+@click.argument("run", type=click.Path())
+def report(run):
+    """Write RUN/report.html from what is in the run folder."""
+    from phenoscale.report import write_report
+
+    print(write_report(run))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--quick", is_flag=True, help="Fewer batches, one repeat.")
+@click.option("--peer-python", type=click.Path(), help="Python that has torch or tensorflow.")
+@click.option("--compiled", is_flag=True, help="PyTorch compiled as well (takes minutes).")
+@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 100))
+@click.option("--equality/--no-equality", default=True, show_default=True)
+def bench(as_json, quick, peer_python, compiled, repeats, equality):
+    """Numbers, speed and memory, side by side with PyTorch and TensorFlow."""
+    from phenoscale.bench import run_bench
+
+    run_bench(json=as_json, quick=quick, peer_python=peer_python, compiled=compiled,
+              repeats=repeats, equality=equality)
+
+
+@cli.command()
+def doctor():
+    """What is installed, what is used, what is missing."""
+    from phenoscale.doctor import examine
+
+    lines, is_well = examine()
+    print("\n".join(lines))
+    return 0 if is_well else 1
+
+
+# ---- the program ---------------------------------------------------------------------------
+
+
+def main(arguments=None) -> None:
+    """Run a verb; a user's mistake is one sentence on stderr and status 1."""
+    from phenoscale import _core
+
+    try:
+        sys.exit(cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        print("\ninterrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (InputError, _core.ImageError, OSError, MemoryError) as error:
+        print(f"phenoscale: {error or 'out of memory'}", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
+              file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

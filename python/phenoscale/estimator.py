@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The network with scikit-learn manners."""
+
+from __future__ import annotations
+
+from dataclasses import fields as dataclass_fields
+
+import numpy as np
+
+import phenoscale
+from phenoscale.errors import InputError
+from phenoscale.fields import FieldArrays, FieldFiles, thread_count
+from phenoscale.model_file import Model, load
+from phenoscale.predict import predict as predict_fields
+from phenoscale.predict import predict_table
+from phenoscale.run import class_names
+from phenoscale.train import Recipe, fit
+
+__all__ = ["WholeImageClassifier"]
+
+
+class WholeImageClassifier:
+    """A multi-scale convolutional network on whole fields, without segmentation.
+
+    The network of Godinez 2017 (Bioinformatics 33:2010), or with global pooling at its end.
+
+    Parameters
+    ----------
+    network, epochs, batch, rate, schedule, optimizer, momentum, decay, smoothing, clip, augment,
+    balance, fc_relu, seed
+        As in `phenoscale.train.Recipe`.
+    threads : int, optional
+        By default every processor this process may use; results do not depend on it.
+    progress : callable, optional
+        As for `phenoscale.train.fit`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str, (k,)
+    model_ : phenoscale.model_file.Model
+    log_ : list of dict
+        One row an epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> images = rng.integers(0, 1000, (8, 1, 128, 128)).astype(np.uint16)
+    >>> images[4:] //= 8
+    >>> classifier = WholeImageClassifier(network="mcnn-gap", epochs=1, batch=4)
+    >>> classifier.fit(images, ["bright"] * 4 + ["dim"] * 4).predict_proba(images).shape
+    (8, 2)
+    """
+
+    def __init__(self, network="mcnn", epochs=20, batch=8, rate=0.01, schedule="linear",
+                 optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.0, clip=5.0,
+                 augment=("flip",), balance="class", fc_relu=True, seed=0, threads=None,
+                 progress=None):
+        self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate
+        self.schedule, self.optimizer, self.momentum = schedule, optimizer, momentum
+        self.decay, self.smoothing, self.clip, self.augment = decay, smoothing, clip, augment
+        self.balance, self.fc_relu, self.seed = balance, fc_relu, seed
+        self.threads, self.progress = threads, progress
+
+    def get_params(self, deep=True) -> dict:
+        """The parameters of the constructor."""
+        names = [f.name for f in dataclass_fields(Recipe)] + ["threads", "progress"]
+        return {name: getattr(self, name) for name in names}
+
+    def set_params(self, **parameters):
+        """Change parameters of the constructor; returns self."""
+        known = self.get_params()
+        for name, value in parameters.items():
+            if name not in known:
+                raise ValueError(f"there is no parameter '{name}'")
+            setattr(self, name, value)
+        return self
+
+    def fit(self, table, label):
+        """Train on every labelled field.
+
+        Parameters
+        ----------
+        table : Table, path of a LoadData CSV, DataFrame, or array (n, channels, height, width)
+        label : str or sequence of str
+            Column of the classes; for arrays the classes themselves, (n,).
+
+        Returns
+        -------
+        self
+        """
+        recipe = Recipe(**{f.name: getattr(self, f.name) for f in dataclass_fields(Recipe)})
+        threads = thread_count(self.threads)
+        if isinstance(table, np.ndarray):
+            source, names = FieldArrays(table), [str(v) for v in label]
+            channels = [f"channel{k + 1}" for k in range(source.shape[0])]
+            label_name, digest = "", ""
+            if len(names) != source.n:
+                raise InputError(f"{len(names)} labels for {source.n} images: give one each")
+            classes = sorted(set(names) - {""})
+        else:
+            table = _as_table(table)
+            shape, dtype = phenoscale.survey.field_shape(table)
+            source = FieldFiles(table.paths, shape, dtype, 2 * max(recipe.batch, threads) + 2)
+            names, channels = list(table.column(label)), table.channels
+            label_name, digest = label, table.digest()
+            classes = class_names(table, label)
+        if len(classes) < 2:
+            raise InputError("a classifier needs at least two classes")
+        labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
+        trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,
+                      self.progress)
+        self.log_ = trained.log
+        self.classes_ = np.array(classes, dtype=object)
+        self.model_ = Model(
+            parameters=trained.net.parameters.copy(), description=trained.description,
+            network=recipe.network, classes=classes, channels=channels,
+            size=list(source.shape[1:]), dtype=source.dtype, scale=trained.scale,
+            offset=trained.offset, label=label_name, table_digest=digest, seed=recipe.seed,
+            embedding={"name": "input of the last dense layer", "size": trained.net.embedding},
+            version=phenoscale.__version__)
+        return self
+
+    def _predictions(self, table):
+        if not hasattr(self, "model_"):
+            raise InputError("this classifier is not trained: call fit or load first")
+        if isinstance(table, np.ndarray):
+            return predict_fields(self.model_, table, self.threads)
+        return predict_table(self.model_, _as_table(table, self.model_.channels), self.threads)
+
+    def predict_proba(self, table) -> np.ndarray:
+        """Probabilities (n, k), float32, in the order of `classes_`."""
+        return self._predictions(table).probabilities
+
+    def predict(self, table) -> np.ndarray:
+        """The most probable class of each field, (n,)."""
+        return self.classes_[self.predict_proba(table).argmax(axis=1)]
+
+    def transform(self, table) -> np.ndarray:
+        """Embeddings (n, e), float32: the input of the last dense layer, not normalised."""
+        return self._predictions(table).embeddings
+
+    def score(self, table, label) -> float:
+        """Accuracy on fields of known class: a column, or the classes themselves (n,)."""
+        truth = (_as_table(table).column(label).to_numpy() if isinstance(label, str)
+                 else np.asarray(label))
+        return float((self.predict(table) == truth).mean())
+
+    def save(self, path) -> None:
+        """Write the model file."""
+        self.model_.save(path)
+
+    @classmethod
+    def load(cls, path):
+        """A trained classifier from a model file."""
+        model = load(path)
+        classifier = cls(network=model.network, seed=model.seed)
+        classifier.model_ = model
+        classifier.classes_ = np.array(model.classes, dtype=object)
+        classifier.log_ = []
+        return classifier
+
+
+def _as_table(table, channels=None):
+    from phenoscale.table import Table, read_table
+
+    return table if isinstance(table, Table) else read_table(table, channels)

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model file: all that a host needs to classify a field, in one `model.safetensors`.
+
+Weights as tensors, everything else as JSON text in the metadata.  Nothing in it is code: the
+network is text with bounded integers that the C library checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import struct
+from dataclasses import asdict, dataclass, field, fields
+
+import numpy as np
+
+from phenoscale import models
+from phenoscale.errors import InputError
+
+__all__ = ["Model", "class_key", "load", "write_atomically"]
+
+FORMAT = 1
+_LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
+_LIMIT_NAMES = 10000
+
+
+def class_key(name: str) -> str:
+    """The letters and digits of a class name, for column names.
+
+    >>> class_key("Eg5 inhibitors")
+    'Eg5inhibitors'
+    """
+    return re.sub(r"[^0-9A-Za-z]", "", name)
+
+
+@dataclass
+class Model:
+    """A trained network and how to use it.
+
+    Attributes
+    ----------
+    parameters : ndarray of float32, (count,)
+        All weights and biases, flat.
+    description : str
+        The network as text (`phenoscale.models`).
+    network : str
+        Its name: "mcnn" or "mcnn-gap".
+    classes, channels : list of str
+        In the order of the probabilities, and of the channels of a field.
+    size : list of int
+        (height, width) of the fields it was trained on, in pixels.
+    dtype : str
+        Depth of those files: "uint8", "uint16" or "float32".
+    scale, offset : list of float
+        By channel; the network sees ``counts * scale + offset``.
+    normalisation : str
+        How scale and offset were found.
+    label : str
+        Column of the classes in the training table.
+    split : dict
+        Rule, held-out values and seed of the split.
+    table_digest : str
+        SHA-256 of the training table.
+    seed : int
+        Of weights, order and augmentation.
+    bin : int
+        Pixels are means of bin x bin.
+    z : str or None
+        How a stack becomes a plane.
+    padding : str
+        The rule for sides that are no multiples of 128.
+    embedding : dict
+        Name and size of the embedding: the input of the last dense layer.
+    controls, temperature, novelty : None
+        Reserved: mean and whitening of the controls, calibration, threshold for new phenotypes.
+    version : str
+        Of phenoscale.
+    """
+
+    parameters: np.ndarray
+    description: str
+    network: str
+    classes: list
+    channels: list
+    size: list
+    dtype: str
+    scale: list
+    offset: list
+    normalisation: str = "mean and standard deviation of each channel over the training fields"
+    label: str = ""
+    split: dict = field(default_factory=dict)
+    table_digest: str = ""
+    seed: int = 0
+    bin: int = 1
+    z: str | None = None
+    padding: str = f"centred, to multiples of {models.PAD}, 0 after normalisation"
+    embedding: dict = field(default_factory=dict)
+    controls: dict | None = None
+    temperature: float | None = None
+    novelty: float | None = None
+    version: str = ""
+
+    def takes_any_size(self) -> bool:
+        """Whether fields of another size than the training fields can be classified."""
+        return self.network in models.ANY_SIZE
+
+    def digest(self) -> str:
+        """SHA-256 of the weights, as the prediction files name the model."""
+        return hashlib.sha256(self.parameters.tobytes()).hexdigest()
+
+    def net(self, height: int, width: int, threads: int):
+        """A `phenoscale._core.Net` for predictions on fields of this size."""
+        from phenoscale import _core
+
+        net = _core.Net(models.resize(self.description, height, width), threads=threads)
+        net.parameters[:] = self.parameters
+        return net
+
+    def save(self, path) -> None:
+        """Write the file, whole or not at all."""
+        from safetensors.numpy import save
+
+        tensors = {
+            name: self.parameters[at : at + int(np.prod(shape))].reshape(shape)
+            for name, at, shape, _ in self._slices()
+        }
+        about = {k: v for k, v in asdict(self).items() if k != "parameters"}
+        metadata = {"format": f"phenoscale {FORMAT}", "phenoscale": json.dumps(about)}
+        write_atomically(path, save(tensors, metadata=metadata))
+
+    def _slices(self):
+        from phenoscale import _core
+
+        return _core.Net(self.description).slices
+
+
+def write_atomically(path, content: bytes) -> None:
+    """Write a file so that the name holds either the old content or all of the new."""
+    path = os.fspath(path)
+    temporary = f"{path}.tmp.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
+
+
+def load(path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, damaged, of another program, or of a later format.
+    """
+    path = os.fspath(path)
+    about = _read_about(path)
+    model = _check_about(path, about)
+    try:
+        slices = model._slices()
+    except ValueError as error:
+        raise InputError(f"{path}: its network cannot be built: {error}") from None
+    model.parameters = _read_weights(path, slices)
+    return model
+
+
+def _read_about(path: str) -> dict:
+    """The JSON of our metadata, from the header alone."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+            text = file.read(length) if 2 <= length <= _LIMIT_HEADER else b""
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give the path of a model.safetensors") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        metadata = json.loads(text.decode("utf-8"))["__metadata__"]
+        name, _, number = metadata["format"].partition(" ")
+        if name != "phenoscale":
+            raise KeyError(name)
+        if int(number) > FORMAT:
+            raise InputError(f"{path} was written by a later phenoscale: install that version")
+        about = json.loads(metadata["phenoscale"])
+        if not isinstance(about, dict):
+            raise KeyError("phenoscale")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{path} is no phenoscale model, or is damaged: give the model.safetensors of a "
+            "'phenoscale train' run"
+        ) from None
+    return about
+
+
+def _is_names(value) -> bool:
+    return (isinstance(value, list) and 0 < len(value) <= _LIMIT_NAMES
+            and all(isinstance(name, str) and name for name in value)
+            and len(set(value)) == len(value))
+
+
+def _is_numbers(value) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(n, (int, float)) and not isinstance(n, bool) and np.isfinite(n) for n in value)
+
+
+#: What each entry of the metadata must be.
+_CHECKS = {
+    "description": lambda v: isinstance(v, str),
+    "network": lambda v: isinstance(v, str),
+    "classes": lambda v: _is_names(v) and len(v) > 1,
+    "channels": _is_names,
+    "size": lambda v: (isinstance(v, list) and len(v) == 2
+                       and all(type(n) is int and 0 < n <= 65536 for n in v)),
+    "dtype": lambda v: v in ("uint8", "uint16", "float32"),
+    "scale": _is_numbers,
+    "offset": _is_numbers,
+    "normalisation": lambda v: isinstance(v, str),
+    "label": lambda v: isinstance(v, str),
+    "split": lambda v: isinstance(v, dict),
+    "table_digest": lambda v: isinstance(v, str),
+    "seed": lambda v: type(v) is int,
+    "bin": lambda v: v == 1,
+    "z": lambda v: v is None,
+    "padding": lambda v: isinstance(v, str),
+    "embedding": lambda v: isinstance(v, dict),
+    "controls": lambda v: v is None,
+    "temperature": lambda v: v is None,
+    "novelty": lambda v: v is None,
+    "version": lambda v: isinstance(v, str),
+}
+
+
+def _check_about(path: str, about: dict) -> Model:
+    wanted = {f.name for f in fields(Model)} - {"parameters"}
+    bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
+    if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
+        bad = ["scale"]
+    if bad:
+        raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
+                         f"'{bad[0]}' is missing or makes no sense")
+    return Model(parameters=np.empty(0, np.float32), **{key: about[key] for key in wanted})
+
+
+def _read_weights(path: str, slices) -> np.ndarray:
+    """All tensors, each of the name and shape that the network has, as one flat array."""
+    from safetensors import SafetensorError, safe_open
+
+    last_name, last_at, last_shape, _ = slices[-1]
+    parameters = np.empty(last_at + int(np.prod(last_shape)), np.float32)
+    try:
+        with safe_open(path, framework="np") as file:
+            if set(file.keys()) != {name for name, *_ in slices}:
+                raise InputError(f"{path} is damaged: its tensors are not those of its network")
+            for name, at, shape, _ in slices:
+                tensor = file.get_tensor(name)
+                if tensor.shape != tuple(shape) or tensor.dtype != np.float32:
+                    raise InputError(f"{path} is damaged: the tensor {name} is "
+                                     f"{tensor.dtype} {tensor.shape}, not float32 {tuple(shape)}")
+                parameters[at : at + tensor.size] = tensor.ravel()
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged: {error}") from None
+    return parameters

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model and fields in, probabilities and embeddings out: the one way for every host."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phenoscale import _core
+from phenoscale.errors import InputError
+from phenoscale.fields import FieldArrays, FieldFiles, thread_count
+from phenoscale.model_file import Model, class_key
+
+if TYPE_CHECKING:
+    import pandas
+
+    from phenoscale.table import Table
+
+__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "write_errors"]
+
+
+@dataclass
+class Predictions:
+    """What the network says of n fields.
+
+    Attributes
+    ----------
+    logits, probabilities : ndarray of float32, (n, classes)
+    embeddings : ndarray of float32, (n, embedding)
+        Input of the last dense layer, not normalised.
+    skipped : dict of int to str
+        Number of a field that could not be read, and why; its rows are NaN.
+    """
+
+    logits: np.ndarray
+    embeddings: np.ndarray
+    skipped: dict = field(default_factory=dict)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, (n, classes) float32."""
+        return _core.softmax(self.logits)
+
+
+def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
+            progress=None) -> Predictions:
+    """Classify fields.
+
+    Parameters
+    ----------
+    model : Model
+        From `phenoscale.load`.
+    source : FieldFiles, or array (n, channels, height, width)
+        Counts as in the files, of the depth the model was trained on.
+    threads : int, optional
+        By default every processor this process may use; the numbers do not depend on it.
+    on_error : {"stop", "skip"}
+        What to do with a file that cannot be read.
+    progress : callable, optional
+        Called with (fields done, fields in all).
+
+    Raises
+    ------
+    InputError
+        For fields of other channels, size or depth than the model's.
+    """
+    if not hasattr(source, "release"):
+        source = FieldArrays(source)
+    check_fits(model, source.shape, source.dtype)
+    threads = thread_count(threads)
+    net = model.net(*source.shape[1:], threads)
+    return run(net, source, np.arange(source.n), model.scale, model.offset, threads, on_error,
+               progress)
+
+
+def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
+        progress=None) -> Predictions:
+    """Fields `order` of a source through a network, `threads` at a time."""
+    n = len(order)
+    found = Predictions(np.full((n, net.classes), np.nan, np.float32),
+                        np.full((n, net.embedding), np.nan, np.float32))
+    source.start(np.asarray(order, np.int64))
+    for at in range(0, n, threads):
+        numbers, block = [], []
+        count = min(threads, n - at)
+        for i in range(at, at + count):
+            try:
+                block.append(source.next())
+                numbers.append(i)
+            except (ValueError, OSError) as error:
+                if on_error != "skip":
+                    raise InputError(str(error)) from None
+                found.skipped[i] = str(error)
+        if block:
+            found.logits[numbers], found.embeddings[numbers] = net.predict(block, scale, offset)
+        source.release(count)
+        if progress is not None:
+            progress(at + count, n)
+    return found
+
+
+def check_fits(model: Model, shape, dtype: str) -> None:
+    """InputError unless fields of this shape and depth are what the model was trained on."""
+    c, h, w = shape
+    if c != len(model.channels):
+        raise InputError(
+            f"the fields have {c} channels, the model needs {len(model.channels)}: "
+            f"{', '.join(model.channels)}; choose them by --channels")
+    if [h, w] != list(model.size) and not model.takes_any_size():
+        raise InputError(
+            f"the fields are {h} x {w} pixels, the {model.network} model was trained on "
+            f"{model.size[0]} x {model.size[1]} and takes no other size: use fields of that size, "
+            "or train with --network mcnn-gap, which takes any")
+    if dtype != model.dtype:
+        raise InputError(
+            f"the fields are {dtype}, the model was trained on {model.dtype}: its scale would be "
+            "wrong; export the images as they were for training")
+
+
+def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
+                  progress=None) -> Predictions:
+    """Classify the fields of a table; see `predict`.
+
+    The channels are those of the model, by name where the table has them all, else in order.
+    """
+    from phenoscale.survey import field_shape
+
+    shape, dtype, problems = field_shape(table, skip=True)
+    if problems and on_error != "skip":
+        field_shape(table)
+    check_fits(model, shape, dtype)
+    threads = thread_count(threads)
+    source = FieldFiles(table.paths, shape, dtype, slots=2 * threads + 2)
+    found = predict(model, source, threads, on_error, progress)
+    found.skipped.update({problem.row: problem.sentence for problem in reversed(problems)})
+    return found
+
+
+def prediction_frame(model: Model, table: Table, found: Predictions,
+                     embedding: str = "last") -> pandas.DataFrame:
+    """The predictions file: one row a field that could be read, in the order of the table.
+
+    `Metadata_*` and the label column, file names, `Phenoscale_Class`, `Phenoscale_Prob_<Key>`,
+    `Phenoscale_Model`, and unless `embedding` is "none" `Image_Phenoscale_Emb0000` and on, which
+    are the only features.
+    """
+    import pandas
+
+    kept = [i for i in range(len(table)) if i not in found.skipped]
+    frame = table.frame
+    about = [c for c in frame.columns if c.startswith("Metadata_") or c == model.label]
+    columns = {c: frame[c].to_numpy()[kept] for c in about}
+    for k, channel in enumerate(table.channels):
+        columns[f"Image_FileName_{channel}"] = [os.path.basename(table.paths[i][k]) for i in kept]
+        columns[f"Image_PathName_{channel}"] = [os.path.dirname(table.paths[i][k]) for i in kept]
+    probabilities = found.probabilities[kept]
+    columns["Phenoscale_Class"] = np.array(model.classes, dtype=object)[
+        probabilities.argmax(axis=1)] if kept else []
+    for k, name in enumerate(model.classes):
+        columns[f"Phenoscale_Prob_{class_key(name)}"] = probabilities[:, k]
+    columns["Phenoscale_Model"] = [model.digest()[:16]] * len(kept)
+    if embedding == "last":
+        embeddings = found.embeddings[kept]
+        columns.update({f"Image_Phenoscale_Emb{k:04d}": embeddings[:, k]
+                        for k in range(embeddings.shape[1])})
+    return pandas.DataFrame(columns)
+
+
+def write_errors(table: Table, found: Predictions, out) -> str:
+    """Write errors.csv beside a predictions file: the fields that were skipped, and why."""
+    import pandas
+
+    from phenoscale.csv_file import write_csv
+
+    rows = sorted(found.skipped)
+    frame = pandas.DataFrame({
+        "Line": [table.lines[row] for row in rows],
+        "Well": [table.well_name(row) for row in rows],
+        "Files": [" ".join(table.paths[row]) for row in rows],
+        "Error": [found.skipped[row] for row in rows]})
+    path = os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")
+    write_csv(frame, path)
+    return path

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A training run: a table in, a run folder out.
+
+The folder holds model.safetensors, config.json (every option as resolved), log.csv (a row an
+epoch), split.csv (the side of each field), predictions.csv (every field that was not trained
+on) and report.html.  The model file is written last of the things that matter: a folder with one
+is a run that ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+
+import phenoscale
+from phenoscale import _core
+from phenoscale.csv_file import write_csv
+from phenoscale.errors import InputError
+from phenoscale.fields import FieldFiles, thread_count
+from phenoscale.model_file import Model, class_key, write_atomically
+from phenoscale.predict import predict, prediction_frame
+from phenoscale.split import split_table
+from phenoscale.survey import field_shape
+from phenoscale.table import Table
+from phenoscale.train import Recipe, fit
+
+__all__ = ["train_run"]
+
+
+def class_names(table: Table, label: str) -> list[str]:
+    """The classes, sorted; InputError where two would share a column of probabilities."""
+    names = sorted(set(table.column(label)) - {""})
+    keys = {}
+    for name in names:
+        key = class_key(name)
+        if not key or key in keys:
+            raise InputError(
+                f"column {label}: the class '{name}' has no letters or digits of its own"
+                + (f" beside '{keys[key]}'" if key else "") + ": rename one")
+        keys[key] = name
+    return names
+
+
+def make_folder(out) -> str:
+    """The run folder, new or empty of a run that ended."""
+    out = os.fspath(out)
+    if os.path.exists(os.path.join(out, "model.safetensors")):
+        raise InputError(f"{out} holds a run already: choose another --out, or remove it")
+    try:
+        os.makedirs(out, exist_ok=True)
+        write_atomically(os.path.join(out, "config.json"), b"{}\n")
+    except OSError as error:
+        raise InputError(f"{out} cannot be made: {error.strerror}") from None
+    return out
+
+
+def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, holdout=None,
+              val_by="well", val_fraction=None, controls=None, threads=None, progress=None,
+              ) -> tuple[Model, str]:
+    """Train on a table and leave a run folder.
+
+    Parameters
+    ----------
+    table : Table
+    label : str
+        Column of the classes; fields without one are scored, never trained on.
+    out : path
+        The run folder.
+    recipe : Recipe
+    split, holdout, val_by, val_fraction
+        As for `phenoscale.split.split_table`.
+    controls : dict of str to list of str, optional
+        Column to values that mark control wells, for the report.
+    threads : int, optional
+    progress : callable, optional
+        As for `phenoscale.train.fit`; also the stages "check" and "predict".
+
+    Returns
+    -------
+    model : Model
+    folder : str
+
+    Raises
+    ------
+    InputError
+        For anything wrong with table, files or options, before the folder is touched.
+    """
+    begun = time.monotonic()
+    tell = progress or (lambda event: None)
+    threads = thread_count(threads)
+    sides, notes = split_table(table, label, split=split, holdout=holdout, val_by=val_by,
+                               val_fraction=val_fraction, seed=recipe.seed)
+    classes = class_names(table, label)
+    for column in controls or {}:
+        table.column(column)
+    shape, dtype = field_shape(table, progress=lambda done, of: tell(
+        {"stage": "check", "done": done, "of": of}))
+    if "turn" in recipe.augment and shape[1] != shape[2]:
+        recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
+        notes = [*notes, "fields are not square: no quarter turns"]
+    labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
+    train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
+    missing = sorted(set(classes) - {classes[k] for k in labels[train]})
+    if missing:
+        raise InputError(f"column {label}: no field of '{missing[0]}' is left to train on: hold "
+                         "out fewer, or leave that class out")
+    folder = make_folder(out)
+    source = FieldFiles(table.paths, shape, dtype, slots=2 * max(recipe.batch, threads) + 2)
+    trained = fit(source, labels, train, val, recipe, threads, progress)
+    rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
+            "val_fraction": val_fraction, "seed": recipe.seed}
+    net = trained.net
+    model = Model(
+        parameters=net.parameters.copy(), description=trained.description,
+        network=recipe.network, classes=classes, channels=table.channels, size=list(shape[1:]),
+        dtype=dtype, scale=trained.scale, offset=trained.offset, label=label, split=rule,
+        table_digest=table.digest(), seed=recipe.seed,
+        embedding={"name": "input of the last dense layer", "size": net.embedding},
+        version=phenoscale.__version__)
+    _write_split(folder, table, label, sides)
+    _write_log(folder, trained.log)
+    rest = np.flatnonzero(sides != "train")
+    del trained.net, net  # two networks need not be in memory
+    if len(rest):
+        left = table.select(rest)
+        source = FieldFiles(left.paths, shape, dtype, slots=2 * threads + 2)
+        found = predict(model, source, threads, progress=lambda done, of: tell(
+            {"stage": "predict", "done": done, "of": of}))
+        write_csv(prediction_frame(model, left, found), os.path.join(folder, "predictions.csv"))
+    config = {
+        "table": table.source, "label": label, "channels": table.channels, "classes": classes,
+        "size": list(shape[1:]), "dtype": dtype, **asdict(recipe), "roles": table.roles,
+        "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
+                          "scale": trained.scale, "offset": trained.offset},
+        "split": split, "holdout": holdout or {}, "val_by": val_by,
+        "val_fraction": val_fraction, "controls": controls or {}, "notes": notes,
+        "threads": threads, "isa": _core.isa(), "versions": {
+            "phenoscale": phenoscale.__version__, "numpy": np.__version__, **_core.versions()},
+        "table_digest": table.digest(), "n_train": len(train), "n_val": len(val),
+        "n_test": int((sides == "test").sum()),
+        "n_unlabelled": int((sides == "unlabelled").sum()),
+        "weights_sha256": model.digest(), "seconds": round(time.monotonic() - begun, 1)}
+    write_atomically(os.path.join(folder, "config.json"),
+                     (json.dumps(config, indent=1) + "\n").encode())
+    model.save(os.path.join(folder, "model.safetensors"))
+    return model, folder
+
+
+def _write_split(folder: str, table: Table, label: str, sides) -> None:
+    frame = table.frame
+    files = [c for c in frame.columns if c.startswith("Image_FileName_")]
+    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label]
+    write_csv(frame[[*files, *about]].assign(Split=sides), os.path.join(folder, "split.csv"))
+
+
+def _write_log(folder: str, log: list[dict]) -> None:
+    import pandas
+
+    columns = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s",
+               "seconds", "val_loss", "val_accuracy", "val_balanced_accuracy"]
+    write_csv(pandas.DataFrame(log, columns=columns), os.path.join(folder, "log.csv"))

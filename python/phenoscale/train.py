@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Training: fields and labels in, weights out.  Files and folders are run.py's business.
+
+What is drawn at random (order, balance, augmentation, first weights) is a function of the seed,
+the epoch and the sample, never of the threads or of how a batch is cut into parts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from phenoscale import _core, models
+from phenoscale.errors import InputError, listed
+from phenoscale.fields import augment_bits, thread_count
+from phenoscale.predict import run as predict_run
+
+__all__ = ["BALANCES", "SCHEDULES", "Recipe", "Trained", "fit"]
+
+
+def constant(progress: float) -> float:
+    """The same rate throughout."""
+    return 1.0
+
+
+def linear(progress: float) -> float:
+    """Up over the first twentieth, then down in a line to a hundredth."""
+    return progress / 0.05 if progress < 0.05 else max(0.01, (1 - progress) / 0.95)
+
+
+#: name -> factor of the rate as a function of the part of the training done (0..1)
+SCHEDULES = {"constant": constant, "linear": linear}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; every option of `phenoscale train` that changes the weights.
+
+    Attributes
+    ----------
+    network : str
+        "mcnn" or "mcnn-gap".
+    epochs, batch : int
+        Passes over the training fields; fields of one update.
+    rate : float
+        Learning rate, times the schedule's factor.
+    schedule : str
+        One of `SCHEDULES`.
+    optimizer : str
+        "nesterov", "sgd" or "adam".
+    momentum, decay : float
+        Of the optimizer; weight decay spares the biases.
+    smoothing : float
+        Of the labels, 0 to 1.
+    clip : float
+        Largest Euclidean norm of a gradient; longer ones are shortened to it. 0: no limit.
+    augment : tuple of str
+        Any of "flip", "turn" (square fields), "shift", "intensity".
+    balance : str
+        "class": every class as often as any other; "none": as they come.
+    fc_relu : bool
+        A ReLU after the dense layer of mcnn (`phenoscale.models`).
+    seed : int
+    """
+
+    network: str = "mcnn"
+    epochs: int = 20
+    batch: int = 8
+    rate: float = 0.01
+    schedule: str = "linear"
+    optimizer: str = "nesterov"
+    momentum: float = 0.9
+    decay: float = 5e-5
+    smoothing: float = 0.0
+    clip: float = 5.0
+    augment: tuple = ("flip",)
+    balance: str = "class"
+    fc_relu: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        tables = {"network": models.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
+                  "optimizer": _core.optimizer_names()}
+        for name, table in tables.items():
+            if getattr(self, name) not in table:
+                raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
+                                 f"{listed(table)}")
+        bounds = {"epochs": (1, 100000), "batch": (1, 65536), "rate": (1e-9, 100.0),
+                  "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
+                  "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"{name}={getattr(self, name)}: give a number from {low} "
+                                 f"to {high}")
+        augment_bits(self.augment)
+
+
+@dataclass
+class Trained:
+    """What `fit` made: the network, its normalisation, and a row of the log for each epoch."""
+
+    net: object
+    description: str
+    mean: np.ndarray
+    std: np.ndarray
+    scale: list
+    offset: list
+    log: list
+
+
+# ---- what is drawn -------------------------------------------------------------------------
+
+
+def _hash(*words) -> np.ndarray:
+    """splitmix64 of numbers or arrays of them: our random order, the same with every NumPy."""
+    state = np.zeros(np.broadcast_shapes(*(np.shape(w) for w in words)), np.uint64)
+    with np.errstate(over="ignore"):
+        for word in words:
+            state = state + np.asarray(word, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state = state ^ (state >> np.uint64(31))
+    return state
+
+
+def _shuffled(numbers: np.ndarray, *key) -> np.ndarray:
+    return numbers[np.argsort(_hash(*key, numbers), kind="stable")]
+
+
+def _order_none(train: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    return _shuffled(train, seed, epoch)
+
+
+def _order_class(train: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """As many fields as there are, the classes in turn; small classes come round again."""
+    classes = np.unique(labels[train])
+    rounds = -(-len(train) // len(classes))
+    drawn = np.empty((rounds, len(classes)), np.int64)
+    for k, name in enumerate(classes):
+        members = train[labels[train] == name]
+        again = -(-rounds // len(members))
+        drawn[:, k] = np.concatenate(
+            [_shuffled(members, seed, epoch, turn) for turn in range(again)])[:rounds]
+    turns = np.argsort(_hash(seed, epoch, np.arange(drawn.size)).reshape(drawn.shape), axis=1)
+    return np.take_along_axis(drawn, turns, axis=1).ravel()[: len(train)]
+
+
+#: name -> the order of an epoch, field numbers (n,)
+BALANCES = {"class": _order_class, "none": _order_none}
+
+
+# ---- numbers in ----------------------------------------------------------------------------
+
+
+def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel over some fields, (c,) float64.
+
+    Sums of counts are whole numbers below 2^53, so they are exact in any order.
+    """
+    sums = np.zeros((2, source.shape[0]))
+    source.start(order)
+    for i in range(len(order)):
+        for k, plane in enumerate(source.next()):
+            values = plane.ravel().astype(np.float64)
+            sums[:, k] += values.sum(), np.dot(values, values)
+        source.release(1)
+        if progress is not None:
+            progress(i + 1, len(order))
+    n = len(order) * source.shape[1] * source.shape[2]
+    mean = sums[0] / n
+    std = np.sqrt(np.maximum(sums[1] / n - mean**2, 0))
+    return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
+
+
+# ---- the loop ------------------------------------------------------------------------------
+
+
+def _make_net(recipe: Recipe, description: str, threads: int):
+    """The network with as many images a part as a quarter of the memory holds; bits do not
+    depend on it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    images = recipe.batch
+    while True:
+        try:
+            net = _core.Net(description, threads=threads, training=True, images=images,
+                            batch=recipe.batch)
+        except ValueError as error:
+            raise InputError(f"no network for these fields: {error}") from None
+        if images == 1 or net.memory < memory / 4:
+            net.initialise(recipe.seed)
+            return net
+        images = -(-images // 2)
+
+
+def _step(net, source, labels, scale, offset, images: int, smoothing: float):
+    """Forward and backward of one batch, part by part: (mean loss, norm of the gradient)."""
+    loss = 0.0
+    net.begin()
+    for at in range(0, len(labels), images):
+        part = labels[at : at + images]
+        try:
+            block = [source.next() for _ in part]
+        except (ValueError, OSError) as error:
+            raise InputError(str(error)) from None
+        net.forward(block, scale, offset)
+        loss += net.backward(part, np.full(len(part), 1 / len(labels)), smoothing)[0]
+        source.release(len(part))
+    return loss, net.gradient()
+
+
+def _validate(net, source, labels, val, scale, offset, threads: int) -> dict:
+    from phenoscale.evaluate import classification
+
+    logits = predict_run(net, source, val, scale, offset, threads).logits
+    loss = np.mean([_core.loss("softmax", row, int(label))[0]
+                    for row, label in zip(logits, labels[val])])
+    classes = list(range(net.classes))
+    scores = classification(labels[val], logits.argmax(axis=1), classes)
+    return {"val_loss": float(loss), "val_accuracy": scores["accuracy"],
+            "val_balanced_accuracy": scores["balanced_accuracy"]}
+
+
+def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
+        progress=None) -> Trained:
+    """Train a network.
+
+    Parameters
+    ----------
+    source : FieldFiles or FieldArrays
+        The fields; at least ``2 * batch`` slots.
+    labels : ndarray of int64, (n,)
+        Class of each field, 0 to k - 1; others than those of `train` and `val` are not looked at.
+    train, val : ndarray of int64
+        Numbers of the fields to train on, and to watch (may be empty).
+    recipe : Recipe
+    threads : int, optional
+        By default every processor this process may use; the weights do not depend on it.
+    progress : callable, optional
+        Called with a dict after each part of the work: ``stage`` ("statistics", "step" or
+        "epoch"), ``done``, ``of``, and for steps and epochs the row of the log so far.
+
+    Raises
+    ------
+    InputError
+        For a field that cannot be read, and for a loss that is no number any more.
+    """
+    tell = progress or (lambda event: None)
+    threads = thread_count(threads)
+    train, val = np.asarray(train, np.int64), np.asarray(val, np.int64)
+    augment = augment_bits(recipe.augment)
+    if "turn" in recipe.augment and source.shape[1] != source.shape[2]:
+        raise InputError(f"quarter turns need square fields, not {source.shape[1]} x "
+                         f"{source.shape[2]}: leave 'turn' out of --augment")
+    mean, std = statistics(source, train, lambda done, of: tell(
+        {"stage": "statistics", "done": done, "of": of}))
+    scale, offset = (1 / std).tolist(), (-mean / std).tolist()
+    classes = int(labels[train].max()) + 1
+    description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
+    net = _make_net(recipe, description, threads)
+    trained = Trained(net, description, mean, std, scale, offset, [])
+    optimizer = _core.Optimizer(recipe.optimizer, net)
+    images = min(recipe.batch, net.images)
+    steps = -(-len(train) // recipe.batch)
+    for epoch in range(recipe.epochs):
+        order = BALANCES[recipe.balance](train, labels, recipe.seed, epoch)
+        source.start(order, augment, recipe.seed, epoch)
+        row = {"epoch": epoch + 1, "step": epoch * steps, "images": 0, "loss": 0.0}
+        begun = time.monotonic()
+        for step in range(steps):
+            batch = labels[order[step * recipe.batch : (step + 1) * recipe.batch]]
+            loss, norm = _step(net, source, batch, scale, offset, images, recipe.smoothing)
+            if not np.isfinite(norm):
+                raise InputError(
+                    f"the gradient is no number any more in epoch {epoch + 1}, step {step + 1}: "
+                    "try a smaller --rate, and look for broken fields with 'phenoscale check'")
+            done = (row["step"] + 1) / (steps * recipe.epochs)
+            rate = recipe.rate * SCHEDULES[recipe.schedule](done)
+            shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
+            optimizer.update(net, rate, momentum=recipe.momentum, decay=recipe.decay,
+                             scale=shorten)
+            seconds = time.monotonic() - begun
+            row.update(step=row["step"] + 1, images=row["images"] + len(batch), rate=rate,
+                       loss=row["loss"] + (loss - row["loss"]) * len(batch)
+                       / (row["images"] + len(batch)), gradient_norm=norm, seconds=seconds,
+                       images_per_s=(row["images"] + len(batch)) / seconds)
+            tell({"stage": "step", "done": row["step"], "of": steps * recipe.epochs, **row})
+        if len(val):
+            row.update(_validate(net, source, labels, val, scale, offset, threads))
+        trained.log.append(row)
+        tell({"stage": "epoch", "done": epoch + 1, "of": recipe.epochs, **row})
+    return trained
