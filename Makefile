@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+PLATE := bbbc013
+TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
+    --epochs 16 --batch 4 --controls Metadata_Control=negative
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch]) python/phenoscale/_core.c
 
 .PHONY: dev demo test figures wheel bbbc013 format clean
@@ -31,6 +34,15 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 
 test: dev                    ## every test
 	$(BIN)/python -m pytest
+
+bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_ITS_TIFFS
+	rm -rf $(PLATE) && mkdir $(PLATE)
+	$(BIN)/phenoscale check "$(BBBC013)" --preset bbbc013 --label Metadata_Control \
+	    --write $(PLATE)/table.csv
+	$(TRAIN_PLATE) --holdout Metadata_Row=B,D,F,H --out $(PLATE)/other_rows
+	$(TRAIN_PLATE) --holdout Metadata_Compound=LY294002 --out $(PLATE)/other_drug_LY294002
+	$(TRAIN_PLATE) --holdout Metadata_Compound=Wortmannin --out $(PLATE)/other_drug_Wortmannin
+	$(BIN)/python tests/plate_figures.py $(PLATE)
 
 figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
 	$(BIN)/python tests/figures.py

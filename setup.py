@@ -75,6 +75,8 @@ def extension():
         include_dirs=["csrc", numpy.get_include(), str(include)],
         library_dirs=[str(library)],
         libraries=["dnnl"],
+        # the oldest NumPy of pyproject.toml; without it the headers' own choice, a later one
+        define_macros=[("NPY_TARGET_VERSION", "NPY_1_20_API_VERSION")],
         extra_compile_args=["-std=c11", "-D_GNU_SOURCE", *optimise, "-fopenmp",
                             "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow",
                             "-fstack-protector-strong", *sanitize, *tiff_compile],

@@ -105,7 +105,7 @@ ps_make_arrays(ps_net *self)
         if (is_training)
             TRY(hold(self, &dense->d, rows, dense->m, sizeof(float)));
     }
-    TRY(hold(self, &self->logits, rows, ps_net_classes(self), sizeof(float)));
+    TRY(hold(self, &self->logits, rows, self->dense[self->n_dense - 1].m, sizeof(float)));
     if (!is_training)
         goto out;
     TRY(hold(self, &self->gradients, self->count, 1, sizeof(float)));

@@ -240,79 +240,75 @@ typedef struct {
     int dtype, busy;
 } Loader;
 
+/* The bytes of n * c paths, from a list of n sequences of c; `kept` keeps them alive. */
+static int
+take_paths(PyObject *paths, Py_ssize_t n, Py_ssize_t c, PyObject **kept, const char **list)
+{
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *row = PyList_GetItem(paths, i);
+        if (PySequence_Size(row) != c) {
+            if (!PyErr_Occurred())
+                PyErr_Format(PyExc_ValueError, "field %zd does not have %zd paths", i, c);
+            return 0;
+        }
+        for (Py_ssize_t k = i * c; k < (i + 1) * c; k++) {
+            PyObject *path = PySequence_GetItem(row, k - i * c);
+            int is_path = path && PyUnicode_FSConverter(path, &kept[k]);
+            Py_XDECREF(path);
+            if (!is_path)
+                return 0;
+            list[k] = PyBytes_AsString(kept[k]);
+        }
+    }
+    return 1;
+}
+
 static int
 loader_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *words[] = {"paths", "shape", "dtype", "workers", "slots", NULL};
     Loader *self = (Loader *)object;
-    PyObject *paths, *dtype, **kept = NULL;
-    const char **list = NULL;
-    ps_loader_spec spec = {0};
-    int status, ret = -1;
-    Py_ssize_t n = 0, made = 0;
+    PyObject *paths, *dtype, **kept;
+    ps_loader_spec spec = {.n_workers = 2};
     PyArray_Descr *descr = NULL;
     long long c, h, w, slots = 4;
 
-    spec.n_workers = 2;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!(LLL)O|iL", words, &PyList_Type, &paths,
-                                     &c, &h, &w, &dtype, &spec.n_workers, &slots))
-        return -1;
-    if (self->loader) {
-        PyErr_SetString(PyExc_RuntimeError, "a Loader is initialised once");
-        return -1;
-    }
-    if (!PyArray_DescrConverter(dtype, &descr))
+                                     &c, &h, &w, &dtype, &spec.n_workers, &slots) ||
+        !PyArray_DescrConverter(dtype, &descr))
         return -1;
     self->dtype = descr->type_num;
     Py_DECREF(descr);
-    if (!to_dtype(self->dtype) || c < 1 || c > 64) {
-        PyErr_SetString(PyExc_ValueError,
-                        "fields have 1 to 64 channels of uint8, uint16 or float32");
+    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > 64) {
+        PyErr_SetString(PyExc_ValueError, "a Loader is initialised once, for fields of 1 to 64 "
+                                          "channels of uint8, uint16 or float32");
         return -1;
     }
-    n = PyList_Size(paths);
-    kept = calloc((size_t)(n * c) + 1, sizeof *kept);
-    list = calloc((size_t)(n * c) + 1, sizeof *list);
-    if (!kept || !list) {
+    Py_ssize_t n = PyList_Size(paths), count = n * (Py_ssize_t)c;
+    const char **list = calloc((size_t)count + 1, sizeof *list);
+    kept = calloc((size_t)count + 1, sizeof *kept);
+    if (!kept || !list)
         PyErr_NoMemory();
-        goto out;
+    else if (take_paths(paths, n, (Py_ssize_t)c, kept, list)) {
+        spec.n_fields = n;
+        spec.c = c;
+        spec.h = h;
+        spec.w = w;
+        spec.n_slots = slots;
+        spec.dtype = (ps_dtype)to_dtype(self->dtype);
+        spec.paths = list;
+        int status = ps_loader_init(&self->loader, &spec);
+        if (status != PS_OK)
+            raise_error(status);
+        self->shape[0] = (npy_intp)c;
+        self->shape[1] = (npy_intp)h;
+        self->shape[2] = (npy_intp)w;
     }
-    for (Py_ssize_t i = 0; i < n; i++)
-        for (Py_ssize_t k = 0; k < c; k++) {
-            PyObject *row = PyList_GetItem(paths, i);
-            PyObject *path = PySequence_Size(row) == c ? PySequence_GetItem(row, k) : NULL;
-            if (!path && !PyErr_Occurred())
-                PyErr_Format(PyExc_ValueError, "field %zd does not have %lld paths", i, c);
-            if (!path || !PyUnicode_FSConverter(path, &kept[made])) {
-                Py_XDECREF(path);
-                goto out;
-            }
-            Py_DECREF(path);
-            list[made] = PyBytes_AsString(kept[made]);
-            made++;
-        }
-    spec.n_fields = n;
-    spec.c = c;
-    spec.h = h;
-    spec.w = w;
-    spec.n_slots = slots;
-    spec.dtype = (ps_dtype)to_dtype(self->dtype);
-    spec.paths = list;
-    status = ps_loader_init(&self->loader, &spec);
-    if (status != PS_OK) {
-        raise_error(status);
-        goto out;
-    }
-    self->shape[0] = (npy_intp)c;
-    self->shape[1] = (npy_intp)h;
-    self->shape[2] = (npy_intp)w;
-    ret = 0;
-out:
-    for (Py_ssize_t i = 0; kept && i < made; i++)
-        Py_DECREF(kept[i]);
+    for (Py_ssize_t k = 0; kept && k < count; k++)
+        Py_XDECREF(kept[k]);
     free(kept);
     free(list);
-    return ret;
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static int

@@ -64,6 +64,7 @@ class Plain:
         return self.net
 
     def path(self, name):
+        """Of a file in the folder of the job."""
         return os.path.join(self.job["folder"], name)
 
     def weights(self, seed):
@@ -133,13 +134,14 @@ def find_peers(peer_python):
     command = [os.fspath(peer_python or sys.executable), bench_peers.__file__]
     try:
         with Contender(command, {"contender": "find"}) as process:
-            return command, [name for name, is_there in process.first.items() if is_there]
+            return command, process.first["found"]
     except (OSError, ContenderError) as error:
         raise InputError(f"{command[0]} cannot be run as the peers' Python ({error}): "
                          "name a Python interpreter with --peer-python") from error
 
 
 def say(text):
+    """A line of progress."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -273,10 +275,8 @@ def ratios(rows, peers):
         mine = [row["rss_mb"] for row in rows if row["contender"] == name and row["rss_mb"]
                 and row["cores"] == 1 and row["batch"] == largest]
         found[f"rss_mb_{name}"] = min(mine, default=None)
-    for row in rows:
-        if row["contender"] == "plain" and row["cores"] == 1:
-            found[f"rss_mb_batch{row['batch']}"] = row["rss_mb"]
-    return found
+    return found | {f"rss_mb_batch{row['batch']}": row["rss_mb"] for row in rows
+                    if row["contender"] == "plain" and row["cores"] == 1}
 
 
 # ---- what is shown ------------------------------------------------------------------------------
@@ -318,10 +318,8 @@ def show(result, out):
     if result["two_core_ratio"]:
         print(f"  one core    train {result['two_core_ratio']:.2f}, infer "
               f"{result['two_core_ratio_infer']:.2f} on two cores", file=out)
-    for name in result["missing"]:
-        print(f"  {name}: not found", file=out)
     if result["missing"]:
-        print(CPU_BUILDS, file=out)
+        print(f"Not found: {', '.join(result['missing'])}. {CPU_BUILDS}", file=out)
 
 
 def run_bench(json=False, quick=False, peer_python=None, batches=(1, 2, 4, 8), repeats=3,
@@ -363,10 +361,11 @@ def run_bench(json=False, quick=False, peer_python=None, batches=(1, 2, 4, 8), r
     ------
     InputError
         For a size that is no multiple of 128, or a peers' Python that does not run.
+    ContenderError
+        A process died outside of the search, for want of memory for instance.
     """
     if any(n < 128 or n % 128 for n in size):
-        raise InputError(f"bench: size {size[0]}x{size[1]}: give multiples of 128, "
-                         "which no contender has to pad")
+        raise InputError(f"bench: size {size[0]}x{size[1]}: give multiples of 128")
     if quick:
         batches, repeats = (1, 4), 1
     from phenoscale import _core

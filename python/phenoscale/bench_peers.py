@@ -39,8 +39,8 @@ def peak_rss_mb():
 
 
 def read_tensors(job, file_name="parameters.npy"):
-    """The network's tensors in order: for each of the 7 scales three convolutions, then the 1x1
-    convolution and two dense layers; weight (out, in, kh, kw) or (units, ...), then bias."""
+    """The tensors in order: of each of the 7 scales three convolutions, then the 1x1 convolution
+    and two dense layers; weight (out, in, kh, kw) or (units, ...), then bias."""
     flat = np.load(os.path.join(job["folder"], file_name), mmap_mode="r")
     with open(os.path.join(job["folder"], "slices.json"), encoding="utf-8") as text:
         slices = json.load(text)
@@ -65,6 +65,7 @@ class PyTorch:
 
     def __init__(self, job):
         import torch
+
         torch.set_num_threads(len(job["cores"]))
         self.torch, self.job, self.version = torch, job, torch.__version__
         is_last = job.get("layout", "channels_last") == "channels_last"
@@ -78,6 +79,7 @@ class PyTorch:
         self.optimizer = None
 
     def laid_out(self, tensor):
+        """The same tensor, in the layout of the job where that makes a difference."""
         return tensor.contiguous(memory_format=self.format) if tensor.dim() == 4 else tensor
 
     def tensors(self, file_name):
@@ -130,8 +132,8 @@ class PyTorch:
         return float(loss.detach())
 
     def compare(self, seed):
-        """Our logits and gradients of field 0 (`logits_SEED.npy`, `gradients_SEED.npy`, with the
-        weights in parameters.npy) against PyTorch's."""
+        """`logits_SEED.npy`, `gradients_SEED.npy` of one field, which are ours, against PyTorch's;
+        both with the weights in `parameters.npy`."""
         torch = self.torch
         self.weights = [w.requires_grad_() for w in self.tensors("parameters.npy")]
         fields = np.load(os.path.join(self.job["folder"], "fields.npy"), mmap_mode="r")
@@ -142,17 +144,13 @@ class PyTorch:
         loss = torch.nn.functional.cross_entropy(logits, label)
         theirs = torch.autograd.grad(loss, self.weights)
         ours = self.tensors(f"gradients_{seed}.npy")
-        our_logits = torch.from_numpy(np.load(self.job["folder"] + f"/logits_{seed}.npy"))
+        our_logits = torch.from_numpy(np.load(f"{self.job['folder']}/logits_{seed}.npy"))
         worst = torch.stack(self.differences(ours, theirs))
-        result = {
-            "seed": seed,
-            "logits": float(self.differences([our_logits], [logits.detach()])[0]),
-            "gradient": float(worst.max()),
-            "tensor": int(worst.argmax()),
-            "excesses": int((~(worst <= GRADIENT_TOLERANCE)).sum()),  # NaN is one
-            "flips": [],
-            "traced": None,
-        }
+        excesses = ~(worst <= GRADIENT_TOLERANCE)  # NaN is one
+        worst_logit = self.differences([our_logits], [logits.detach()])[0]
+        result = {"seed": seed, "logits": float(worst_logit), "gradient": float(worst.max()),
+                  "tensor": int(worst.argmax()), "excesses": int(excesses.sum()), "flips": [],
+                  "traced": None}
         if result["excesses"]:
             del logits, loss, theirs
             result.update(Trace(self, x, label, ours).run())
@@ -202,6 +200,7 @@ class Trace:
         return a + m * (b - a)
 
     def gradients(self, create_graph):
+        """Of the loss by the weights, with the decisions as they are now."""
         logits = self.peer.forward(self.x, self.relu, self.pool)
         loss = self.torch.nn.functional.cross_entropy(logits, self.label)
         return self.torch.autograd.grad(loss, self.peer.weights, create_graph=create_graph)
@@ -223,6 +222,7 @@ class Trace:
         return sorted(found, reverse=True)[:MOST_TRIALS]
 
     def flip(self, site, at):
+        """Decide one ReLU or window the other way."""
         with self.torch.no_grad():
             self.decisions[site][at] = 1 - self.decisions[site][at]
 
@@ -299,6 +299,7 @@ class TensorFlow:
         return tf.nn.bias_add(tf.matmul(a, head[4]), head[5])
 
     def step(self, fields, labels):
+        """One step as a graph: forward, loss, backward, clip, momentum update."""
         tf = self.tf
         with tf.GradientTape() as tape:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, self.forward(fields))
@@ -333,10 +334,9 @@ class Contender:
 
     def __init__(self, command, job):
         self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        environment = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **os.environ}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env=environment)
+            env={"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **os.environ})
         self.first = self.ask(job)
 
     def ask(self, request):
@@ -353,6 +353,7 @@ class Contender:
         return json.loads(line)
 
     def close(self):
+        """End the process: its input ends."""
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
         self.process.stdout.close()
@@ -368,8 +369,7 @@ class Contender:
 
 def find():
     """Which frameworks this environment has."""
-    return {name: importlib.util.find_spec(module) is not None
-            for name, (module, _) in PEERS.items()}
+    return [name for name, (module, _) in PEERS.items() if importlib.util.find_spec(module)]
 
 
 def answer(contender, request):
@@ -387,7 +387,7 @@ def serve(contenders):
     os.dup2(2, 1)  # what a framework prints is not an answer
     job = json.loads(sys.stdin.readline())
     if job["contender"] == "find":
-        print(json.dumps(find()), file=replies, flush=True)
+        print(json.dumps({"found": find()}), file=replies, flush=True)
         return
     os.sched_setaffinity(0, job["cores"])  # before the framework counts its cores
     contender = contenders[job["contender"]](job)

@@ -37,15 +37,30 @@ def augment_bits(names) -> int:
 
 
 class FieldFiles:
-    """Fields as files: paths (n, c) of gray TIFFs, all of one shape (c, h, w)."""
+    """The fields of a table as files: gray TIFFs, all of one shape (c, h, w)."""
 
-    def __init__(self, paths, shape, dtype, slots: int, workers: int = 2):
+    def __init__(self, table, shape, dtype, slots: int, workers: int = 2):
         self.shape, self.dtype = tuple(shape), dtype
-        self.n = len(paths)
-        self._loader = _core.Loader([list(row) for row in paths], self.shape, np.dtype(dtype),
-                                    workers=workers, slots=slots)
-        self.start, self.next = self._loader.start, self._loader.next
+        self.n = len(table)
+        self._table = table
+        self._loader = _core.Loader(table.paths, self.shape, np.dtype(dtype), workers=workers,
+                                    slots=slots)
         self.release = self._loader.release
+
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0) -> None:
+        """Begin a pass, as `_core.Loader.start`."""
+        self._order, self._sample = np.asarray(order, np.int64), 0
+        self._loader.start(self._order, augment, seed, epoch)
+
+    def next(self) -> np.ndarray:
+        """The next field of the pass, (c, h, w); InputError names one that cannot be read."""
+        self._sample += 1
+        try:
+            return self._loader.next()
+        except (ValueError, OSError) as error:
+            place = self._table.place(int(self._order[self._sample - 1]))
+            raise InputError(f"{place}: {str(error).rstrip('.')}: replace the file, or leave the "
+                             "row out") from None
 
 
 class FieldArrays:
@@ -53,10 +68,15 @@ class FieldArrays:
 
     def __init__(self, images):
         images = np.asarray(images)
-        if images.ndim != 4:
-            raise InputError(f"images are (n, channels, height, width), not {images.shape}")
-        if images.dtype not in (np.uint8, np.uint16, np.float32):
+        if images.ndim != 4 or images.dtype.kind not in "buif":
+            raise InputError("images are numbers (n, channels, height, width), not "
+                             f"{images.dtype} {images.shape}")
+        if images.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
             images = images.astype(np.float32)
+        images = images.astype(images.dtype.newbyteorder("="), copy=False)
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise InputError("the images have pixels that are NaN or infinite: replace them by "
+                             "numbers")
         self._images = images
         self.n, self.shape, self.dtype = len(images), images.shape[1:], images.dtype.name
         self.start([])

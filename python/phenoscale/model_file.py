@@ -24,6 +24,7 @@ __all__ = ["Model", "class_key", "load", "write_atomically"]
 FORMAT = 1
 _LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
 _LIMIT_NAMES = 10000
+_LARGEST = 1e38  # scales and offsets are float32 in the network
 
 
 def class_key(name: str) -> str:
@@ -114,7 +115,13 @@ class Model:
         """A `phenoscale._core.Net` for predictions on fields of this size."""
         from phenoscale import _core
 
-        net = _core.Net(models.resize(self.description, height, width), threads=threads)
+        try:
+            net = _core.Net(models.resize(self.description, height, width), threads=threads)
+        except ValueError as error:
+            raise InputError(f"no network for fields of {height} x {width}: {error}") from None
+        if net.parameters.size != self.parameters.size:
+            raise InputError(f"the model takes no fields of {height} x {width}, only of "
+                             f"{self.size[0]} x {self.size[1]}")
         net.parameters[:] = self.parameters
         return net
 
@@ -161,20 +168,30 @@ def load(path) -> Model:
     InputError
         For a file that is missing, damaged, of another program, or of a later format.
     """
+    from phenoscale import _core
+
     path = os.fspath(path)
     about = _read_about(path)
     model = _check_about(path, about)
     try:
-        slices = model._slices()
-    except ValueError as error:
+        net = _core.Net(model.description)
+    except (ValueError, MemoryError) as error:
         raise InputError(f"{path}: its network cannot be built: {error}") from None
-    model.parameters = _read_weights(path, slices)
+    height, width = model.size
+    field = {f"channels={len(model.channels)}", f"height={height}", f"width={width}"}
+    is_ours = field <= set(model.description.partition("\n")[0].split(" "))
+    if not is_ours or net.classes != len(model.classes):
+        raise InputError(f"{path} is damaged: its network is not one for its classes, channels "
+                         "and field size")
+    model.parameters = _read_weights(path, net.slices)
     return model
 
 
 def _read_about(path: str) -> dict:
     """The JSON of our metadata, from the header alone."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(f"{path} is no file: give the path of a model.safetensors")
         with open(path, "rb") as file:
             start = file.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
@@ -184,13 +201,13 @@ def _read_about(path: str) -> dict:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     try:
-        metadata = json.loads(text.decode("utf-8"))["__metadata__"]
+        metadata = json.loads(text.decode("utf-8"), object_pairs_hook=_once)["__metadata__"]
         name, _, number = metadata["format"].partition(" ")
         if name != "phenoscale":
             raise KeyError(name)
         if int(number) > FORMAT:
             raise InputError(f"{path} was written by a later phenoscale: install that version")
-        about = json.loads(metadata["phenoscale"])
+        about = json.loads(metadata["phenoscale"], object_pairs_hook=_once)
         if not isinstance(about, dict):
             raise KeyError("phenoscale")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -203,6 +220,13 @@ def _read_about(path: str) -> dict:
     return about
 
 
+def _once(pairs: list) -> dict:
+    """An object of JSON; KeyError where a key is there twice."""
+    if len(dict(pairs)) < len(pairs):
+        raise KeyError("twice")
+    return dict(pairs)
+
+
 def _is_names(value) -> bool:
     return (isinstance(value, list) and 0 < len(value) <= _LIMIT_NAMES
             and all(isinstance(name, str) and name for name in value)
@@ -211,7 +235,7 @@ def _is_names(value) -> bool:
 
 def _is_numbers(value) -> bool:
     return isinstance(value, list) and all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and np.isfinite(n) for n in value)
+        type(n) in (int, float) and abs(n) <= _LARGEST for n in value)
 
 
 #: What each entry of the metadata must be.
@@ -263,10 +287,12 @@ def _read_weights(path: str, slices) -> np.ndarray:
             if set(file.keys()) != {name for name, *_ in slices}:
                 raise InputError(f"{path} is damaged: its tensors are not those of its network")
             for name, at, shape, _ in slices:
-                tensor = file.get_tensor(name)
-                if tensor.shape != tuple(shape) or tensor.dtype != np.float32:
+                found = file.get_slice(name)
+                if found.get_dtype() != "F32" or tuple(found.get_shape()) != shape:
                     raise InputError(f"{path} is damaged: the tensor {name} is "
-                                     f"{tensor.dtype} {tensor.shape}, not float32 {tuple(shape)}")
+                                     f"{found.get_dtype()} {found.get_shape()}, not F32 "
+                                     f"{list(shape)}")
+                tensor = file.get_tensor(name)
                 parameters[at : at + tensor.size] = tensor.ravel()
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is damaged: {error}") from None

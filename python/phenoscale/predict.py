@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,9 +90,9 @@ def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
             try:
                 block.append(source.next())
                 numbers.append(i)
-            except (ValueError, OSError) as error:
+            except InputError as error:
                 if on_error != "skip":
-                    raise InputError(str(error)) from None
+                    raise
                 found.skipped[i] = str(error)
         if block:
             found.logits[numbers], found.embeddings[numbers] = net.predict(block, scale, offset)
@@ -128,12 +128,18 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     """
     from phenoscale.survey import field_shape
 
-    shape, dtype, problems = field_shape(table, skip=True)
-    if problems and on_error != "skip":
-        field_shape(table)
+    if set(model.channels) <= set(table.channels):
+        columns = [table.channels.index(name) for name in model.channels]
+        table = replace(table, channels=list(model.channels),
+                        paths=[[row[k] for k in columns] for row in table.paths])
+    problems = []
+    if on_error == "skip":
+        shape, dtype, problems = field_shape(table, skip=True)
+    else:
+        shape, dtype = field_shape(table)
     check_fits(model, shape, dtype)
     threads = thread_count(threads)
-    source = FieldFiles(table.paths, shape, dtype, slots=2 * threads + 2)
+    source = FieldFiles(table, shape, dtype, slots=2 * threads + 2)
     found = predict(model, source, threads, on_error, progress)
     found.skipped.update({problem.row: problem.sentence for problem in reversed(problems)})
     return found

@@ -85,7 +85,7 @@ def _read_run(folder):
     try:
         with open(path, encoding="utf-8") as file:
             config = json.load(file)
-        run = _Run(folder, config, list(map(str, config["classes"])), list(config.get("notes", ())))
+        run = _Run(folder, config, list(map(str, config["classes"])), notes=[])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path} is missing or damaged: give a folder that train wrote") from None
     log, split, predictions = (_read_cells(os.path.join(folder, name))

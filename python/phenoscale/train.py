@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -92,9 +93,12 @@ class Recipe:
                   "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
                   "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
         for name, (low, high) in bounds.items():
-            if not low <= getattr(self, name) <= high:
-                raise InputError(f"{name}={getattr(self, name)}: give a number from {low} "
-                                 f"to {high}")
+            value, kind = getattr(self, name), Real if isinstance(low, float) else Integral
+            if not isinstance(value, kind) or not low <= value <= high:
+                what = "number" if kind is Real else "whole number"
+                raise InputError(f"{name}={value}: give a {what} from {low} to {high}")
+        if isinstance(self.augment, str):
+            raise InputError(f"augment='{self.augment}': give a list of names, ['flip']")
         augment_bits(self.augment)
 
 
@@ -158,54 +162,60 @@ BALANCES = {"class": _order_class, "none": _order_none}
 def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each channel over some fields, (c,) float64.
 
-    Sums of counts are whole numbers below 2^53, so they are exact in any order.
+    Counts are summed as whole numbers, so they are exact in any order; floats in the order given,
+    as differences from the first pixel, so that a constant channel has no deviation at all.
     """
-    sums = np.zeros((2, source.shape[0]))
+    c, h, w = source.shape
+    first, sums, squares = [None] * c, [0] * c, [0] * c
     source.start(order)
     for i in range(len(order)):
         for k, plane in enumerate(source.next()):
-            values = plane.ravel().astype(np.float64)
-            sums[:, k] += values.sum(), np.dot(values, values)
+            is_float = plane.dtype.kind == "f"
+            if first[k] is None:
+                first[k] = float(plane[0, 0]) if is_float else 0
+            values = plane.astype(np.float64) - first[k] if is_float else plane.astype(np.uint64)
+            sums[k] += values.sum().item()
+            squares[k] += (values * values).sum().item()
         source.release(1)
         if progress is not None:
             progress(i + 1, len(order))
-    n = len(order) * source.shape[1] * source.shape[2]
-    mean = sums[0] / n
-    std = np.sqrt(np.maximum(sums[1] / n - mean**2, 0))
+    n = len(order) * h * w
+    mean = np.array([first[k] + sums[k] / n for k in range(c)])
+    variance = [(n * squares[k] - sums[k] ** 2) / n**2 for k in range(c)]
+    std = np.sqrt(np.maximum(variance, 0))
     return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
 
 
 # ---- the loop ------------------------------------------------------------------------------
 
 
-def _make_net(recipe: Recipe, description: str, threads: int):
+def _make_net(description: str, batch: int, threads: int):
     """The network with as many images a part as a quarter of the memory holds; bits do not
     depend on it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    images = recipe.batch
+    images = batch
     while True:
         try:
             net = _core.Net(description, threads=threads, training=True, images=images,
-                            batch=recipe.batch)
+                            batch=batch)
+            if images == 1 or net.memory < memory / 4:
+                return net
+            del net
         except ValueError as error:
             raise InputError(f"no network for these fields: {error}") from None
-        if images == 1 or net.memory < memory / 4:
-            net.initialise(recipe.seed)
-            return net
+        except MemoryError:
+            if images == 1:
+                raise
         images = -(-images // 2)
 
 
-def _step(net, source, labels, scale, offset, images: int, smoothing: float):
+def _step(net, source, labels, scale, offset, smoothing: float):
     """Forward and backward of one batch, part by part: (mean loss, norm of the gradient)."""
     loss = 0.0
     net.begin()
-    for at in range(0, len(labels), images):
-        part = labels[at : at + images]
-        try:
-            block = [source.next() for _ in part]
-        except (ValueError, OSError) as error:
-            raise InputError(str(error)) from None
-        net.forward(block, scale, offset)
+    for at in range(0, len(labels), net.images):
+        part = labels[at : at + net.images]
+        net.forward([source.next() for _ in part], scale, offset)
         loss += net.backward(part, np.full(len(part), 1 / len(labels)), smoothing)[0]
         source.release(len(part))
     return loss, net.gradient()
@@ -259,10 +269,10 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     scale, offset = (1 / std).tolist(), (-mean / std).tolist()
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    net = _make_net(recipe, description, threads)
+    net = _make_net(description, min(recipe.batch, len(train)), threads)
+    net.initialise(recipe.seed)
     trained = Trained(net, description, mean, std, scale, offset, [])
     optimizer = _core.Optimizer(recipe.optimizer, net)
-    images = min(recipe.batch, net.images)
     steps = -(-len(train) // recipe.batch)
     for epoch in range(recipe.epochs):
         order = BALANCES[recipe.balance](train, labels, recipe.seed, epoch)
@@ -271,11 +281,11 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
         begun = time.monotonic()
         for step in range(steps):
             batch = labels[order[step * recipe.batch : (step + 1) * recipe.batch]]
-            loss, norm = _step(net, source, batch, scale, offset, images, recipe.smoothing)
+            loss, norm = _step(net, source, batch, scale, offset, recipe.smoothing)
             if not np.isfinite(norm):
                 raise InputError(
                     f"the gradient is no number any more in epoch {epoch + 1}, step {step + 1}: "
-                    "try a smaller --rate, and look for broken fields with 'phenoscale check'")
+                    "try a smaller learning rate, and look for broken fields with 'phenoscale check'")
             done = (row["step"] + 1) / (steps * recipe.epochs)
             rate = recipe.rate * SCHEDULES[recipe.schedule](done)
             shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
