@@ -16,12 +16,12 @@ import pytest
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib"), pytest.importorskip("jinja2")
-tifffile = pytest.importorskip("tifffile")
+tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Image")
 
-from phenoscale import InputError, figures  # noqa: E402
-from phenoscale.csv_file import write_csv  # noqa: E402
-from phenoscale.model_file import class_key  # noqa: E402
-from phenoscale.report import write_report  # noqa: E402
+from phenoscale import InputError, figures
+from phenoscale.csv_file import write_csv
+from phenoscale.model_file import class_key
+from phenoscale.report import write_report
 
 PHENOTYPES = ["Normal", "Bundled tubulin", "Actin aggregates", "Fragmented nuclei", "Elongated",
               "Mitotic arrest"]
@@ -76,7 +76,7 @@ def write_run(folder, rows, classes, label, channels, size=(48, 60), **config):
     return folder
 
 
-def make_screen(folder, classes=PHENOTYPES, holdout={"Metadata_Plate": ["P4"]}, **options):
+def make_screen(folder, classes=PHENOTYPES, held=("P4",), **options):
     """Four plates of 60 wells with 2 fields: DMSO, a positive control, six doses of eight
     compounds of which the two lowest have no label; plate P4 is held out."""
     rng, rows = np.random.default_rng(1), []
@@ -98,7 +98,7 @@ def make_screen(folder, classes=PHENOTYPES, holdout={"Metadata_Plate": ["P4"]}, 
             "Strength": dose / (dose + 0.8),
             "Metadata_Phenotype": "" if split == "unlabelled" else classes[kind]})
     return write_run(folder, rows, classes, "Metadata_Phenotype", ["DNA", "Actin", "Tubulin"],
-                     holdout=holdout, **options)
+                     holdout={"Metadata_Plate": list(held)}, **options)
 
 
 def make_plate(folder, classes=("negative", "positive"), **options):
@@ -125,7 +125,8 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.source = open(path, encoding="utf-8").read()
+        with open(path, encoding="utf-8") as file:
+            self.source = file.read()
         self.text, self.rows, self.images, self.tags, self.open = {}, {}, [], [], []
         self.feed(self.source)
         assert not self.open, "unclosed tags"
@@ -281,7 +282,7 @@ def test_fields_of_unknown_side_or_of_two_are_not_scored(tmp_path, change):
 
 
 def test_validation_fields_are_not_called_held_out(tmp_path):
-    folder = make_screen(tmp_path / "screen", holdout={})
+    folder = make_screen(tmp_path / "screen", held=())
     edit(folder, lambda frame: frame[frame["Metadata_Plate"] != "P4"])
     page = report(folder)
     assert "No fields were held out for testing" in page.said("split")
@@ -289,8 +290,6 @@ def test_validation_fields_are_not_called_held_out(tmp_path):
 
 
 def test_page_needs_nothing_else(screen, plate):
-    from PIL import Image
-
     for _, page in (screen, plate):
         assert not {"script", "iframe", "link", "object", "form"} & set(page.tags)
         visible = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page.source)

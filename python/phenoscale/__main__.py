@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
+import phenoscale
 from phenoscale.errors import InputError
+from phenoscale.models import NETWORKS
 
 try:
     import click
@@ -40,13 +42,31 @@ def roles_of(words) -> dict[str, str]:
 
 def size_of(word: str) -> tuple[int, int]:
     height, _, width = word.partition("x")
-    if not (height.isdigit() and width.isdigit()):
+    if not (height.isdecimal() and width.isdecimal()):
         raise click.UsageError(f"--size {word}: write it as HEIGHTxWIDTH, for example 1024x1280")
     return int(height), int(width)
 
 
 def listed_words(word: str | None) -> list[str] | None:
     return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
+
+
+def refuse_to_lose(out, *inputs) -> None:
+    """Before the work: an --out that cannot be written, or that one of the inputs lies at."""
+    folder = os.path.dirname(os.path.abspath(out))
+    if os.path.isdir(out) or not os.access(folder, os.W_OK):
+        raise InputError(f"--out {out} cannot be written: give a file in a folder that is there "
+                         "and yours to write")
+    for path in inputs:
+        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
+            raise InputError(f"--out {out} is the file to read: choose another")
+
+
+def say_skipped(errors: str) -> int:
+    """The status of a run that had to leave fields out."""
+    print(errors)
+    print("some fields could not be read and were skipped: see the errors.csv", file=sys.stderr)
+    return SKIPPED
 
 
 class Progress:
@@ -95,6 +115,12 @@ class Progress:
         else:
             self.bar.write(line, file=sys.stderr)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
@@ -105,11 +131,13 @@ class Progress:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="phenoscale")
+@click.version_option(phenoscale.__version__)
 def cli():
     """Whole-image networks for high-content screens."""
 
 
+network_option = click.option("--network", default="mcnn", show_default=True,
+                              type=click.Choice(list(NETWORKS)))
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 threads_option = click.option("--threads", type=click.IntRange(1, 1024),
                               help="Default: every processor. Results do not depend on it.")
@@ -131,13 +159,12 @@ root_option = click.option("--root", help="Where relative paths begin. Default: 
 @quiet_option
 def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
     """Draw a simulated screen: TIFFs, a LoadData CSV, and the truth in it."""
-    import phenoscale.simulate
+    from phenoscale.simulate import simulate as run_simulate
 
-    progress = Progress(quiet)
-    path = phenoscale.simulate.simulate(
-        out, plates=plates, phenotypes=phenotypes, size=size_of(size), seed=seed, wells=wells,
-        sites=sites, progress=progress.counting("simulate"))
-    progress.close()
+    with Progress(quiet) as progress:
+        path = run_simulate(
+            out, plates=plates, phenotypes=phenotypes, size=size_of(size), seed=seed,
+            wells=wells, sites=sites, progress=progress.counting("simulate"))
     print(path)
 
 
@@ -146,7 +173,7 @@ def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
 @click.option("--preset", help="How the files of a folder are named: bbbc013.")
 @click.option("--write", "out", type=click.Path(), help="Write a clean LoadData CSV.")
 @click.option("--label", help="Column of the classes: counts them by plate.")
-@click.option("--network", default="mcnn", show_default=True)
+@network_option
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
 @channels_option
 @role_option
@@ -160,21 +187,22 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
     from phenoscale.table import write_table
 
     table = read_source(source, preset, listed_words(channels), roles_of(roles), root)
-    progress = Progress(quiet)
-    found = run_check(table, network, batch, threads, progress.counting("check"), label)
-    progress.close()
+    with Progress(quiet) as progress:
+        found = run_check(table, network, batch, threads, progress.counting("check"), label)
     print(found.text())
-    if out is not None and found.ok:
+    if not found.ok:
+        raise InputError("some files cannot be used, see the list"
+                         + (f": {out} is not written" if out is not None else ""))
+    if out is not None:
         write_table(table, out)
         print(f"written: {out}")
-    return 0 if found.ok else 1
 
 
 @cli.command()
 @click.argument("table", type=click.Path())
 @click.option("--label", required=True, help="Column of the classes.")
 @click.option("--out", required=True, type=click.Path(), help="Run folder to make.")
-@click.option("--network", default="mcnn", show_default=True, help="mcnn or mcnn-gap.")
+@network_option
 @click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--lr", "rate", default=0.01, show_default=True, help="Learning rate.")
@@ -193,7 +221,8 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
 @click.option("--split", help="Column that says train, val or test.")
 @click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
               help="Scored at the end, never used for a choice.")
-@click.option("--val-by", default="well", show_default=True, help="well, plate or compound.")
+@click.option("--val-by", default="well", show_default=True,
+              type=click.Choice(["well", "plate", "compound"]))
 @click.option("--val-fraction", type=float, help="0: none. Default: 0.15 where wells suffice.")
 @click.option("--controls", multiple=True, metavar="COLUMN=VALUE", help="For the report.")
 @channels_option
@@ -211,14 +240,19 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
 
     if split is not None and (holdout or val_fraction is not None):
         raise click.UsageError("give either --split, or --holdout and --val-fraction")
+    try:
+        recipe = Recipe(augment=tuple(listed_words(augment)), **recipe)
+    except InputError as error:
+        raise click.UsageError(str(error)) from None
     fields = read_table(table, listed_words(channels), roles_of(roles), root)
-    progress = Progress(quiet)
-    _, folder = train_run(
-        fields, label, out, Recipe(augment=tuple(listed_words(augment)), **recipe), split=split,
-        holdout=pairs(holdout, "--holdout"), val_by=val_by, val_fraction=val_fraction,
-        controls=pairs(controls, "--controls"), threads=threads, progress=progress)
-    progress.close()
+    with Progress(quiet) as progress:
+        _, folder = train_run(
+            fields, label, out, recipe, split=split, holdout=pairs(holdout, "--holdout"),
+            val_by=val_by, val_fraction=val_fraction, controls=pairs(controls, "--controls"),
+            threads=threads, progress=progress)
     print(write_report(folder))
+    errors = os.path.join(folder, "errors.csv")
+    return say_skipped(errors) if os.path.exists(errors) else 0
 
 
 @cli.command()
@@ -240,18 +274,14 @@ def predict(model, table, out, embedding, on_error, channels, root, threads, qui
     from phenoscale.predict import predict_table, prediction_frame, write_errors
     from phenoscale.table import read_table
 
+    refuse_to_lose(out, model, table)
     loaded = load(model)
     fields = read_table(table, listed_words(channels) or loaded.channels, root=root)
-    progress = Progress(quiet)
-    found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"))
-    progress.close()
+    with Progress(quiet) as progress:
+        found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"))
     write_csv(prediction_frame(loaded, fields, found, embedding), out)
     print(out)
-    if found.skipped:
-        print(write_errors(fields, found, out))
-        print(f"{len(found.skipped)} of {len(fields)} fields were skipped", file=sys.stderr)
-        return SKIPPED
-    return 0
+    return say_skipped(write_errors(fields, found, out)) if found.skipped else 0
 
 
 @cli.command()

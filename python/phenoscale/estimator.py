@@ -14,6 +14,8 @@ from phenoscale.model_file import Model, load
 from phenoscale.predict import predict as predict_fields
 from phenoscale.predict import predict_table
 from phenoscale.run import class_names
+from phenoscale.split import split_table
+from phenoscale.survey import field_shape
 from phenoscale.train import Recipe, fit
 
 __all__ = ["WholeImageClassifier"]
@@ -76,6 +78,13 @@ class WholeImageClassifier:
             setattr(self, name, value)
         return self
 
+    def __sklearn_tags__(self):
+        """What scikit-learn, where it is installed, asks of an estimator."""
+        from sklearn.utils import ClassifierTags, Tags, TargetTags
+
+        return Tags(estimator_type="classifier", target_tags=TargetTags(required=True),
+                    classifier_tags=ClassifierTags(), transformer_tags=None, regressor_tags=None)
+
     def fit(self, table, label):
         """Train on every labelled field.
 
@@ -92,21 +101,22 @@ class WholeImageClassifier:
         recipe = Recipe(**{f.name: getattr(self, f.name) for f in dataclass_fields(Recipe)})
         threads = thread_count(self.threads)
         if isinstance(table, np.ndarray):
-            source, names = FieldArrays(table), [str(v) for v in label]
+            source, names = FieldArrays(table), _names(label)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
             label_name, digest = "", ""
             if len(names) != source.n:
                 raise InputError(f"{len(names)} labels for {source.n} images: give one each")
-            classes = sorted(set(names) - {""})
+            if len(set(names) - {""}) < 2:
+                raise InputError("a classifier needs at least two classes")
         else:
             table = _as_table(table)
-            shape, dtype = phenoscale.survey.field_shape(table)
-            source = FieldFiles(table.paths, shape, dtype, 2 * max(recipe.batch, threads) + 2)
-            names, channels = list(table.column(label)), table.channels
+            names, channels = table.column(_column_name(label)), table.channels
             label_name, digest = label, table.digest()
-            classes = class_names(table, label)
-        if len(classes) < 2:
-            raise InputError("a classifier needs at least two classes")
+            split_table(table, label, val_fraction=0)  # for its checks of the classes
+            shape, dtype = field_shape(table)
+            slots = 2 * max(min(recipe.batch, len(table)), threads) + 2
+            source = FieldFiles(table, shape, dtype, slots)
+        classes = class_names(names, label_name)
         labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,
                       self.progress)
@@ -141,10 +151,16 @@ class WholeImageClassifier:
         return self._predictions(table).embeddings
 
     def score(self, table, label) -> float:
-        """Accuracy on fields of known class: a column, or the classes themselves (n,)."""
-        truth = (_as_table(table).column(label).to_numpy() if isinstance(label, str)
-                 else np.asarray(label))
-        return float((self.predict(table) == truth).mean())
+        """Accuracy on the fields of known class: a column, or the classes themselves (n,)."""
+        if isinstance(label, str):
+            table = _as_table(table)
+            label = table.column(label)
+        truth, predicted = np.array(_names(label), dtype=object), self.predict(table)
+        if len(truth) != len(predicted):
+            raise InputError(f"{len(truth)} labels for {len(predicted)} fields: give one each")
+        if not (truth != "").any():
+            raise InputError("there is nothing to score: no field has a class")
+        return float((predicted == truth)[truth != ""].mean())
 
     def save(self, path) -> None:
         """Write the model file."""
@@ -159,6 +175,17 @@ class WholeImageClassifier:
         classifier.classes_ = np.array(model.classes, dtype=object)
         classifier.log_ = []
         return classifier
+
+
+def _names(label) -> list[str]:
+    """Classes as text; "" where there is none."""
+    return ["" if v is None or v != v else str(v) for v in label]
+
+
+def _column_name(label) -> str:
+    if not isinstance(label, str):
+        raise InputError("label: for a table give the name of its column of classes")
+    return label
 
 
 def _as_table(table, channels=None):

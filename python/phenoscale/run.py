@@ -3,8 +3,8 @@
 
 The folder holds model.safetensors, config.json (every option as resolved), log.csv (a row an
 epoch), split.csv (the side of each field), predictions.csv (every field that was not trained
-on) and report.html.  The model file is written last of the things that matter: a folder with one
-is a run that ended.
+on), errors.csv (those of them that cannot be read) and report.html.  The model file is written
+last of the things that matter: a folder with one is a run that ended.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import FieldFiles, thread_count
 from phenoscale.model_file import Model, class_key, write_atomically
-from phenoscale.predict import predict, prediction_frame
+from phenoscale.predict import predict, prediction_frame, write_errors
 from phenoscale.split import split_table
 from phenoscale.survey import field_shape
 from phenoscale.table import Table
@@ -31,31 +32,56 @@ from phenoscale.train import Recipe, fit
 __all__ = ["train_run"]
 
 
-def class_names(table: Table, label: str) -> list[str]:
-    """The classes, sorted; InputError where two would share a column of probabilities."""
-    names = sorted(set(table.column(label)) - {""})
+_FILES = ("config.json", "log.csv", "split.csv", "predictions.csv", "errors.csv",
+          "model.safetensors")
+
+
+def class_names(names, label: str = "") -> list[str]:
+    """The classes among the labels, sorted; InputError where two would share a column of
+    probabilities."""
+    classes = sorted(set(names) - {""})
     keys = {}
-    for name in names:
+    for name in classes:
         key = class_key(name)
         if not key or key in keys:
             raise InputError(
-                f"column {label}: the class '{name}' has no letters or digits of its own"
+                (f"column {label}: " if label else "")
+                + f"the class '{name}' has no letters or digits of its own"
                 + (f" beside '{keys[key]}'" if key else "") + ": rename one")
         keys[key] = name
-    return names
+    return classes
 
 
-def make_folder(out) -> str:
-    """The run folder, new or empty of a run that ended."""
-    out = os.fspath(out)
+def refuse_run(out) -> None:
+    """InputError where a run that ended lies in the folder."""
     if os.path.exists(os.path.join(out, "model.safetensors")):
         raise InputError(f"{out} holds a run already: choose another --out, or remove it")
+
+
+@contextmanager
+def run_folder(out):
+    """The run folder, made; a run that fails takes its files and folders away again."""
+    refuse_run(out)
+    made, path = [], os.path.abspath(out)
+    while not os.path.lexists(path):
+        made.append(path)
+        path = os.path.dirname(path)
     try:
         os.makedirs(out, exist_ok=True)
-        write_atomically(os.path.join(out, "config.json"), b"{}\n")
+        there = set(os.listdir(out))
     except OSError as error:
         raise InputError(f"{out} cannot be made: {error.strerror}") from None
-    return out
+    try:
+        write_atomically(os.path.join(out, "config.json"), b"{}\n")
+        yield os.fspath(out)
+    except BaseException:
+        for name in set(_FILES) - there:
+            with suppress(OSError):
+                os.remove(os.path.join(out, name))
+        for folder in made:
+            with suppress(OSError):
+                os.rmdir(folder)
+        raise
 
 
 def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, holdout=None,
@@ -87,14 +113,15 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     Raises
     ------
     InputError
-        For anything wrong with table, files or options, before the folder is touched.
+        For anything wrong with table, files or options; the folder is then as it was before.
     """
     begun = time.monotonic()
     tell = progress or (lambda event: None)
     threads = thread_count(threads)
+    refuse_run(out)
     sides, notes = split_table(table, label, split=split, holdout=holdout, val_by=val_by,
                                val_fraction=val_fraction, seed=recipe.seed)
-    classes = class_names(table, label)
+    classes = class_names(table.column(label), label)
     for column in controls or {}:
         table.column(column)
     shape, dtype = field_shape(table, progress=lambda done, of: tell(
@@ -104,50 +131,61 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         notes = [*notes, "fields are not square: no quarter turns"]
     labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
     train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
-    missing = sorted(set(classes) - {classes[k] for k in labels[train]})
-    if missing:
-        raise InputError(f"column {label}: no field of '{missing[0]}' is left to train on: hold "
-                         "out fewer, or leave that class out")
-    folder = make_folder(out)
-    source = FieldFiles(table.paths, shape, dtype, slots=2 * max(recipe.batch, threads) + 2)
-    trained = fit(source, labels, train, val, recipe, threads, progress)
-    rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
-            "val_fraction": val_fraction, "seed": recipe.seed}
-    net = trained.net
-    model = Model(
-        parameters=net.parameters.copy(), description=trained.description,
-        network=recipe.network, classes=classes, channels=table.channels, size=list(shape[1:]),
-        dtype=dtype, scale=trained.scale, offset=trained.offset, label=label, split=rule,
-        table_digest=table.digest(), seed=recipe.seed,
-        embedding={"name": "input of the last dense layer", "size": net.embedding},
-        version=phenoscale.__version__)
-    _write_split(folder, table, label, sides)
-    _write_log(folder, trained.log)
-    rest = np.flatnonzero(sides != "train")
-    del trained.net, net  # two networks need not be in memory
-    if len(rest):
-        left = table.select(rest)
-        source = FieldFiles(left.paths, shape, dtype, slots=2 * threads + 2)
-        found = predict(model, source, threads, progress=lambda done, of: tell(
-            {"stage": "predict", "done": done, "of": of}))
-        write_csv(prediction_frame(model, left, found), os.path.join(folder, "predictions.csv"))
-    config = {
-        "table": table.source, "label": label, "channels": table.channels, "classes": classes,
-        "size": list(shape[1:]), "dtype": dtype, **asdict(recipe), "roles": table.roles,
-        "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
-                          "scale": trained.scale, "offset": trained.offset},
-        "split": split, "holdout": holdout or {}, "val_by": val_by,
-        "val_fraction": val_fraction, "controls": controls or {}, "notes": notes,
-        "threads": threads, "isa": _core.isa(), "versions": {
-            "phenoscale": phenoscale.__version__, "numpy": np.__version__, **_core.versions()},
-        "table_digest": table.digest(), "n_train": len(train), "n_val": len(val),
-        "n_test": int((sides == "test").sum()),
-        "n_unlabelled": int((sides == "unlabelled").sum()),
-        "weights_sha256": model.digest(), "seconds": round(time.monotonic() - begun, 1)}
-    write_atomically(os.path.join(folder, "config.json"),
-                     (json.dumps(config, indent=1) + "\n").encode())
-    model.save(os.path.join(folder, "model.safetensors"))
+    with run_folder(out) as folder:
+        slots = 2 * max(min(recipe.batch, len(train)), threads) + 2
+        source = FieldFiles(table, shape, dtype, slots)
+        trained = fit(source, labels, train, val, recipe, threads, progress)
+        net = trained.net
+        rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
+                "val_fraction": val_fraction, "seed": recipe.seed}
+        model = Model(
+            parameters=net.parameters.copy(), description=trained.description,
+            network=recipe.network, classes=classes, channels=table.channels,
+            size=list(shape[1:]), dtype=dtype, scale=trained.scale, offset=trained.offset,
+            label=label, split=rule, table_digest=table.digest(), seed=recipe.seed,
+            embedding={"name": "input of the last dense layer", "size": net.embedding},
+            version=phenoscale.__version__)
+        del trained.net, net  # two networks need not be in memory
+        _write_split(folder, table, label, sides)
+        _write_log(folder, trained.log)
+        notes = [*notes, *_predict_rest(folder, model, table.select(sides != "train"), shape,
+                                        threads, tell)]
+        config = {
+            "table": table.source, "label": label, "channels": table.channels,
+            "classes": classes, "size": list(shape[1:]), "dtype": dtype, **asdict(recipe),
+            "roles": table.roles,
+            "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
+                              "scale": trained.scale, "offset": trained.offset},
+            "split": split, "holdout": holdout or {}, "val_by": val_by,
+            "val_fraction": val_fraction, "controls": controls or {}, "notes": notes,
+            "threads": threads, "isa": _core.isa(), "versions": {
+                "phenoscale": phenoscale.__version__, "numpy": np.__version__,
+                **_core.versions()},
+            "table_digest": table.digest(), "n_train": len(train), "n_val": len(val),
+            "n_test": int((sides == "test").sum()),
+            "n_unlabelled": int((sides == "unlabelled").sum()),
+            "weights_sha256": model.digest(), "seconds": round(time.monotonic() - begun, 1)}
+        write_atomically(os.path.join(folder, "config.json"),
+                         (json.dumps(config, indent=1) + "\n").encode())
+        model.save(os.path.join(folder, "model.safetensors"))
     return model, folder
+
+
+def _predict_rest(folder: str, model: Model, rest: Table, shape, threads: int, tell) -> list[str]:
+    """Write predictions.csv of the fields not trained on, errors.csv of those among them that
+    cannot be read; a note on the latter."""
+    if not len(rest):
+        return []
+    source = FieldFiles(rest, shape, model.dtype, slots=2 * threads + 2)
+    found = predict(model, source, threads, "skip", lambda done, of: tell(
+        {"stage": "predict", "done": done, "of": of}))
+    path = os.path.join(folder, "predictions.csv")
+    write_csv(prediction_frame(model, rest, found), path)
+    if not found.skipped:
+        return []
+    write_errors(rest, found, path)
+    return [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: see "
+            "errors.csv"]
 
 
 def _write_split(folder: str, table: Table, label: str, sides) -> None:

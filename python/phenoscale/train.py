@@ -97,6 +97,7 @@ class Recipe:
             if not isinstance(value, kind) or not low <= value <= high:
                 what = "number" if kind is Real else "whole number"
                 raise InputError(f"{name}={value}: give a {what} from {low} to {high}")
+            object.__setattr__(self, name, float(value) if kind is Real else int(value))
         if isinstance(self.augment, str):
             raise InputError(f"augment='{self.augment}': give a list of names, ['flip']")
         augment_bits(self.augment)

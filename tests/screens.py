@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A tiny screen on disk for the tests: two classes that differ in texture alone.
+
+"coarse" fields are noise blurred wide, "fine" ones noise blurred little, both brought to one mean
+and deviation and then to a brightness of their own, so that intensity tells nothing.  The last
+channel carries no class at all.
+"""
+
+import numpy as np
+import pandas
+import tifffile
+from scipy.ndimage import gaussian_filter
+
+CLASSES = ["coarse", "fine"]
+CHANNELS = ["DNA", "Actin"]
+
+
+def draw_field(kind, rng, size=(128, 128), channels=len(CHANNELS), dtype="uint16"):
+    """One field (channels, h, w) of a class."""
+    field = np.empty((channels, *size))
+    for k in range(channels):
+        informative = k < channels - 1 or channels == 1
+        sigma = {"coarse": 4.0, "fine": 1.0}[kind] if informative else 2.0
+        plane = gaussian_filter(rng.normal(size=size), sigma, mode="wrap")
+        field[k] = (plane - plane.mean()) / plane.std()
+    top = {"uint8": 255, "uint16": 65535, "float32": 1.0}[dtype]
+    field = (0.3 + 0.05 * field) * rng.uniform(0.8, 1.2) * top
+    return field.clip(0, top).astype(dtype)
+
+
+def draw_fields(n, seed=0, **options):
+    """(n, channels, h, w) and the class names (n,), the classes in turn."""
+    rng, names = np.random.default_rng(seed), [CLASSES[i % 2] for i in range(n)]
+    return np.stack([draw_field(name, rng, **options) for name in names]), names
+
+
+def write_screen(folder, plates=2, wells=8, unlabelled=1, size=(128, 128), channels=CHANNELS,
+                 dtype="uint16", seed=0):
+    """Write plates of one-field wells, TIFFs under the folder and ``folder/screen.csv``.
+
+    Each plate has `wells` wells whose class (column Metadata_Class) alternates, then `unlabelled`
+    ones with a dose in between. Returns the path of the table.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    for p in range(plates):
+        plate = f"P{p + 1}"
+        (folder / plate).mkdir(parents=True, exist_ok=True)
+        for w in range(wells + unlabelled):
+            kind, well = CLASSES[(w + p) % 2], f"{'ABCDEFGH'[w // 12]}{w % 12 + 1:02d}"
+            row = {}
+            for k, plane in enumerate(draw_field(kind, rng, size, len(channels), dtype)):
+                name = f"{well}_{channels[k]}.tif"
+                tifffile.imwrite(folder / plate / name, plane)
+                row[f"Image_FileName_{channels[k]}"] = name
+                row[f"Image_PathName_{channels[k]}"] = plate
+            is_dose = w >= wells
+            rows.append(row | {
+                "Metadata_Plate": plate, "Metadata_Well": well, "Metadata_Site": "1",
+                "Metadata_Compound": "drug", "Metadata_Concentration": "0.5" if is_dose else "1",
+                "Metadata_Class": "" if is_dose else kind})
+    pandas.DataFrame(rows).to_csv(folder / "screen.csv", index=False)
+    return folder / "screen.csv"

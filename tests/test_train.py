@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Training: it learns, the same seed gives the same bits, and what is drawn is fair."""
+
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import screens  # noqa: E402
+
+from phenoscale import InputError, _core, train  # noqa: E402
+from phenoscale.fields import FieldArrays, FieldFiles  # noqa: E402
+from phenoscale.predict import run  # noqa: E402
+from phenoscale.table import read_table  # noqa: E402
+from phenoscale.train import BALANCES, SCHEDULES, Recipe, fit, statistics  # noqa: E402
+
+SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
+
+
+def small_recipe(**options):
+    return Recipe(**{"network": "mcnn-gap", "epochs": 1, "batch": 4, **options})
+
+
+def fit_arrays(images, labels, recipe, threads=2, val=(), progress=None):
+    labels = np.asarray(labels, np.int64)
+    kept = np.setdiff1d(np.flatnonzero(labels >= 0), val)
+    return fit(FieldArrays(images), labels, kept, val, recipe, threads, progress)
+
+
+def weights(*args, **options):
+    return fit_arrays(*args, **options).net.parameters.tobytes()
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    """Seven fields as a table of files, and the same as arrays with their labels."""
+    table = read_table(screens.write_screen(tmp_path_factory.mktemp("screen"), 1, 7, 0))
+    images = np.stack([np.concatenate([_core.read_image(path) for path in paths])
+                       for paths in table.paths])
+    return table, images, np.array([screens.CLASSES.index(c) for c in table.column(
+        "Metadata_Class")])
+
+
+# ---- it learns ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["mcnn-gap", "mcnn"])
+def test_texture_is_learnt(network):
+    images, names = screens.draw_fields(36)
+    truth = np.array([screens.CLASSES.index(name) for name in names])
+    labels = np.where(np.arange(36) < 20, truth, -1)  # the rest is held out
+    trained = fit_arrays(images, labels, Recipe(network=network, epochs=4, batch=4, rate=0.02))
+    found = run(trained.net, FieldArrays(images), np.arange(20, 36), trained.scale,
+                trained.offset, 2)
+    assert np.mean(found.logits.argmax(axis=1) == truth[20:]) > 0.9
+    losses = [row["loss"] for row in trained.log]
+    assert losses[-1] < losses[0] / 2
+
+
+# ---- the same bits --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["mcnn-gap", "mcnn"])
+def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, network):
+    table, images, labels = screen  # seven fields: the last batch has three
+    recipe = small_recipe(network=network, augment=("flip", "turn", "shift", "intensity"),
+                          smoothing=0.1)
+    expected = weights(images, labels, recipe, threads=1)
+    for threads in (2, 4):
+        assert weights(images, labels, recipe, threads) == expected
+    source = FieldFiles(table, images.shape[1:], "uint16", slots=10)
+    of_files = fit(source, labels, np.arange(7), [], recipe, 2)
+    assert of_files.net.parameters.tobytes() == expected
+
+    def in_parts(description, batch, threads):
+        return _core.Net(description, threads=threads, training=True, images=3, batch=batch)
+
+    monkeypatch.setattr(train, "_make_net", in_parts)
+    assert weights(images, labels, recipe) == expected
+
+
+def test_memory_decides_on_parts_not_on_bits(screen, monkeypatch):
+    _, images, labels = screen
+    made = []
+    make, real = _core.Net, os.sysconf
+
+    def counted(*args, **options):
+        made.append(options["images"])
+        if options["images"] > 2:
+            raise MemoryError
+        return make(*args, **options)
+
+    expected = weights(images[:5], labels[:5], SMALL)
+    monkeypatch.setattr(train._core, "Net", counted)
+    assert weights(images[:5], labels[:5], SMALL) == expected
+    assert made == [4, 2]
+    monkeypatch.setattr(os, "sysconf", lambda name: 1 if "PHYS" in name else real(name))
+    made.clear()
+    train._make_net("field: input channels=1 height=128 width=128 pad=128\n"
+                    "classes: dense units=2\n", 2, 1)
+    assert made == [2, 1]
+
+
+def test_another_seed_gives_other_weights_and_a_batch_over_all_fields_is_one_step(screen):
+    _, images, labels = screen
+    first = fit_arrays(images[:4], labels[:4], small_recipe(batch=4))
+    assert weights(images[:4], labels[:4], small_recipe(batch=65536)) == \
+        first.net.parameters.tobytes()
+    assert weights(images[:4], labels[:4], small_recipe(seed=1)) != first.net.parameters.tobytes()
+    assert first.log[0]["step"] == 1 and first.log[0]["images"] == 4
+
+
+def test_watched_fields_change_nothing(screen):
+    _, images, labels = screen
+    watched = fit_arrays(images, labels, SMALL, val=[4, 5, 6])
+    assert watched.net.parameters.tobytes() == weights(images[:4], labels[:4], SMALL)
+    row = watched.log[0]
+    assert 0 < row["val_loss"] < 10
+    assert row["val_accuracy"] in [0, 1 / 3, 2 / 3, 1]
+    assert 0 <= row["val_balanced_accuracy"] <= 1
+    assert fit_arrays(images[:4], labels[:4], SMALL).log[0].keys() == row.keys() - {
+        "val_loss", "val_accuracy", "val_balanced_accuracy"}
+
+
+def test_byte_order_and_layout_of_arrays_do_not_matter(screen):
+    _, images, labels = screen
+    expected = weights(images[:4], labels[:4], SMALL)
+    assert weights(images[:4].astype(">u2"), labels[:4], SMALL) == expected
+    strided = np.ascontiguousarray(images[:4].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    assert weights(strided, labels[:4], SMALL) == expected
+
+
+# ---- what is drawn --------------------------------------------------------------------------
+
+
+def test_order_by_class_is_balanced_exactly():
+    labels = np.repeat([0, 1, 2], [10, 3, 8])
+    train_fields = np.arange(21)
+    seen = set()
+    for epoch in range(12):
+        order = BALANCES["class"](train_fields, labels, 7, epoch)
+        assert len(order) == 21
+        for turn in labels[order].reshape(7, 3):
+            assert sorted(turn) == [0, 1, 2]
+        counts = np.bincount(order, minlength=21)
+        for k in range(3):  # no field twice before each of its class was there once
+            assert np.ptp(counts[labels == k]) <= 1
+        seen.update(order.tolist())
+    assert seen == set(range(21))
+
+
+def test_order_of_equal_classes_and_of_no_balance_has_every_field_once():
+    labels = np.tile([0, 1], 5)
+    some = np.array([0, 3, 4, 7, 8, 9])
+    for balance in BALANCES:
+        orders = [BALANCES[balance](some, labels, 0, epoch) for epoch in range(4)]
+        for order in orders:
+            assert sorted(order) == sorted(some)
+        assert len({tuple(order) for order in orders}) > 1
+        assert list(BALANCES[balance](some, labels, 1, 0)) != list(orders[0])
+
+
+def test_order_of_an_odd_number_leaves_out_the_rest_of_a_turn():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1])
+    for epoch in range(5):
+        order = BALANCES["class"](np.arange(7), labels, 0, epoch)
+        assert len(order) == 7 and abs(np.sum(labels[order] == 0) - 3.5) == 0.5
+
+
+def test_order_does_not_come_from_numpys_generators():
+    labels, fields = np.array([0, 0, 0, 1, 1, 1, 1, 0]), np.arange(8)
+    before = np.random.get_state()[1].tobytes()
+    assert BALANCES["none"](fields, labels, 3, 2).tolist() == [2, 0, 7, 5, 3, 4, 6, 1]
+    assert BALANCES["class"](fields, labels, 3, 2).tolist() == [7, 6, 0, 5, 3, 1, 4, 2]
+    assert np.random.get_state()[1].tobytes() == before
+
+
+def test_schedules():
+    assert [SCHEDULES["constant"](p) for p in (0.01, 0.5, 1)] == [1, 1, 1]
+    linear = [SCHEDULES["linear"](p) for p in (0.025, 0.05, 0.525, 1)]
+    assert linear == pytest.approx([0.5, 1, 0.5, 0.01])
+
+
+def test_rates_of_the_log_follow_the_schedule(screen):
+    _, images, labels = screen
+    trained = fit_arrays(images[:4], labels[:4], small_recipe(epochs=2, batch=2, rate=0.1))
+    assert [row["step"] for row in trained.log] == [2, 4]
+    assert [row["rate"] for row in trained.log] == pytest.approx([0.1 * 0.5 / 0.95, 0.001])
+    for row in trained.log:
+        assert row["images"] == 4 and row["gradient_norm"] > 0 and row["images_per_s"] > 0
+
+
+# ---- numbers in -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_statistics_of_counts_are_exact(dtype):
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 9, 7)).astype(dtype)
+    images[:, 1] = np.iinfo(dtype).max  # saturated
+    images[:, 2] = images[:, 0] // 128 + np.iinfo(dtype).max - 1
+    mean, std = statistics(FieldArrays(images), [4, 0, 2])
+    for k in range(3):
+        values = [int(v) for v in images[[0, 2, 4], k].ravel()]
+        exact = Fraction(sum(values), len(values))
+        variance = Fraction(sum(v * v for v in values), len(values)) - exact**2
+        assert mean[k] == float(exact) == images[[0, 2, 4], k].astype(float).mean()
+        assert std[k] == (np.sqrt(float(variance)) if variance else 1)
+
+
+def test_statistics_of_floats():
+    images = np.random.default_rng(0).normal(1e6, 1, (4, 3, 8, 8)).astype(np.float32)
+    images[:, 1] = 0.1  # constant, and no whole number
+    images[:, 2] = np.linspace(0, 1e-20, 64).reshape(8, 8)
+    mean, std = statistics(FieldArrays(images), range(4))
+    assert mean == pytest.approx(images.astype(float).mean(axis=(0, 2, 3)), rel=1e-12)
+    assert std[1] == 1
+    assert std[[0, 2]] == pytest.approx(images.astype(float).std(axis=(0, 2, 3))[[0, 2]],
+                                        rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_a_constant_channel_does_no_harm(screen, value):
+    _, images, labels = screen
+    images = images[:4].copy()
+    images[:, 1] = value
+    trained = fit_arrays(images, labels[:4], SMALL)
+    assert trained.std[1] == 1 and trained.mean[1] == value
+    assert np.isfinite(trained.net.parameters).all()
+
+
+# ---- what goes wrong ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"network": "resnet"}, "no network 'resnet': choose one of mcnn, mcnn-gap"),
+    ({"network": ["mcnn"]}, "no network"),
+    ({"schedule": "cosine"}, "choose one of constant, linear"),
+    ({"optimizer": "lion"}, "choose one of sgd, nesterov, adam"),
+    ({"balance": "plate"}, "choose one of class, none"),
+    ({"epochs": 0}, "epochs=0: give a whole number from 1"),
+    ({"epochs": 2.5}, "whole number"),
+    ({"epochs": "3"}, "whole number"),
+    ({"batch": 0}, "batch=0"),
+    ({"rate": 0}, "rate=0: give a number from"),
+    ({"rate": float("nan")}, "rate=nan"),
+    ({"rate": float("inf")}, "rate=inf"),
+    ({"momentum": 1}, "momentum=1"),
+    ({"decay": -1}, "decay=-1"),
+    ({"smoothing": 1}, "smoothing=1"),
+    ({"clip": -1}, "clip=-1"),
+    ({"seed": -1}, "seed=-1"),
+    ({"seed": None}, "seed=None"),
+    ({"augment": ("rotate",)}, "no augmentation 'rotate': choose among flip, turn"),
+    ({"augment": "flip"}, "give a list of names"),
+])
+def test_recipe_errors(options, words):
+    with pytest.raises(InputError, match=words.replace("(", r"\(")):
+        Recipe(**options)
+
+
+def test_numbers_of_numpy_are_numbers_of_a_recipe():
+    recipe = Recipe(epochs=np.int64(3), rate=np.float32(0.5), seed=np.uint8(4), clip=5)
+    assert type(recipe.epochs) is int and type(recipe.seed) is int and recipe.clip == 5.0
+    assert type(recipe.rate) is float
+
+
+def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
+    table = read_table(screens.write_screen(tmp_path, 1, 4, 0))
+    source = FieldFiles(table, (2, 128, 128), "uint16", slots=4)
+
+    def break_one(event):
+        if event["stage"] == "epoch":
+            os.truncate(table.paths[2][1], 2000)
+
+    with pytest.raises(InputError) as caught:
+        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], small_recipe(epochs=2), 2, break_one)
+    assert "screen.csv line 4 (well P1 A03)" in str(caught.value)
+    assert table.paths[2][1] in str(caught.value) and "leave the row out" in str(caught.value)
+    with pytest.raises(InputError, match="line 4"):  # and already in the statistics
+        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], SMALL, 2)
+    with pytest.raises(InputError, match="line 4"):  # and among those watched
+        fit(source, np.array([0, 1, 0, 1]), [0, 1, 3], [2], SMALL, 2)
+
+
+def test_divergence_is_said(screen):
+    _, images, labels = screen
+    recipe = small_recipe(epochs=3, batch=2, rate=100, clip=0, schedule="constant")
+    with pytest.raises(InputError, match="smaller learning rate"):
+        fit_arrays(images[:4], labels[:4], recipe)
+
+
+def test_turns_need_square_fields():
+    with pytest.raises(InputError, match="square fields, not 128 x 256"):
+        fit_arrays(np.zeros((2, 1, 128, 256), np.uint8), [0, 1], small_recipe(augment=["turn"]))
+
+
+@pytest.mark.parametrize("images, words", [
+    (np.zeros((2, 128, 128)), r"not float64 \(2, 128, 128\)"),
+    (np.zeros((2, 1, 4, 4), complex), "not complex128"),
+    (np.array([[[["a"]]]]), "not <U1"),
+    (np.full((2, 1, 4, 4), np.nan), "NaN or infinite"),
+    (np.full((2, 1, 4, 4), 1e300), "NaN or infinite"),
+])
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_arrays_that_are_no_images(images, words):
+    with pytest.raises(InputError, match=words):
+        FieldArrays(images)
+
+
+def test_fields_too_large_for_a_network():
+    images = np.broadcast_to(np.zeros((), np.uint8), (2, 1, 9000, 9000))
+    with pytest.raises(InputError, match="no network for these fields: .*too large"):
+        fit_arrays(images, [0, 1], small_recipe())
