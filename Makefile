@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PLATE := bbbc013
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
-    --epochs 16 --batch 4 --controls Metadata_Control=negative
+    --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch]) python/phenoscale/_core.c
 
 .PHONY: dev demo test figures wheel bbbc013 format clean
@@ -26,7 +26,7 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	$(BIN)/phenoscale simulate $(DEMO)/screen --size 256x256 --sites 2
 	$(BIN)/phenoscale train $(DEMO)/screen/screen.csv --label Metadata_Phenotype \
 	    --holdout Metadata_Plate=Plate04 --controls Metadata_Control=negative \
-	    --augment flip,turn,intensity --epochs 14 --batch 4 --val-fraction 0 --out $(DEMO)/run
+	    --augment flip,turn,intensity --epochs 14 --val-fraction 0 --out $(DEMO)/run
 	$(BIN)/phenoscale predict $(DEMO)/run/model.safetensors $(DEMO)/screen/screen.csv \
 	    --out $(DEMO)/run/predictions.csv
 	$(BIN)/phenoscale report $(DEMO)/run

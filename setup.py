@@ -68,6 +68,8 @@ def extension():
     sanitize = ["-fsanitize=address,undefined"] if os.environ.get("PS_SANITIZE") else []
     # installed: <env>/lib/pythonX.Y/site-packages/phenoscale; in place: the environment's lib
     run_path = ["-Wl,-rpath,$ORIGIN/../../..", f"-Wl,-rpath,{sys.prefix}/lib"]
+    if os.environ.get("ONEDNN_ROOT"):
+        run_path.insert(0, f"-Wl,-rpath,{library}")
     return Extension(
         "phenoscale._core",
         sources=["python/phenoscale/_core.c", *sorted(str(p) for p in Path("csrc").glob("*.c"))],

@@ -20,7 +20,7 @@ from phenoscale.train import Recipe
 HELD_OUT = "Plate04"
 #: The screen and the recipe of ``make demo``.
 SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}
-RECIPE = {"epochs": 14, "batch": 4, "augment": ("flip", "turn", "intensity")}
+RECIPE = {"epochs": 14, "augment": ("flip", "turn", "intensity")}
 
 
 def held_out_scores(folder, seed, progress=None):

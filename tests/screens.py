@@ -11,6 +11,9 @@ import pandas
 import tifffile
 from scipy.ndimage import gaussian_filter
 
+from phenoscale import _core, models
+from phenoscale.model_file import Model
+
 CLASSES = ["coarse", "fine"]
 CHANNELS = ["DNA", "Actin"]
 
@@ -60,3 +63,28 @@ def write_screen(folder, plates=2, wells=8, unlabelled=1, size=(128, 128), chann
                 "Metadata_Class": "" if is_dose else kind})
     pandas.DataFrame(rows).to_csv(folder / "screen.csv", index=False)
     return folder / "screen.csv"
+
+
+def spoil(path):
+    """Break the pixels of a TIFF where only decoding finds out: the header stays sound."""
+    tifffile.imwrite(path, tifffile.imread(path), compression="zlib")
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[0].dataoffsets[0]
+    with open(path, "r+b") as file:
+        file.seek(at + 20)
+        file.write(b"\xff" * 100)
+
+
+def make_model(network="mcnn-gap", size=(128, 128), channels=CHANNELS, dtype="uint16", seed=1):
+    """A model for these screens that nobody trained: first weights, plausible scales."""
+    channels = list(channels)
+    net = _core.Net(models.describe(network, len(channels), *size, len(CLASSES)))
+    net.initialise(seed)
+    deviation = {"uint8": 12.0, "uint16": 3300.0, "float32": 0.05}[dtype]
+    return Model(
+        parameters=net.parameters.copy(), description=models.describe(
+            network, len(channels), *size, len(CLASSES)),
+        network=network, classes=CLASSES, channels=channels, size=list(size), dtype=dtype,
+        scale=[1 / deviation] * len(channels), offset=[-6.0] * len(channels),
+        label="Metadata_Class", embedding={"name": "input of the last dense layer",
+                                           "size": net.embedding}, version="0")

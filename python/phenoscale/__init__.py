@@ -10,6 +10,8 @@ predicting only safetensors beside it.
 """
 
 import importlib
+import sys
+import types
 
 __version__ = "0.1.0"
 
@@ -31,6 +33,17 @@ _HOMES = {
     "write_report": "phenoscale.report",
 }
 __all__ = list(_HOMES)
+
+
+class _Package(types.ModuleType):
+    """Where a function has the name of its module, phenoscale.NAME is the function."""
+
+    def __setattr__(self, name, value):
+        if not (name in _HOMES and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name):

@@ -8,7 +8,11 @@ Results on stdout, progress and errors on stderr.  Status 0 all done; 1 failed; 
 from __future__ import annotations
 
 import os
+import re
 import sys
+
+# Threads that wait sleep: on a shared machine a spinning one takes the core another needs.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import phenoscale
 from phenoscale.errors import InputError
@@ -52,20 +56,24 @@ def listed_words(word: str | None) -> list[str] | None:
 
 
 def refuse_to_lose(out, *inputs) -> None:
-    """Before the work: an --out that cannot be written, or that one of the inputs lies at."""
+    """Before the work: a file that cannot be written, or that one of the inputs lies at."""
     folder = os.path.dirname(os.path.abspath(out))
-    if os.path.isdir(out) or not os.access(folder, os.W_OK):
-        raise InputError(f"--out {out} cannot be written: give a file in a folder that is there "
-                         "and yours to write")
+    is_special = os.path.exists(out) and not os.path.isfile(out)  # a folder, a device, a pipe
+    if is_special or not os.access(folder, os.W_OK):
+        raise InputError(f"{out} cannot be written: give a file in a folder that is there and "
+                         "yours to write")
     for path in inputs:
         if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise InputError(f"--out {out} is the file to read: choose another")
+            raise InputError(f"{out} is the file to read: choose another to write")
 
 
 def say_skipped(errors: str) -> int:
     """The status of a run that had to leave fields out."""
+    from phenoscale.csv_file import read_csv
+
+    _, rows, _ = read_csv(errors)
     print(errors)
-    print("some fields could not be read and were skipped: see the errors.csv", file=sys.stderr)
+    print(f"{len(rows)} fields cannot be read and were skipped: see {errors}", file=sys.stderr)
     return SKIPPED
 
 
@@ -174,7 +182,7 @@ def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
 @click.option("--write", "out", type=click.Path(), help="Write a clean LoadData CSV.")
 @click.option("--label", help="Column of the classes: counts them by plate.")
 @network_option
-@click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(1, 65536))
 @channels_option
 @role_option
 @root_option
@@ -186,6 +194,8 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
     from phenoscale.presets import read_source
     from phenoscale.table import write_table
 
+    if out is not None:
+        refuse_to_lose(out, source)
     table = read_source(source, preset, listed_words(channels), roles_of(roles), root)
     with Progress(quiet) as progress:
         found = run_check(table, network, batch, threads, progress.counting("check"), label)
@@ -204,13 +214,13 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
 @click.option("--out", required=True, type=click.Path(), help="Run folder to make.")
 @network_option
 @click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--batch", default=8, show_default=True, type=click.IntRange(1, 65536))
+@click.option("--batch", default=4, show_default=True, type=click.IntRange(1, 65536))
 @click.option("--lr", "rate", default=0.01, show_default=True, help="Learning rate.")
 @click.option("--schedule", default="linear", show_default=True, help="linear or constant.")
 @click.option("--optimizer", default="nesterov", show_default=True, help="nesterov, sgd, adam.")
 @click.option("--momentum", default=0.9, show_default=True)
 @click.option("--decay", default=5e-5, show_default=True, help="Weight decay.")
-@click.option("--smoothing", default=0.0, show_default=True, help="Label smoothing.")
+@click.option("--smoothing", default=0.1, show_default=True, help="Label smoothing.")
 @click.option("--clip", default=5.0, show_default=True, help="Norm of gradients; 0: no limit.")
 @click.option("--augment", default="flip", show_default=True,
               help="Any of flip,turn,shift,intensity; none: ''.")
@@ -244,12 +254,12 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
         recipe = Recipe(augment=tuple(listed_words(augment)), **recipe)
     except InputError as error:
         raise click.UsageError(str(error)) from None
+    holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
     fields = read_table(table, listed_words(channels), roles_of(roles), root)
     with Progress(quiet) as progress:
         _, folder = train_run(
-            fields, label, out, recipe, split=split, holdout=pairs(holdout, "--holdout"),
-            val_by=val_by, val_fraction=val_fraction, controls=pairs(controls, "--controls"),
-            threads=threads, progress=progress)
+            fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
+            val_fraction=val_fraction, controls=controls, threads=threads, progress=progress)
     print(write_report(folder))
     errors = os.path.join(folder, "errors.csv")
     return say_skipped(errors) if os.path.exists(errors) else 0
@@ -331,13 +341,18 @@ def main(arguments=None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("\ninterrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (InputError, _core.ImageError, OSError, MemoryError) as error:
-        print(f"phenoscale: {error or 'out of memory'}", file=sys.stderr)
+        words = str(error) or "out of memory"
+        if isinstance(error, OSError) and error.filename:
+            words = f"{error.filename}: {error.strerror}"
+        # one line, whatever names the files have
+        print("phenoscale:", re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words),
+              file=sys.stderr)
     except ModuleNotFoundError as error:
         print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
               file=sys.stderr)

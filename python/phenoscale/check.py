@@ -134,7 +134,7 @@ class Check:
         return [*lines, f"  and {rest} more"] if rest > 0 else lines
 
 
-def check(table: Table, network="mcnn", batch=8, threads=None, progress=None, label=None) -> Check:
+def check(table: Table, network="mcnn", batch=4, threads=None, progress=None, label=None) -> Check:
     """Audit a table: read every header, count, compare, plan the memory.
 
     Parameters

@@ -54,8 +54,8 @@ class WholeImageClassifier:
     (8, 2)
     """
 
-    def __init__(self, network="mcnn", epochs=20, batch=8, rate=0.01, schedule="linear",
-                 optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.0, clip=5.0,
+    def __init__(self, network="mcnn", epochs=20, batch=4, rate=0.01, schedule="linear",
+                 optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.1, clip=5.0,
                  augment=("flip",), balance="class", fc_relu=True, seed=0, threads=None,
                  progress=None):
         self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate

@@ -146,6 +146,8 @@ class Model:
 def write_atomically(path, content: bytes) -> None:
     """Write a file so that the name holds either the old content or all of the new."""
     path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError(f"{path} cannot be written: it is a folder or a device")
     temporary = f"{path}.tmp.{os.getpid()}"
     try:
         with open(temporary, "wb") as file:
@@ -242,7 +244,7 @@ def _is_numbers(value) -> bool:
 _CHECKS = {
     "description": lambda v: isinstance(v, str),
     "network": lambda v: isinstance(v, str),
-    "classes": lambda v: _is_names(v) and len(v) > 1,
+    "classes": lambda v: _is_names(v) and len(v) > 1 and _is_names([class_key(n) for n in v]),
     "channels": _is_names,
     "size": lambda v: (isinstance(v, list) and len(v) == 2
                        and all(type(n) is int and 0 < n <= 65536 for n in v)),

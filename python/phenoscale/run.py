@@ -191,7 +191,7 @@ def _predict_rest(folder: str, model: Model, rest: Table, shape, threads: int, t
 def _write_split(folder: str, table: Table, label: str, sides) -> None:
     frame = table.frame
     files = [c for c in frame.columns if c.startswith("Image_FileName_")]
-    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label]
+    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label and c not in files]
     write_csv(frame[[*files, *about]].assign(Split=sides), os.path.join(folder, "split.csv"))
 
 

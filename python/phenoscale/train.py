@@ -69,13 +69,13 @@ class Recipe:
 
     network: str = "mcnn"
     epochs: int = 20
-    batch: int = 8
+    batch: int = 4
     rate: float = 0.01
     schedule: str = "linear"
     optimizer: str = "nesterov"
     momentum: float = 0.9
     decay: float = 5e-5
-    smoothing: float = 0.0
+    smoothing: float = 0.1
     clip: float = 5.0
     augment: tuple = ("flip",)
     balance: str = "class"
@@ -86,7 +86,7 @@ class Recipe:
         tables = {"network": models.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
                   "optimizer": _core.optimizer_names()}
         for name, table in tables.items():
-            if getattr(self, name) not in table:
+            if getattr(self, name) not in list(table):
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
                                  f"{listed(table)}")
         bounds = {"epochs": (1, 100000), "batch": (1, 65536), "rate": (1e-9, 100.0),
@@ -265,13 +265,13 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     if "turn" in recipe.augment and source.shape[1] != source.shape[2]:
         raise InputError(f"quarter turns need square fields, not {source.shape[1]} x "
                          f"{source.shape[2]}: leave 'turn' out of --augment")
-    mean, std = statistics(source, train, lambda done, of: tell(
-        {"stage": "statistics", "done": done, "of": of}))
-    scale, offset = (1 / std).tolist(), (-mean / std).tolist()
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
     net = _make_net(description, min(recipe.batch, len(train)), threads)
     net.initialise(recipe.seed)
+    mean, std = statistics(source, train, lambda done, of: tell(
+        {"stage": "statistics", "done": done, "of": of}))
+    scale, offset = (1 / std).tolist(), (-mean / std).tolist()
     trained = Trained(net, description, mean, std, scale, offset, [])
     optimizer = _core.Optimizer(recipe.optimizer, net)
     steps = -(-len(train) // recipe.batch)

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The run folder: what is in it is true, and a run that fails leaves nothing behind."""
+
+import hashlib
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+pandas = pytest.importorskip("pandas")
+pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import screens  # noqa: E402
+
+from phenoscale import InputError, load, predict_table, run  # noqa: E402
+from phenoscale.run import train_run  # noqa: E402
+from phenoscale.table import read_table  # noqa: E402
+from phenoscale.train import Recipe  # noqa: E402
+
+LABEL = "Metadata_Class"
+RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
+FILES = {"config.json", "log.csv", "model.safetensors", "predictions.csv", "split.csv"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on two plates of which one is held out: (table, folder, model, events)."""
+    table = read_table(screens.write_screen(tmp_path_factory.mktemp("screen"), 2, 8, 1))
+    out, events = tmp_path_factory.mktemp("runs") / "deep" / "run", []
+    model, folder = train_run(
+        table, LABEL, out, RECIPE, holdout={"Metadata_Plate": ["P2"]}, val_fraction=0.25,
+        controls={LABEL: ["fine"]}, threads=2, progress=events.append)
+    assert folder == str(out)
+    return table, out, model, events
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A small screen that a test may break."""
+    return read_table(screens.write_screen(tmp_path / "screen", 2, 4, 1))
+
+
+def read(path):
+    return pandas.read_csv(path, dtype=str, keep_default_na=False)
+
+
+# ---- what is in it --------------------------------------------------------------------------
+
+
+def test_the_folder_has_its_files_and_no_others(trained):
+    assert set(os.listdir(trained[1])) == FILES
+
+
+def test_config_says_how(trained):
+    table, out, model, _ = trained
+    config = json.loads((out / "config.json").read_text())
+    assert {"table", "versions", "notes", "seconds", "isa", "threads"} <= config.keys()
+    expected = {
+        "label": LABEL, "channels": ["DNA", "Actin"], "classes": ["coarse", "fine"],
+        "network": "mcnn-gap", "size": [128, 128], "dtype": "uint16", "epochs": 2, "batch": 4,
+        "rate": 0.01, "optimizer": "nesterov", "momentum": 0.9, "decay": 5e-5, "smoothing": 0.0,
+        "clip": 5.0, "augment": ["flip", "turn"], "balance": "class", "schedule": "linear",
+        "fc_relu": True, "seed": 5, "holdout": {"Metadata_Plate": ["P2"]}, "split": None,
+        "val_by": "well", "val_fraction": 0.25, "controls": {LABEL: ["fine"]},
+        "n_train": 6, "n_val": 2, "n_test": 8, "n_unlabelled": 2, "table": table.source,
+        "table_digest": table.digest(), "roles": table.roles}
+    assert {key: config[key] for key in expected} == expected
+    normal = config["normalisation"]
+    assert normal["scale"] == pytest.approx([1 / s for s in normal["std"]])
+    assert normal["offset"] == pytest.approx(
+        [-m / s for m, s in zip(normal["mean"], normal["std"])])
+    assert config["weights_sha256"] == hashlib.sha256(model.parameters.tobytes()).hexdigest()
+
+
+def test_the_model_in_it_is_the_model(trained):
+    _, out, model, _ = trained
+    loaded = load(out / "model.safetensors")
+    assert loaded.digest() == model.digest() == json.loads(
+        (out / "config.json").read_text())["weights_sha256"]
+    for name in ("scale", "offset", "classes", "channels", "size", "split", "label", "seed"):
+        assert getattr(loaded, name) == getattr(model, name)
+
+
+def test_log_has_a_row_an_epoch(trained):
+    log = pandas.read_csv(trained[1] / "log.csv")
+    assert list(log.columns) == [
+        "epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
+        "val_loss", "val_accuracy", "val_balanced_accuracy"]
+    assert log["epoch"].tolist() == [1, 2] and log["step"].tolist() == [2, 4]
+    assert log["images"].tolist() == [6, 6] and np.isfinite(log.to_numpy(float)).all()
+
+
+def test_every_field_has_its_side(trained):
+    table, out, _, _ = trained
+    split = read(out / "split.csv")
+    assert list(split.columns)[:2] == ["Image_FileName_DNA", "Image_FileName_Actin"]
+    assert split["Metadata_Well"].tolist() == table.frame["Metadata_Well"].tolist()
+    sides = split["Split"]
+    assert sides.value_counts().to_dict() == {"test": 8, "train": 6, "val": 2, "unlabelled": 2}
+    assert set(sides[split["Metadata_Plate"] == "P2"]) == {"test", "unlabelled"}
+    assert ((sides == "unlabelled") == (split[LABEL] == "")).all()
+
+
+def test_predictions_are_of_the_fields_not_trained_on(trained):
+    table, out, model, _ = trained
+    split, found = read(out / "split.csv"), read(out / "predictions.csv")
+    keys = ["Metadata_Plate", "Metadata_Well"]
+    rest = split.loc[split["Split"] != "train", keys]
+    assert found[keys].to_numpy().tolist() == rest.to_numpy().tolist()
+    again = predict_table(model, table.select(split["Split"] != "train"), threads=1)
+    columns = ["Phenoscale_Prob_coarse", "Phenoscale_Prob_fine"]
+    np.testing.assert_array_equal(found[columns].to_numpy(np.float32), again.probabilities)
+    assert set(found["Phenoscale_Model"]) == {model.digest()[:16]}
+
+
+def test_progress_tells_every_stage(trained):
+    stages = [event["stage"] for event in trained[3]]
+    assert list(dict.fromkeys(stages)) == ["check", "statistics", "step", "epoch", "predict"]
+    assert stages.count("step") == 4 and stages.count("epoch") == 2
+    for event in trained[3]:
+        assert 0 < event["done"] <= event["of"]
+
+
+def test_held_out_pixels_change_no_weight(trained, tmp_path):
+    table, _, model, _ = trained
+    other = read_table(screens.write_screen(tmp_path / "screen", 2, 8, 1))
+    for paths in other.select(other.role("plate") == "P2").paths:
+        for path, twin in zip(paths, table.paths[0]):
+            shutil.copy(twin, path)
+    again, _ = train_run(other, LABEL, tmp_path / "run", RECIPE, val_fraction=0.25,
+                         holdout={"Metadata_Plate": ["P2"]}, threads=1)
+    assert again.digest() == model.digest() and again.scale == model.scale
+
+
+# ---- other ways to split --------------------------------------------------------------------
+
+
+def test_a_column_of_sides(table, tmp_path):
+    one = Recipe(network="mcnn-gap", epochs=1, batch=4)
+    table.frame["Side"] = ["train"] * 4 + [""] + ["val", "val", "test", "test", ""]
+    _, folder = train_run(table, LABEL, tmp_path / "run", one, split="Side", threads=2)
+    sides = read(os.path.join(folder, "split.csv"))["Split"].tolist()
+    assert sides == ["train"] * 4 + ["unlabelled"] + ["val"] * 2 + ["test"] * 2 + ["unlabelled"]
+    assert pandas.read_csv(os.path.join(folder, "log.csv"))["val_accuracy"].notna().all()
+
+
+def test_nothing_left_to_predict_and_no_validation(table, tmp_path):
+    one = Recipe(network="mcnn-gap", epochs=1, batch=3)
+    labelled = table.select(table.column(LABEL) != "")
+    _, folder = train_run(labelled, LABEL, tmp_path / "run", one, threads=2)
+    assert set(os.listdir(folder)) == FILES - {"predictions.csv"}
+    config = json.load(open(os.path.join(folder, "config.json")))
+    assert any("no validation" in note for note in config["notes"])
+    assert pandas.read_csv(os.path.join(folder, "log.csv"))["val_loss"].isna().all()
+
+
+def test_no_turns_of_oblong_fields(tmp_path):
+    table = read_table(screens.write_screen(tmp_path / "s", 1, 4, 0, size=(100, 140),
+                                            channels=["DNA"], dtype="uint8"))
+    recipe = Recipe(network="mcnn-gap", epochs=1, batch=4, augment=("turn", "flip"))
+    model, folder = train_run(table, LABEL, tmp_path / "run", recipe, threads=2)
+    config = json.load(open(os.path.join(folder, "config.json")))
+    assert config["augment"] == ["flip"] and any("no quarter turns" in n for n in config["notes"])
+    assert model.size == [100, 140] and model.dtype == "uint8"
+
+
+# ---- what goes wrong ------------------------------------------------------------------------
+
+
+def test_a_field_scored_only_may_be_unreadable(table, tmp_path):
+    screens.spoil(table.paths[4][0])  # unlabelled
+    _, folder = train_run(table, LABEL, tmp_path / "run", Recipe(
+        network="mcnn-gap", epochs=1, batch=4), holdout={"Metadata_Plate": ["P2"]}, threads=2)
+    assert set(os.listdir(folder)) == FILES | {"errors.csv"}
+    errors = read(os.path.join(folder, "errors.csv"))
+    assert errors["Line"].tolist() == ["6"] and errors["Well"].tolist() == ["P1 A05"]
+    assert "P1 A05" not in (read(os.path.join(folder, "predictions.csv"))[
+        ["Metadata_Plate", "Metadata_Well"]].agg(" ".join, axis=1)).tolist()
+    notes = json.load(open(os.path.join(folder, "config.json")))["notes"]
+    assert "1 of 6 fields not trained on cannot be read: see errors.csv" in notes
+
+
+def bad_inputs():
+    """(what is wrong, words of the error, what breaks the table, options)."""
+    one = Recipe(network="mcnn-gap", epochs=1, batch=4)
+    nothing = lambda table: None  # noqa: E731
+    return {
+        "missing": (r"line 3 .*A02_DNA.tif does not exist",
+                    lambda t: os.remove(t.paths[1][0]), {}, one),
+        "damaged": (r"line 2 \(well P1 A01\): .*A01_DNA.tif", lambda t: screens.spoil(t.paths[0][0]),
+                    {}, one),
+        "label": ("no column Metadata_Clas: it has Metadata_Class", nothing,
+                  {"label": "Metadata_Clas"}, one),
+        "control": ("no column Metadata_Drug", nothing, {"controls": {"Metadata_Drug": ["x"]}},
+                    one),
+        "holdout": ("no P3 to hold out: it has P1, P2", nothing,
+                    {"holdout": {"Metadata_Plate": ["P3"]}}, one),
+        "all held out": ("none of its 4 fields", nothing,
+                         {"holdout": {"Metadata_Plate": ["P1", "P2"]}}, one),
+        "one field": ("class fine of column Metadata_Class has one field",
+                      lambda t: t.frame.__setitem__(LABEL, ["fine"] + ["coarse"] * 9), {}, one),
+        "names": ("'fine!' has no letters or digits of its own beside 'fine'",
+                  lambda t: t.frame.__setitem__(LABEL, ["fine", "fine", "fine!", "fine!", ""] * 2),
+                  {}, one),
+        "too wide a rate": ("smaller learning rate", nothing, {}, Recipe(
+            network="mcnn-gap", epochs=9, batch=2, rate=100, clip=0, schedule="constant")),
+    }
+
+
+@pytest.mark.parametrize("what", bad_inputs())
+def test_bad_input_leaves_no_trace(table, tmp_path, what):
+    words, break_it, options, recipe = bad_inputs()[what]
+    break_it(table)
+    with pytest.raises(InputError, match=words):
+        train_run(table, options.pop("label", LABEL), tmp_path / "a" / "b" / "run", recipe,
+                  threads=2, **options)
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_failure_in_an_existing_folder_leaves_the_users_files(table, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "log.csv").write_text("mine too")
+    screens.spoil(table.paths[0][0])
+    with pytest.raises(InputError):
+        train_run(table, LABEL, tmp_path, RECIPE, threads=1)
+    assert set(os.listdir(tmp_path)) == {"notes.txt", "log.csv", "screen"}
+
+
+def test_interrupted(table, tmp_path):
+    def interrupt(event):
+        if event["stage"] == "step":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_run(table, LABEL, tmp_path / "run", RECIPE, threads=1, progress=interrupt)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_not_overwritten_and_said_before_any_image_is_read(table, tmp_path):
+    (tmp_path / "model.safetensors").write_text("an old one")
+    os.remove(table.paths[0][0])
+    with pytest.raises(InputError, match="holds a run already: choose another --out"):
+        train_run(table, LABEL, tmp_path, RECIPE)
+    assert (tmp_path / "model.safetensors").read_text() == "an old one"
+
+
+def test_a_folder_that_cannot_be_made(table, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match="cannot be made: "):
+            train_run(table, LABEL, out, RECIPE)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_class_names():
+    assert run.class_names(["b", "", "a", "b"]) == ["a", "b"]
+    for names in (["a b", "ab"], ["+", "a"], ["Ω", "a"]):
+        with pytest.raises(InputError, match="column moa: the class .* rename one"):
+            run.class_names(names, "moa")
