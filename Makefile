@@ -26,7 +26,7 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	$(BIN)/phenoscale simulate $(DEMO)/screen --size 256x256 --sites 2
 	$(BIN)/phenoscale train $(DEMO)/screen/screen.csv --label Metadata_Phenotype \
 	    --holdout Metadata_Plate=Plate04 --controls Metadata_Control=negative \
-	    --augment flip,turn,intensity --epochs 14 --val-fraction 0 --out $(DEMO)/run
+	    --augment flip,turn,intensity --epochs 12 --val-fraction 0 --out $(DEMO)/run
 	$(BIN)/phenoscale predict $(DEMO)/run/model.safetensors $(DEMO)/screen/screen.csv \
 	    --out $(DEMO)/run/predictions.csv
 	$(BIN)/phenoscale report $(DEMO)/run

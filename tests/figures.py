@@ -20,7 +20,7 @@ from phenoscale.train import Recipe
 HELD_OUT = "Plate04"
 #: The screen and the recipe of ``make demo``.
 SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}
-RECIPE = {"epochs": 14, "augment": ("flip", "turn", "intensity")}
+RECIPE = {"epochs": 12, "augment": ("flip", "turn", "intensity")}
 
 
 def held_out_scores(folder, seed, progress=None):
@@ -28,7 +28,8 @@ def held_out_scores(folder, seed, progress=None):
     table = phenoscale.simulate(Path(folder) / "screen", seed=seed, **SCREEN)
     model, run = train_run(
         phenoscale.read_table(table), "Metadata_Phenotype", Path(folder) / "run",
-        Recipe(seed=seed, **RECIPE), holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0, progress=progress)
+        Recipe(seed=seed, **RECIPE), holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0,
+        progress=progress)
     frame = pandas.read_csv(Path(run) / "predictions.csv", keep_default_na=False)
     frame = frame[(frame["Metadata_Plate"] == HELD_OUT) & (frame["Metadata_Phenotype"] != "")]
     scores = classification(frame["Metadata_Phenotype"], frame["Phenoscale_Class"], model.classes)

@@ -3,7 +3,6 @@
 
 import json
 import os
-import pickle
 import re
 import struct
 import time
@@ -20,7 +19,8 @@ import screens  # noqa: E402
 
 import phenoscale  # noqa: E402
 from phenoscale import InputError, load, models  # noqa: E402
-from phenoscale.model_file import Model, class_key, write_atomically  # noqa: E402
+from phenoscale.atomic import write_atomically  # noqa: E402
+from phenoscale.model_file import Model, class_key  # noqa: E402
 
 TINY = ("field: input channels=1 height=8 width=8 pad=1\n"
         "conv: conv filters=2 kernel=3 relu=1\n"
@@ -162,7 +162,7 @@ def test_files_of_other_programs(tmp_path):
     path, words = tmp_path / "m", "is no phenoscale model, or is damaged"
     refused(path, b"", words)
     refused(path, b"II*\0" + bytes(100), words)
-    refused(path, pickle.dumps({"weights": [1.0] * 100}), words)
+    refused(path, b"\x80\x04}\x94\x8c\x07weights\x94]\x94G?\xf0\x00\x00\x00\x00\x00\x00as.", words)
     with zipfile.ZipFile(tmp_path / "zip", "w") as file:
         file.writestr("archive/data.pkl", b"\x80\x02c")
     refused(path, (tmp_path / "zip").read_bytes(), words)

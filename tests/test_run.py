@@ -59,7 +59,7 @@ def test_config_says_how(trained):
     expected = {
         "label": LABEL, "channels": ["DNA", "Actin"], "classes": ["coarse", "fine"],
         "network": "mcnn-gap", "size": [128, 128], "dtype": "uint16", "epochs": 2, "batch": 4,
-        "rate": 0.01, "optimizer": "nesterov", "momentum": 0.9, "decay": 5e-5, "smoothing": 0.0,
+        "rate": 0.01, "optimizer": "nesterov", "momentum": 0.9, "decay": 5e-5, "smoothing": 0.1,
         "clip": 5.0, "augment": ["flip", "turn"], "balance": "class", "schedule": "linear",
         "fc_relu": True, "seed": 5, "holdout": {"Metadata_Plate": ["P2"]}, "split": None,
         "val_by": "well", "val_fraction": 0.25, "controls": {LABEL: ["fine"]},
@@ -188,8 +188,8 @@ def bad_inputs():
     return {
         "missing": (r"line 3 .*A02_DNA.tif does not exist",
                     lambda t: os.remove(t.paths[1][0]), {}, one),
-        "damaged": (r"line 2 \(well P1 A01\): .*A01_DNA.tif", lambda t: screens.spoil(t.paths[0][0]),
-                    {}, one),
+        "damaged": (r"line 2 \(well P1 A01\): .*A01_DNA.tif",
+                    lambda t: screens.spoil(t.paths[0][0]), {}, one),
         "label": ("no column Metadata_Clas: it has Metadata_Class", nothing,
                   {"label": "Metadata_Clas"}, one),
         "control": ("no column Metadata_Drug", nothing, {"controls": {"Metadata_Drug": ["x"]}},

@@ -119,82 +119,72 @@ names(const char *(*name)(int))
 
 /* ---- images ----------------------------------------------------------------------------- */
 
-static PyObject *
-path_argument(PyObject *args, PyObject *keywords, long long *page)
+/* Open the image that (path, page) name; NULL and an exception where that fails. */
+static ps_image *
+open_image(PyObject *args, PyObject *keywords)
 {
     static char *words[] = {"path", "page", NULL};
-    PyObject *bytes = NULL;
-
-    *page = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|L", words, PyUnicode_FSConverter, &bytes,
-                                     page))
-        return NULL;
-    return bytes;
-}
-
-static PyObject *
-core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
-{
-    long long page;
+    PyObject *path = NULL;
+    long long page = 0;
     ps_image *image = NULL;
-    PyObject *path = path_argument(args, keywords, &page), *result = NULL;
     int status;
 
-    (void)module;
-    if (!path)
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O&|L", words, PyUnicode_FSConverter, &path,
+                                     &page))
         return NULL;
     const char *text = PyBytes_AsString(path);
     Py_BEGIN_ALLOW_THREADS
     status = ps_image_open(&image, text, page);
     Py_END_ALLOW_THREADS
-    if (status == PS_OK) {
-        const ps_image_info *info = ps_image_about(image);
-        result = Py_BuildValue(
-            "{s:L,s:L,s:L,s:L,s:s,s:O}", "pages", (long long)info->pages, "samples",
-            (long long)info->samples, "height", (long long)info->height, "width",
-            (long long)info->width, "dtype",
-            info->dtype == PS_UINT8 ? "uint8" : info->dtype == PS_UINT16 ? "uint16" : "float32",
-            "is_min_white", info->is_min_white ? Py_True : Py_False);
-    } else
-        raise_error(status);
-    ps_image_close(image);
     Py_DECREF(path);
+    if (status != PS_OK)
+        raise_error(status);
+    return status == PS_OK ? image : NULL;
+}
+
+static PyObject *
+core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
+{
+    ps_image *image = open_image(args, keywords);
+
+    (void)module;
+    if (!image)
+        return NULL;
+    const ps_image_info *info = ps_image_about(image);
+    PyObject *result = Py_BuildValue(
+        "{s:L,s:L,s:L,s:L,s:s,s:O}", "pages", (long long)info->pages, "samples",
+        (long long)info->samples, "height", (long long)info->height, "width",
+        (long long)info->width, "dtype",
+        info->dtype == PS_UINT8 ? "uint8" : info->dtype == PS_UINT16 ? "uint16" : "float32",
+        "is_min_white", info->is_min_white ? Py_True : Py_False);
+    ps_image_close(image);
     return result;
 }
 
 static PyObject *
 core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
 {
-    long long page;
-    ps_image *image = NULL;
-    PyObject *path = path_argument(args, keywords, &page), *array = NULL;
-    int status;
+    ps_image *image = open_image(args, keywords);
+    int status = PS_OK;
 
     (void)module;
-    if (!path)
+    if (!image)
         return NULL;
-    const char *text = PyBytes_AsString(path);
-    Py_BEGIN_ALLOW_THREADS
-    status = ps_image_open(&image, text, page);
-    Py_END_ALLOW_THREADS
-    if (status == PS_OK) {
-        const ps_image_info *info = ps_image_about(image);
-        npy_intp shape[3] = {info->samples, info->height, info->width};
-        array = PyArray_SimpleNew(3, shape, to_numpy(info->dtype));
-        if (array) {
-            void *pixels = PyArray_DATA((PyArrayObject *)array);
-            ps_dtype dtype = info->dtype;
-            Py_BEGIN_ALLOW_THREADS
-            status = ps_image_read(image, dtype, pixels);
-            Py_END_ALLOW_THREADS
-        }
+    const ps_image_info *info = ps_image_about(image);
+    npy_intp shape[3] = {info->samples, info->height, info->width};
+    PyObject *array = PyArray_SimpleNew(3, shape, to_numpy(info->dtype));
+    if (array) {
+        void *pixels = PyArray_DATA((PyArrayObject *)array);
+        ps_dtype dtype = info->dtype;
+        Py_BEGIN_ALLOW_THREADS
+        status = ps_image_read(image, dtype, pixels);
+        Py_END_ALLOW_THREADS
     }
+    ps_image_close(image);
     if (status != PS_OK) {
         raise_error(status);
         Py_CLEAR(array);
     }
-    ps_image_close(image);
-    Py_DECREF(path);
     return array;
 }
 
@@ -566,33 +556,53 @@ fields_from(Fields *self, PyObject *list, PyObject *scale, PyObject *offset, PyO
     return 1;
 }
 
-static PyObject *
-net_predict(PyObject *object, PyObject *args, PyObject *keywords)
+/* A call into the library without the GIL, poll_signals() excepted. */
+#define RUN(self, status, call)                \
+    do {                                       \
+        (self)->saved = PyEval_SaveThread();   \
+        (status) = (call);                     \
+        PyEval_RestoreThread((self)->saved);   \
+        if ((status) != PS_OK)                 \
+            raise_error(status);               \
+    } while (0)
+
+/* (fields, scale, offset, gain=None) of predict and forward, and the net entered. */
+static int
+net_take(Net *self, Fields *given, PyObject *args, PyObject *keywords)
 {
     static char *words[] = {"fields", "scale", "offset", "gain", NULL};
-    Net *self = (Net *)object;
-    PyObject *list, *scale, *offset, *gain = NULL, *logits = NULL, *embeddings = NULL;
-    Fields given;
-    int status = PS_OK;
+    PyObject *list, *scale, *offset, *gain = NULL;
 
+    memset(given, 0, sizeof *given);
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|O", words, &list, &scale, &offset,
                                      &gain) ||
         !net_enter(self))
+        return 0;
+    if (fields_from(given, list, scale, offset, gain))
+        return 1;
+    fields_free(given);
+    self->busy = 0;
+    return 0;
+}
+
+static PyObject *
+net_predict(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    Net *self = (Net *)object;
+    Fields given;
+    int status = PS_OK;
+
+    if (!net_take(self, &given, args, keywords))
         return NULL;
-    if (fields_from(&given, list, scale, offset, gain)) {
-        npy_intp shape[2] = {given.n, ps_net_classes(self->net)};
-        logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-        shape[1] = ps_net_embedding(self->net);
-        embeddings = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
-    }
+    npy_intp shape[2] = {given.n, ps_net_classes(self->net)};
+    PyObject *logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    shape[1] = ps_net_embedding(self->net);
+    PyObject *embeddings = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     if (logits && embeddings) {
         float *to_logits = PyArray_DATA((PyArrayObject *)logits);
         float *to_embeddings = PyArray_DATA((PyArrayObject *)embeddings);
-        self->saved = PyEval_SaveThread();
-        status = ps_net_predict(self->net, given.fields, given.n, to_logits, to_embeddings);
-        PyEval_RestoreThread(self->saved);
-        if (status != PS_OK)
-            raise_error(status);
+        RUN(self, status,
+            ps_net_predict(self->net, given.fields, given.n, to_logits, to_embeddings));
     }
     fields_free(&given);
     self->busy = 0;
@@ -605,6 +615,23 @@ net_predict(PyObject *object, PyObject *args, PyObject *keywords)
 }
 
 static PyObject *
+net_forward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    Net *self = (Net *)object;
+    Fields given;
+    int status;
+
+    if (!net_take(self, &given, args, keywords))
+        return NULL;
+    RUN(self, status, ps_net_forward(self->net, given.fields, given.n));
+    fields_free(&given);
+    self->busy = 0;
+    if (status != PS_OK)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 net_begin(PyObject *object, PyObject *unused)
 {
     Net *self = (Net *)object;
@@ -613,38 +640,9 @@ net_begin(PyObject *object, PyObject *unused)
     (void)unused;
     if (!net_enter(self))
         return NULL;
-    self->saved = PyEval_SaveThread();
-    status = ps_net_begin(self->net);
-    PyEval_RestoreThread(self->saved);
+    RUN(self, status, ps_net_begin(self->net));
     self->busy = 0;
     if (status != PS_OK)
-        return raise_error(status);
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-net_forward(PyObject *object, PyObject *args, PyObject *keywords)
-{
-    static char *words[] = {"fields", "scale", "offset", "gain", NULL};
-    Net *self = (Net *)object;
-    PyObject *list, *scale, *offset, *gain = NULL;
-    Fields given;
-    int status = PS_OK;
-
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "OOO|O", words, &list, &scale, &offset,
-                                     &gain) ||
-        !net_enter(self))
-        return NULL;
-    if (fields_from(&given, list, scale, offset, gain)) {
-        self->saved = PyEval_SaveThread();
-        status = ps_net_forward(self->net, given.fields, given.n);
-        PyEval_RestoreThread(self->saved);
-        if (status != PS_OK)
-            raise_error(status);
-    }
-    fields_free(&given);
-    self->busy = 0;
-    if (PyErr_Occurred())
         return NULL;
     Py_RETURN_NONE;
 }
@@ -681,11 +679,8 @@ net_backward(PyObject *object, PyObject *args, PyObject *keywords)
         const int64_t *of = PyArray_DATA(label_array);
         const double *by = PyArray_DATA(weight_array);
         float *to = PyArray_DATA((PyArrayObject *)logits);
-        self->saved = PyEval_SaveThread();
-        status = ps_net_backward(self->net, loss_name, of, by, smoothing, &loss, to);
-        PyEval_RestoreThread(self->saved);
-        if (status != PS_OK)
-            raise_error(status);
+        RUN(self, status,
+            ps_net_backward(self->net, loss_name, of, by, smoothing, &loss, to));
     }
     Py_XDECREF((PyObject *)label_array);
     Py_XDECREF((PyObject *)weight_array);
@@ -707,11 +702,9 @@ net_gradient(PyObject *object, PyObject *unused)
     (void)unused;
     if (!net_enter(self))
         return NULL;
-    self->saved = PyEval_SaveThread();
-    status = ps_net_gradient(self->net, &norm);
-    PyEval_RestoreThread(self->saved);
+    RUN(self, status, ps_net_gradient(self->net, &norm));
     self->busy = 0;
-    return status == PS_OK ? PyFloat_FromDouble(norm) : raise_error(status);
+    return status == PS_OK ? PyFloat_FromDouble(norm) : NULL;
 }
 
 static PyObject *

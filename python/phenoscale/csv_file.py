@@ -9,20 +9,21 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import re
 import zlib
 from typing import TYPE_CHECKING
 
+from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["read_csv", "write_csv"]
+__all__ = ["FORMULA", "read_csv", "write_csv"]
 
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+#: What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
@@ -84,27 +85,15 @@ def write_csv(frame: pandas.DataFrame, path) -> None:
     Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers, and
     the file names that must be found again, stay as they are.
     """
-    path = os.fspath(path)
     safe = frame.copy(deep=False)
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf" and not _FILE.fullmatch(name):
             safe[name] = frame[name].map(_defuse)
-    temporary = f"{path}.tmp.{os.getpid()}"
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            safe.to_csv(file, index=False, lineterminator="\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
+    write_atomically(path, safe.to_csv(index=False, lineterminator="\n").encode("utf-8"))
 
 
 def _defuse(cell):
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
         return cell
     try:
         float(cell)

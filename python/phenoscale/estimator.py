@@ -131,12 +131,16 @@ class WholeImageClassifier:
             version=phenoscale.__version__)
         return self
 
-    def _predictions(self, table):
+    def _trained(self) -> Model:
         if not hasattr(self, "model_"):
             raise InputError("this classifier is not trained: call fit or load first")
+        return self.model_
+
+    def _predictions(self, table):
+        model = self._trained()
         if isinstance(table, np.ndarray):
-            return predict_fields(self.model_, table, self.threads)
-        return predict_table(self.model_, _as_table(table, self.model_.channels), self.threads)
+            return predict_fields(model, table, self.threads)
+        return predict_table(model, _as_table(table, model.channels), self.threads)
 
     def predict_proba(self, table) -> np.ndarray:
         """Probabilities (n, k), float32, in the order of `classes_`."""
@@ -144,7 +148,8 @@ class WholeImageClassifier:
 
     def predict(self, table) -> np.ndarray:
         """The most probable class of each field, (n,)."""
-        return self.classes_[self.predict_proba(table).argmax(axis=1)]
+        probabilities = self.predict_proba(table)
+        return self.classes_[probabilities.argmax(axis=1)]
 
     def transform(self, table) -> np.ndarray:
         """Embeddings (n, e), float32: the input of the last dense layer, not normalised."""
@@ -164,7 +169,7 @@ class WholeImageClassifier:
 
     def save(self, path) -> None:
         """Write the model file."""
-        self.model_.save(path)
+        self._trained().save(path)
 
     @classmethod
     def load(cls, path):

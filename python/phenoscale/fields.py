@@ -59,8 +59,7 @@ class FieldFiles:
             return self._loader.next()
         except (ValueError, OSError) as error:
             place = self._table.place(int(self._order[self._sample - 1]))
-            raise InputError(f"{place}: {str(error).rstrip('.')}: replace the file, or leave the "
-                             "row out") from None
+            raise InputError(f"{place}: {error}, or leave the row out") from None
 
 
 class FieldArrays:

@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, field, fields
 import numpy as np
 
 from phenoscale import models
+from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
 
-__all__ = ["Model", "class_key", "load", "write_atomically"]
+__all__ = ["Model", "class_key", "load"]
 
 FORMAT = 1
 _LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
@@ -141,25 +142,6 @@ class Model:
         from phenoscale import _core
 
         return _core.Net(self.description).slices
-
-
-def write_atomically(path, content: bytes) -> None:
-    """Write a file so that the name holds either the old content or all of the new."""
-    path = os.fspath(path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError(f"{path} cannot be written: it is a folder or a device")
-    temporary = f"{path}.tmp.{os.getpid()}"
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        if os.path.exists(temporary):
-            os.remove(temporary)
 
 
 def load(path) -> Model:

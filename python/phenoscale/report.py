@@ -19,15 +19,16 @@ import numpy as np
 
 from phenoscale import figures
 from phenoscale._core import read_image
+from phenoscale.atomic import write_atomically
+from phenoscale.csv_file import FORMULA
 from phenoscale.errors import InputError
 from phenoscale.evaluate import classification, dose_response, z_prime
-from phenoscale.model_file import class_key, write_atomically
+from phenoscale.model_file import class_key
 from phenoscale.profiles import aggregate, log_odds, probability_columns
 
 __all__ = ["write_report"]
 
 _SIDES = ("train", "val", "test", "unlabelled")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _MOST_PLATES, _MOST_CURVES, _MOST_CLASSES, _EXAMPLES, _THUMBNAIL = 12, 24, 12, 6, 256
 
 
@@ -117,7 +118,7 @@ def _read_cells(path):
         raise InputError(f"{path} cannot be read as a table: {error}") from None
     for name in frame.columns:
         if "FileName_" not in name and "PathName_" not in name:
-            frame[name] = [cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+            frame[name] = [cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
                            for cell in frame[name]]
     return frame if len(frame) else None
 

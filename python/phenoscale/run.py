@@ -19,10 +19,11 @@ import numpy as np
 
 import phenoscale
 from phenoscale import _core
+from phenoscale.atomic import write_atomically
 from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import FieldFiles, thread_count
-from phenoscale.model_file import Model, class_key, write_atomically
+from phenoscale.model_file import Model, class_key
 from phenoscale.predict import predict, prediction_frame, write_errors
 from phenoscale.split import split_table
 from phenoscale.survey import field_shape

@@ -286,7 +286,8 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
             if not np.isfinite(norm):
                 raise InputError(
                     f"the gradient is no number any more in epoch {epoch + 1}, step {step + 1}: "
-                    "try a smaller learning rate, and look for broken fields with 'phenoscale check'")
+                    "try a smaller learning rate, and look for broken fields with "
+                    "'phenoscale check'")
             done = (row["step"] + 1) / (steps * recipe.epochs)
             rate = recipe.rate * SCHEDULES[recipe.schedule](done)
             shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The classifier with scikit-learn manners, on arrays and on tables."""
+
+import inspect
+import os
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+pandas = pytest.importorskip("pandas")
+pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import screens  # noqa: E402
+
+from phenoscale import InputError, WholeImageClassifier, read_image, read_table  # noqa: E402
+from phenoscale.train import Recipe  # noqa: E402
+
+LABEL = "Metadata_Class"
+
+
+def classifier(**options):
+    return WholeImageClassifier(**{"network": "mcnn-gap", "epochs": 1, "batch": 4, "threads": 2,
+                                   **options})
+
+
+@pytest.fixture(scope="module")
+def data():
+    return screens.draw_fields(6)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return classifier().fit(*data)
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    return screens.write_screen(tmp_path_factory.mktemp("screen"), 2, 4, 1)
+
+
+# ---- manners --------------------------------------------------------------------------------
+
+
+def test_parameters_are_those_of_the_recipe():
+    ours = inspect.signature(WholeImageClassifier).parameters
+    theirs = {field.name: field.default for field in fields(Recipe)}
+    assert {name: p.default for name, p in ours.items()} == {
+        **theirs, "threads": None, "progress": None}
+    assert WholeImageClassifier().get_params() == {name: p.default for name, p in ours.items()}
+
+
+def test_parameters_can_be_changed():
+    one = classifier()
+    assert one.set_params(epochs=3, augment=("flip", "turn")) is one
+    assert one.epochs == 3 and one.get_params()["augment"] == ("flip", "turn")
+    with pytest.raises(ValueError, match="no parameter 'speed'"):
+        one.set_params(speed=9)
+
+
+def test_scikit_learn_takes_it(data):
+    pytest.importorskip("sklearn")
+    from sklearn.base import clone, is_classifier
+    from sklearn.model_selection import cross_val_score
+
+    one = classifier(seed=3)
+    assert clone(one) is not one and clone(one).get_params() == one.get_params()
+    assert is_classifier(one)
+    for names in (data[1], [screens.CLASSES.index(name) for name in data[1]]):
+        scores = cross_val_score(one, data[0], np.array(names), cv=2)
+        assert len(scores) == 2 and all(0 <= score <= 1 for score in scores)
+
+
+# ---- arrays ---------------------------------------------------------------------------------
+
+
+def test_what_fit_leaves(data, fitted):
+    images, names = data
+    assert fitted.classes_.tolist() == ["coarse", "fine"]
+    assert len(fitted.log_) == 1 and fitted.log_[0]["images"] == 6
+    assert fitted.model_.channels == ["channel1", "channel2"] and fitted.model_.size == [128, 128]
+    probabilities = fitted.predict_proba(images)
+    assert probabilities.shape == (6, 2) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    predicted = fitted.predict(images)
+    assert predicted.tolist() == [["coarse", "fine"][k] for k in probabilities.argmax(axis=1)]
+    assert fitted.transform(images).shape == (6, 2048)
+    assert fitted.score(images, names) == np.mean(predicted == names)
+    assert fitted.score(images, predicted) == 1
+
+
+def test_the_same_again(data, fitted):
+    assert classifier(threads=1).fit(*data).model_.digest() == fitted.model_.digest()
+    assert classifier(seed=1).fit(*data).model_.digest() != fitted.model_.digest()
+
+
+def test_classes_may_be_numbers_and_missing(data):
+    images = data[0]
+    one = classifier().fit(images, [0, 1, 0, 1, None, float("nan")])
+    assert one.classes_.tolist() == ["0", "1"] and one.log_[0]["images"] == 4
+    predicted = one.predict(images)
+    assert one.score(images, [int(name) for name in predicted]) == 1
+    assert one.score(images, [int(predicted[0]), *[None] * 5]) == 1
+    assert one.score(images, [1 - int(predicted[0]), *[None] * 5]) == 0
+
+
+@pytest.mark.parametrize("labels, words", [
+    (["a"] * 6, "at least two classes"),
+    (["a", "b"], "2 labels for 6 images"),
+    (["a", "b", "a", "b", "a", "b!"], "'b!' has no letters or digits of its own beside 'b'"),
+    ([""] * 6, "at least two classes"),
+])
+def test_labels_that_will_not_do(data, labels, words):
+    with pytest.raises(InputError, match=words):
+        classifier().fit(data[0], labels)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"network": "resnet"}, "no network 'resnet'"), ({"epochs": 0}, "epochs=0"),
+    ({"augment": "flip"}, "list of names"), ({"threads": 0}, "threads=0"),
+    ({"augment": ("turn", "twist")}, "no augmentation 'twist'"),
+])
+def test_parameters_are_looked_at_in_fit(data, options, words):
+    with pytest.raises(InputError, match=words):
+        classifier(**options).fit(*data)
+
+
+def test_other_fields_are_refused(data, fitted):
+    images, names = data
+    with pytest.raises(InputError, match="have 1 channels, the model needs 2"):
+        fitted.predict(images[:, :1])
+    with pytest.raises(InputError, match="are float32, the model was trained on uint16"):
+        fitted.predict(images.astype(float))
+    with pytest.raises(InputError, match="not uint16 .128, 128."):
+        fitted.predict(images[0, 0])
+    with pytest.raises(InputError, match="3 labels for 6 fields"):
+        fitted.score(images, names[:3])
+    with pytest.raises(InputError, match="no field has a class"):
+        fitted.score(images, [""] * 6)
+
+
+def test_before_fit(data):
+    for method in ("predict", "predict_proba", "transform"):
+        with pytest.raises(InputError, match="not trained: call fit or load first"):
+            getattr(classifier(), method)(data[0])
+    with pytest.raises(InputError, match="not trained: call fit or load first"):
+        classifier().save("nowhere")
+
+
+# ---- tables ---------------------------------------------------------------------------------
+
+
+def test_table_path_and_frame_are_one(screen):
+    table = read_table(screen)
+    of_path = classifier().fit(str(screen), LABEL)
+    frame = pandas.read_csv(screen)
+    for channel in screens.CHANNELS:
+        frame[f"Image_PathName_{channel}"] = [
+            os.path.join(screen.parent, name) for name in frame[f"Image_PathName_{channel}"]]
+    for source in (table, frame, screen):
+        assert classifier().fit(source, LABEL).model_.digest() == of_path.model_.digest()
+    assert of_path.model_.label == LABEL and of_path.model_.table_digest == table.digest()
+    images = np.stack([np.concatenate([read_image(p) for p in row]) for row in table.paths])
+    probabilities = of_path.predict_proba(images)
+    for source in (str(screen), table, frame):
+        assert of_path.predict_proba(source).tobytes() == probabilities.tobytes()
+    known = (table.column(LABEL) != "").to_numpy()
+    right = of_path.predict(images)[known] == table.column(LABEL)[known]
+    assert of_path.score(screen, LABEL) == right.mean()
+    assert of_path.score(table, table.column(LABEL)) == right.mean()
+
+
+def test_a_channel_alone(screen):
+    one = classifier().fit(read_table(screen, ["Actin"]), LABEL)
+    assert one.model_.channels == ["Actin"]
+    assert one.predict_proba(screen).tobytes() == one.predict_proba(
+        read_table(screen, ["DNA", "Actin"])).tobytes()
+
+
+@pytest.mark.parametrize("label, words", [
+    ("Metadata_Clas", "no column Metadata_Clas: it has Metadata_Class"),
+    ("Metadata_Compound", "has one class only, drug"),
+    ("Image_FileName_DNA", "one field to train on|to train on"),
+    (["coarse"] * 10, "for a table give the name of its column of classes"),
+    (None, "for a table give the name of its column of classes"),
+])
+def test_columns_that_will_not_do(screen, label, words):
+    table = read_table(screen)
+    with pytest.raises(InputError, match=words):
+        classifier().fit(table.select([0, 1, 2, 3]), label)
+
+
+# ---- files ----------------------------------------------------------------------------------
+
+
+def test_save_and_load(data, fitted, tmp_path):
+    fitted.save(tmp_path / "model.safetensors")
+    again = WholeImageClassifier.load(tmp_path / "model.safetensors")
+    assert again.network == "mcnn-gap" and again.classes_.tolist() == fitted.classes_.tolist()
+    assert again.predict_proba(data[0]).tobytes() == fitted.predict_proba(data[0]).tobytes()
+    assert os.listdir(tmp_path) == ["model.safetensors"]
+    with pytest.raises(InputError, match="none does not exist"):
+        WholeImageClassifier.load(tmp_path / "none")
+    with pytest.raises(InputError, match="cannot be written"):
+        fitted.save(tmp_path / "no" / "model")
