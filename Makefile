@@ -8,7 +8,7 @@ TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Contro
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch]) python/phenoscale/_core.c
 
-.PHONY: dev demo test figures wheel bbbc013 format clean
+.PHONY: dev demo test figures wheel bbbc013 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -50,9 +50,8 @@ figures: dev                 ## held-out plates of simulated screens, beside sim
 wheel: dev                   ## a self-contained wheel in wheelhouse/
 	tools/build-wheel $(BIN)/python
 
-format: dev                  ## lay out the code
-	$(BIN)/ruff format python tests
-	$(BIN)/ruff check --fix python tests
+lint: dev                    ## what ruff has to say
+	$(BIN)/ruff check python tests tools/build-wheel setup.py
 
 clean:
 	rm -rf $(VENV) build dist wheelhouse $(DEMO) python/*.egg-info python/phenoscale/*.so

@@ -4,9 +4,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from reference import ReferenceNet
 
 from phenoscale import _core
+from reference import ReferenceNet
 
 FORWARD = 2e-5  # of the largest value
 GRADIENT = 1e-4  # of the largest value of a tensor

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import pandas
-from baselines import baselines
 
 import phenoscale
+from baselines import baselines
 from phenoscale.evaluate import classification
 from phenoscale.run import train_run
 from phenoscale.train import Recipe

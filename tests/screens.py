@@ -18,7 +18,7 @@ CLASSES = ["coarse", "fine"]
 CHANNELS = ["DNA", "Actin"]
 
 
-def draw_field(kind, rng, size=(128, 128), channels=len(CHANNELS), dtype="uint16"):
+def draw_field(kind, rng, size=(128, 128), channels=2, dtype="uint16"):
     """One field (channels, h, w) of a class."""
     field = np.empty((channels, *size))
     for k in range(channels):
@@ -73,6 +73,31 @@ def spoil(path):
     with open(path, "r+b") as file:
         file.seek(at + 20)
         file.write(b"\xff" * 100)
+
+
+def ruin(path):
+    """Content that is no image."""
+    path.write_bytes(b"II*\0 this is no image")
+
+
+def color(path):
+    """A colour image."""
+    tifffile.imwrite(path, np.zeros((128, 128, 3), np.uint16), photometric="rgb")
+
+
+def larger(path):
+    """Another size than the rest."""
+    tifffile.imwrite(path, np.zeros((256, 128), np.uint16))
+
+
+def shallower(path):
+    """Another depth than the rest."""
+    tifffile.imwrite(path, np.zeros((128, 128), np.uint8))
+
+
+def no_number(path):
+    """Floats that are NaN."""
+    tifffile.imwrite(path, np.full((128, 128), np.nan, np.float32))
 
 
 def make_model(network="mcnn-gap", size=(128, 128), channels=CHANNELS, dtype="uint16", seed=1):

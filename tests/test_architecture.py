@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import reference
 
 import phenoscale
+import reference
 from phenoscale import _core
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-import reference
 
+import reference
 from phenoscale import _core
 
 NAMES = list(_core.augment_names())

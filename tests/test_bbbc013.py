@@ -11,10 +11,10 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("click"), pytest.importorskip("scipy")
 
-from phenoscale.__main__ import cli  # noqa: E402
-from phenoscale.evaluate import dose_response  # noqa: E402
-from phenoscale.profiles import log_odds  # noqa: E402
-from phenoscale.table import read_table  # noqa: E402
+from phenoscale.__main__ import cli
+from phenoscale.evaluate import dose_response
+from phenoscale.profiles import log_odds
+from phenoscale.table import read_table
 
 
 def verb(*words):

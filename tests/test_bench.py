@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from phenoscale import bench, bench_peers
 from phenoscale.errors import InputError
 

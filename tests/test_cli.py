@@ -8,17 +8,15 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
 click = pytest.importorskip("click")
 pytest.importorskip("scipy"), pytest.importorskip("tqdm")
-tifffile = pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-import phenoscale  # noqa: E402
-from phenoscale.__main__ import cli, main  # noqa: E402
+pytest.importorskip("tifffile")
+import phenoscale
+import screens
+from phenoscale.__main__ import cli, main
 
 VERBS = sorted(cli.commands)
 FAST = ["--network", "mcnn-gap", "--epochs", "1", "--batch", "4", "--threads", "2", "--quiet"]
@@ -201,26 +199,6 @@ def test_scored_fields_that_cannot_be_read_are_status_3(call, screen, tmp_path):
 # ---- bad input ------------------------------------------------------------------------------
 
 
-def ruin(path):
-    path.write_bytes(b"II*\0 this is no image")
-
-
-def color(path):
-    tifffile.imwrite(path, np.zeros((128, 128, 3), np.uint16), photometric="rgb")
-
-
-def larger(path):
-    tifffile.imwrite(path, np.zeros((256, 128), np.uint16))
-
-
-def shallower(path):
-    tifffile.imwrite(path, np.zeros((128, 128), np.uint8))
-
-
-def no_number(path):
-    tifffile.imwrite(path, np.full((128, 128), np.nan, np.float32))
-
-
 #: what is wrong -> (how to break the screen, more words for train, what the sentence says)
 BAD = {
     "table missing": (os.remove, [], [r"screen.csv does not exist: give the path of"]),
@@ -229,20 +207,20 @@ BAD = {
                        "A02_DNA.tif does not exist: restore it, or correct its path, or leave"]),
     "images missing": (lambda s: [os.remove(image(s, w)) for w in ("A02", "A03", "A04")], [],
                        ["line 3", r"\(2 more files have the same fault\)"]),
-    "no image": (lambda s: ruin(image(s, "A03", "Actin")), [],
+    "no image": (lambda s: screens.ruin(image(s, "A03", "Actin")), [],
                  ["line 4", "column Image_FileName_Actin", "A03_Actin.tif cannot be read",
                   "replace it, or leave the row out"]),
     "spoilt image": (lambda s: screens.spoil(image(s, "A01")), [],
                      ["line 2", "P1 A01", "A01_DNA.tif", "leave the row out"]),
-    "RGB": (lambda s: color(image(s, "A01")), [],
+    "RGB": (lambda s: screens.color(image(s, "A01")), [],
             ["line 2", "3 samples a pixel .a colour image.: save each channel as a gray TIFF"]),
-    "sizes": (lambda s: larger(image(s, "A04")), [],
+    "sizes": (lambda s: screens.larger(image(s, "A04")), [],
               ["line 5", "is 256 x 128 where most are 128 x 128", "crop all to one size"]),
-    "many sizes": (lambda s: [larger(image(s, w)) for w in ("A02", "A04")], [],
+    "many sizes": (lambda s: [screens.larger(image(s, w)) for w in ("A02", "A04")], [],
                    [r"128 x 128 \(18 files\), 256 x 128 \(2 files\)", "line 3", "line 5"]),
-    "depths": (lambda s: shallower(image(s, "A04")), [], ["line 5", "uint8", "one depth"]),
-    "NaN": (lambda s: [no_number(p) for p in (s.parent / "P1").glob("*.tif")] + [
-        no_number(p) for p in (s.parent / "P2").glob("*.tif")], [],
+    "depths": (lambda s: screens.shallower(image(s, "A04")), [], ["line 5", "uint8", "one depth"]),
+    "NaN": (lambda s: [screens.no_number(p) for p in (s.parent / "P1").glob("*.tif")] + [
+        screens.no_number(p) for p in (s.parent / "P2").glob("*.tif")], [],
             ["line 2", "16384 of its 16384 pixels are NaN or infinite"]),
     "label": (lambda s: None, ["--label", "Metadata_Clas"],
               ["screen.csv has no column Metadata_Clas: it has Metadata_Class, "]),
@@ -251,8 +229,8 @@ BAD = {
     "one class": (lambda s: edit(s, Metadata_Class=lambda v: v and "fine"), [],
                   ["column Metadata_Class has one class only, fine", "two or more are needed"]),
     "one field": (lambda s: edit(s, Metadata_Class=(3, "rare")), [],
-                  [r"class rare of column Metadata_Class has one field to train on \(see .*line 5 "
-                   r"\(well P1 A04\)\)", "every class needs two or more"]),
+                  [(r"class rare of column Metadata_Class has one field to train on \(see .*line 5 "
+                   r"\(well P1 A04\)\)"), "every class needs two or more"]),
     "holdout": (lambda s: None, ["--holdout", "Metadata_Plate=P9"],
                 ["column Metadata_Plate has no P9 to hold out: it has P1, P2"]),
     "holdout column": (lambda s: None, ["--holdout", "Plate=P1"],
@@ -312,7 +290,7 @@ def test_out_of_train(call, screen, tmp_path):
 
 def test_check_names_what_is_wrong(call, screen, tmp_path):
     os.remove(image(screen, "A02"))
-    color(image(screen, "A03"))
+    screens.color(image(screen, "A03"))
     status, out, err = call("check", screen, "--write", tmp_path / "clean.csv", "--quiet")
     assert status == 1 and "2 problems in 2 of 10 fields" in out
     assert "line 3 (well P1 A02)" in out and "line 4 (well P1 A03)" in out

@@ -10,10 +10,9 @@ import pytest
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-from phenoscale import InputError, WholeImageClassifier, read_image, read_table  # noqa: E402
-from phenoscale.train import Recipe  # noqa: E402
+import screens
+from phenoscale import InputError, WholeImageClassifier, read_image, read_table
+from phenoscale.train import Recipe
 
 LABEL = "Metadata_Class"
 

@@ -8,10 +8,11 @@ import resource
 import time
 
 import numpy as np
-import phenoscale
 import pytest
-from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
+
+import phenoscale
+from phenoscale import _core
 
 tifffile = pytest.importorskip("tifffile")
 DTYPES = ["uint8", "uint16", "float32"]

@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from agreement import GRADIENT, compare, gradient_excess, random_case, run_step, train_net
-from reference import LAYERS, ReferenceNet
 
+from agreement import GRADIENT, compare, gradient_excess, random_case, run_step, train_net
 from phenoscale import _core
+from reference import LAYERS, ReferenceNet
 
 SHAPES = 20
 CHANNELS = [1, 2, 3, 5, 8, 16, 17]

@@ -15,12 +15,11 @@ import pytest
 import safetensors.numpy
 
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-import phenoscale  # noqa: E402
-from phenoscale import InputError, load, models  # noqa: E402
-from phenoscale.atomic import write_atomically  # noqa: E402
-from phenoscale.model_file import Model, class_key  # noqa: E402
+import phenoscale
+import screens
+from phenoscale import InputError, load, models
+from phenoscale.atomic import write_atomically
+from phenoscale.model_file import Model, class_key
 
 TINY = ("field: input channels=1 height=8 width=8 pad=1\n"
         "conv: conv filters=2 kernel=3 relu=1\n"

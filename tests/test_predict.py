@@ -11,17 +11,16 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy")
 tifffile = pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-from phenoscale import InputError, WholeImageClassifier, load, read_image  # noqa: E402
-from phenoscale.__main__ import cli  # noqa: E402
-from phenoscale.predict import (  # noqa: E402
+import screens
+from phenoscale import InputError, WholeImageClassifier, load, read_image
+from phenoscale.__main__ import cli
+from phenoscale.predict import (
     predict,
     predict_table,
     prediction_frame,
     write_errors,
 )
-from phenoscale.table import read_table  # noqa: E402
+from phenoscale.table import read_table
 
 PROBABILITIES = ["Phenoscale_Prob_coarse", "Phenoscale_Prob_fine"]
 

@@ -5,18 +5,18 @@ import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-from phenoscale import InputError, load, predict_table, run  # noqa: E402
-from phenoscale.run import train_run  # noqa: E402
-from phenoscale.table import read_table  # noqa: E402
-from phenoscale.train import Recipe  # noqa: E402
+import screens
+from phenoscale import InputError, load, predict_table, run
+from phenoscale.run import train_run
+from phenoscale.table import read_table
+from phenoscale.train import Recipe
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
@@ -150,7 +150,7 @@ def test_nothing_left_to_predict_and_no_validation(table, tmp_path):
     labelled = table.select(table.column(LABEL) != "")
     _, folder = train_run(labelled, LABEL, tmp_path / "run", one, threads=2)
     assert set(os.listdir(folder)) == FILES - {"predictions.csv"}
-    config = json.load(open(os.path.join(folder, "config.json")))
+    config = json.loads(Path(folder, "config.json").read_text())
     assert any("no validation" in note for note in config["notes"])
     assert pandas.read_csv(os.path.join(folder, "log.csv"))["val_loss"].isna().all()
 
@@ -160,7 +160,7 @@ def test_no_turns_of_oblong_fields(tmp_path):
                                             channels=["DNA"], dtype="uint8"))
     recipe = Recipe(network="mcnn-gap", epochs=1, batch=4, augment=("turn", "flip"))
     model, folder = train_run(table, LABEL, tmp_path / "run", recipe, threads=2)
-    config = json.load(open(os.path.join(folder, "config.json")))
+    config = json.loads(Path(folder, "config.json").read_text())
     assert config["augment"] == ["flip"] and any("no quarter turns" in n for n in config["notes"])
     assert model.size == [100, 140] and model.dtype == "uint8"
 
@@ -177,14 +177,14 @@ def test_a_field_scored_only_may_be_unreadable(table, tmp_path):
     assert errors["Line"].tolist() == ["6"] and errors["Well"].tolist() == ["P1 A05"]
     assert "P1 A05" not in (read(os.path.join(folder, "predictions.csv"))[
         ["Metadata_Plate", "Metadata_Well"]].agg(" ".join, axis=1)).tolist()
-    notes = json.load(open(os.path.join(folder, "config.json")))["notes"]
+    notes = json.loads(Path(folder, "config.json").read_text())["notes"]
     assert "1 of 6 fields not trained on cannot be read: see errors.csv" in notes
 
 
 def bad_inputs():
     """(what is wrong, words of the error, what breaks the table, options)."""
     one = Recipe(network="mcnn-gap", epochs=1, batch=4)
-    nothing = lambda table: None  # noqa: E731
+    nothing = lambda table: None
     return {
         "missing": (r"line 3 .*A02_DNA.tif does not exist",
                     lambda t: os.remove(t.paths[1][0]), {}, one),
@@ -258,3 +258,6 @@ def test_class_names():
     for names in (["a b", "ab"], ["+", "a"], ["Ω", "a"]):
         with pytest.raises(InputError, match="column moa: the class .* rename one"):
             run.class_names(names, "moa")
+    for label in ("Split", "Phenoscale_Class", "Image_FileName_DNA"):
+        with pytest.raises(InputError, match=f"column {label} cannot be the label"):
+            run.class_names(["a", "b"], label)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import tifffile
+
 from baselines import CHANNELS, baseline_features, baselines
 from phenoscale.cells import PHENOTYPES
 from phenoscale.errors import InputError

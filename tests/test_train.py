@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens  # noqa: E402
-
-from phenoscale import InputError, _core, train  # noqa: E402
-from phenoscale.fields import FieldArrays, FieldFiles  # noqa: E402
-from phenoscale.predict import run  # noqa: E402
-from phenoscale.table import read_table  # noqa: E402
-from phenoscale.train import BALANCES, SCHEDULES, Recipe, fit, statistics  # noqa: E402
+import screens
+from phenoscale import InputError, _core, train
+from phenoscale.fields import FieldArrays, FieldFiles
+from phenoscale.predict import run
+from phenoscale.table import read_table
+from phenoscale.train import BALANCES, SCHEDULES, Recipe, fit, statistics
 
 SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
 

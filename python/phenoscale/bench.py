@@ -34,8 +34,8 @@ LEAST_LIVE = 0.9
 SPARSE_CHANNELS = 48  # scales 0-2, the ones whose windows are 64x64, 32x32 and 16x16 pixels
 PAUSE_S = 0.3  # lets the threads of the contender before fall asleep
 LOGITS_TOLERANCE = 1e-4  # largest difference over largest value
-CPU_BUILDS = ("CPU builds: `pip install torch --index-url https://download.pytorch.org/whl/cpu` "
-              "and `pip install tensorflow-cpu`, here or in an environment named by --peer-python.")
+CPU_BUILDS = ("CPU builds: `pip install tensorflow-cpu`, and for PyTorch the line that its own "
+              "page gives for 'CPU', here or in an environment named by --peer-python.")
 
 
 # ---- our side of the comparison, in its own process ---------------------------------------------

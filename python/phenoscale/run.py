@@ -35,11 +35,15 @@ __all__ = ["train_run"]
 
 _FILES = ("config.json", "log.csv", "split.csv", "predictions.csv", "errors.csv",
           "model.safetensors")
+_TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
 
 
 def class_names(names, label: str = "") -> list[str]:
     """The classes among the labels, sorted; InputError where two would share a column of
-    probabilities."""
+    probabilities, or the labels one with what a run writes."""
+    if label.startswith(_TAKEN) or label == "Split":
+        raise InputError(f"column {label} cannot be the label, a run writes another of that "
+                         "name: rename it")
     classes = sorted(set(names) - {""})
     keys = {}
     for name in classes:
@@ -192,7 +196,7 @@ def _predict_rest(folder: str, model: Model, rest: Table, shape, threads: int, t
 def _write_split(folder: str, table: Table, label: str, sides) -> None:
     frame = table.frame
     files = [c for c in frame.columns if c.startswith("Image_FileName_")]
-    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label and c not in files]
+    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label]
     write_csv(frame[[*files, *about]].assign(Split=sides), os.path.join(folder, "split.csv"))
 
 
