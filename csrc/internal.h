@@ -141,6 +141,7 @@ struct ps_net {
     int *wave_start;   /* (n_levels + 1) */
     ps_frame frame;
     ps_slice *slices;
+    int64_t claimed;                      /* parameters of the layers made so far */
     int64_t n_slices, count, field_count; /* parameters: all, of the field layers */
     float *parameters, *gradients;
     ps_dnn *dnn;
@@ -156,6 +157,7 @@ struct ps_net {
 };
 
 extern const ps_layer_type *const ps_layer_types[]; /* ends with NULL */
+int ps_net_claim(ps_net *self, const ps_layer *layer); /* its parameters, against the limit */
 int ps_describe(ps_net *self, const char *description);
 int ps_plan_arenas(ps_net *self);
 int ps_make_arrays(ps_net *self);

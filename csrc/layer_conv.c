@@ -39,7 +39,9 @@ conv_init(ps_layer *self, ps_net *net)
     self->n_shape = 4;
     self->cost = self->h * self->w * self->n_weight;
     ps_dnn_conv *conv = NULL;
-    int ret = ps_dnn_conv_init(&conv, net->dnn, &shape);
+    int ret = ps_net_claim(net, self);
+    if (ret == PS_OK)
+        ret = ps_dnn_conv_init(&conv, net->dnn, &shape);
     self->state = conv;
     return ret;
 }

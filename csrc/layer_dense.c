@@ -38,7 +38,7 @@ dense_init(ps_layer *self, ps_net *net)
         self->shape[1] = from->c;
         self->n_shape = 2;
     }
-    return PS_OK;
+    return ps_net_claim(net, self);
 }
 
 static float

@@ -24,7 +24,6 @@ input_init(ps_layer *self, ps_net *net)
     self->c = self->option[CHANNELS];
     self->h = padded(self->option[HEIGHT], self->option[PAD]);
     self->w = padded(self->option[WIDTH], self->option[PAD]);
-    self->stride = 1;
     self->cost = self->h * self->w * self->c;
     if (self->h * self->w > PS_LIMIT_PIXELS)
         return ps_fail(PS_LIMIT, "a field of %lld x %lld pixels is over the limit of %d",

@@ -70,6 +70,17 @@ out:
     return ret;
 }
 
+int
+ps_net_claim(ps_net *self, const ps_layer *layer)
+{
+    int64_t limit = self->plan.limit ? self->plan.limit : PS_LIMIT_PARAMETERS;
+
+    if (layer->n_weight > limit || (self->claimed += layer->n_weight + layer->c) > limit)
+        return ps_fail(PS_LIMIT, "with layer '%s' the network has more than %lld parameters",
+                       layer->name, (long long)limit);
+    return PS_OK;
+}
+
 /* Each type's init, in order; then what the net derives from it. */
 static int
 init_layers(ps_net *self)
@@ -79,6 +90,7 @@ init_layers(ps_net *self)
     for (int i = 0; i < self->n_layers; i++) {
         ps_layer *layer = &self->layers[i];
         layer->is_training = self->plan.is_training;
+        layer->stride = 1;
         TRY(layer->type->init(layer, self));
         layer->wants_gradient = layer->n_weight > 0;
         for (int k = 0; k < layer->n_sources; k++)

@@ -126,6 +126,8 @@ void ps_loader_free(ps_loader *self);
  * Layers before the first dense one work on one image (h, w, c) at a time; dense layers come
  * last, in a chain, and work on all images of a call as rows.
  */
+#define PS_LIMIT_PARAMETERS (1LL << 30)
+
 typedef int (*ps_poll)(void *context); /* nonzero: stop; called by the calling thread only */
 
 typedef struct {
@@ -133,6 +135,7 @@ typedef struct {
     int is_training; /* 0: predictions only, no gradients, least memory */
     int64_t images;  /* most images of one forward call in training */
     int64_t batch;   /* most images of one step, over all its forward calls */
+    int64_t limit;   /* of parameters, checked before anything large is made; 0: the one below */
     ps_poll poll;    /* or NULL */
     void *context;
 } ps_net_plan;

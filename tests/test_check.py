@@ -208,7 +208,7 @@ def planned(monkeypatch):
 
 
 def test_summary_golden(screen, headers, planned):
-    found = check(read_table(screen / "screen.csv"), label="moa", threads=2)
+    found = check(read_table(screen / "screen.csv"), batch=8, label="moa", threads=2)
     assert found.ok and found.bad_rows == []
     assert (found.fields, found.wells, found.plates) == (30, 15, 2)
     assert planned == [((2, 512, 640), "mcnn", 2, 8, 2)]

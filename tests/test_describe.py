@@ -67,3 +67,17 @@ def test_sizes_beyond_any_machine_are_refused(layers):
         with pytest.raises((ValueError, MemoryError)):
             _core.Net("field: input channels=1 height=13000 width=13000\n" + layers + LAST,
                       training=training, images=2, batch=1 << 20)
+
+
+def test_parameters_over_the_limit_are_refused_before_they_are_made():
+    """The text of a model file may promise more weights than the file holds."""
+    huge = ("field: input channels=1 height=128 width=128\np: pool window=64\n"
+            + "\n".join(f"d{k}: dense units=16384" for k in range(3)) + "\nz: dense units=2")
+    with pytest.raises(ValueError, match="layer 'd1' the network has more than 1000000 param"):
+        _core.Net(huge, limit=1_000_000)
+    count = 16384 * 5 + 2 * (16384**2 + 16384) + 2 * 16385
+    with pytest.raises(ValueError, match="more than"):
+        _core.Net(huge, limit=count - 1)
+    conv = "field: input channels=64 height=128 width=128\nc: conv filters=4096 kernel=15\n"
+    with pytest.raises(ValueError, match="layer 'c' the network has more than 5000 parameters"):
+        _core.Net(conv + "g: gap\nz: dense units=2", limit=5000)

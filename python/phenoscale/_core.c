@@ -435,15 +435,16 @@ static PyTypeObject *NetType;
 static int
 net_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *words[] = {"description", "threads", "training", "images", "batch", NULL};
+    static char *words[] = {"description", "threads", "training", "images", "batch",
+                            "limit",       NULL};
     Net *self = (Net *)object;
     const char *description;
     ps_net_plan plan = {.threads = 1};
-    long long images = 1, batch = 0;
+    long long images = 1, batch = 0, limit = 0;
     int status;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLL", words, &description, &plan.threads,
-                                     &plan.is_training, &images, &batch))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLL", words, &description, &plan.threads,
+                                     &plan.is_training, &images, &batch, &limit))
         return -1;
     if (self->net) {
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
@@ -451,6 +452,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     }
     plan.images = self->images = images;
     plan.batch = batch ? batch : images;
+    plan.limit = limit;
     plan.poll = poll_signals;
     plan.context = &self->saved;
     Py_BEGIN_ALLOW_THREADS
@@ -821,9 +823,11 @@ static PyMethodDef net_methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot net_slots[] = {
-    {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images)\n--\n\n"
+    {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images, limit=0)"
+                "\n--\n\n"
                 "A network from its description (phenoscale.models).  A training step has at most "
-                "batch images, at most images in one forward."},
+                "batch images, at most images in one forward.  limit: of parameters, 0 for the "
+                "library's own."},
     {Py_tp_init, net_init},
     {Py_tp_dealloc, net_dealloc},
     {Py_tp_methods, net_methods},

@@ -158,7 +158,8 @@ def load(path) -> Model:
     about = _read_about(path)
     model = _check_about(path, about)
     try:
-        net = _core.Net(model.description)
+        # no network with more parameters than the file has room for, whatever its text says
+        net = _core.Net(model.description, limit=os.path.getsize(path) // 4)
     except (ValueError, MemoryError) as error:
         raise InputError(f"{path}: its network cannot be built: {error}") from None
     height, width = model.size

@@ -53,8 +53,7 @@ def write_report(run):
     Parameters
     ----------
     run : str or path
-        What ``phenoscale train --out`` wrote: ``config.json`` and, as far as they are there,
-        ``log.csv``, ``split.csv``, ``predictions.csv`` and the images these name.
+        What ``phenoscale train --out`` wrote; all but ``config.json`` may be missing.
 
     Returns
     -------
