@@ -222,6 +222,31 @@ def _step(net, source, labels, scale, offset, smoothing: float):
     return loss, net.gradient()
 
 
+def _epoch(trained: Trained, optimizer, source, labels, epoch: int, recipe: Recipe, tell) -> dict:
+    """All steps of an epoch over fields of classes `labels`, in order; its row of the log."""
+    net, steps = trained.net, -(-len(labels) // recipe.batch)
+    row = {"epoch": epoch + 1, "step": epoch * steps, "images": 0, "loss": 0.0}
+    begun = time.monotonic()
+    for at in range(0, len(labels), recipe.batch):
+        batch = labels[at : at + recipe.batch]
+        loss, norm = _step(net, source, batch, trained.scale, trained.offset, recipe.smoothing)
+        if not np.isfinite(norm):
+            raise InputError(
+                f"the gradient is no number any more in epoch {epoch + 1}, after "
+                f"{row['images']} fields: try a smaller learning rate, and look for broken fields "
+                "with 'phenoscale check'")
+        rate = recipe.rate * SCHEDULES[recipe.schedule]((row["step"] + 1)
+                                                        / (steps * recipe.epochs))
+        shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
+        optimizer.update(net, rate, momentum=recipe.momentum, decay=recipe.decay, scale=shorten)
+        seconds, images = time.monotonic() - begun, row["images"] + len(batch)
+        row.update(step=row["step"] + 1, images=images, rate=rate, gradient_norm=norm,
+                   loss=row["loss"] + (loss - row["loss"]) * len(batch) / images,
+                   seconds=seconds, images_per_s=images / seconds)
+        tell({"stage": "step", "done": row["step"], "of": steps * recipe.epochs, **row})
+    return row
+
+
 def _validate(net, source, labels, val, scale, offset, threads: int) -> dict:
     from phenoscale.evaluate import classification
 
@@ -274,31 +299,10 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     scale, offset = (1 / std).tolist(), (-mean / std).tolist()
     trained = Trained(net, description, mean, std, scale, offset, [])
     optimizer = _core.Optimizer(recipe.optimizer, net)
-    steps = -(-len(train) // recipe.batch)
     for epoch in range(recipe.epochs):
         order = BALANCES[recipe.balance](train, labels, recipe.seed, epoch)
         source.start(order, augment, recipe.seed, epoch)
-        row = {"epoch": epoch + 1, "step": epoch * steps, "images": 0, "loss": 0.0}
-        begun = time.monotonic()
-        for step in range(steps):
-            batch = labels[order[step * recipe.batch : (step + 1) * recipe.batch]]
-            loss, norm = _step(net, source, batch, scale, offset, recipe.smoothing)
-            if not np.isfinite(norm):
-                raise InputError(
-                    f"the gradient is no number any more in epoch {epoch + 1}, step {step + 1}: "
-                    "try a smaller learning rate, and look for broken fields with "
-                    "'phenoscale check'")
-            done = (row["step"] + 1) / (steps * recipe.epochs)
-            rate = recipe.rate * SCHEDULES[recipe.schedule](done)
-            shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
-            optimizer.update(net, rate, momentum=recipe.momentum, decay=recipe.decay,
-                             scale=shorten)
-            seconds = time.monotonic() - begun
-            row.update(step=row["step"] + 1, images=row["images"] + len(batch), rate=rate,
-                       loss=row["loss"] + (loss - row["loss"]) * len(batch)
-                       / (row["images"] + len(batch)), gradient_norm=norm, seconds=seconds,
-                       images_per_s=(row["images"] + len(batch)) / seconds)
-            tell({"stage": "step", "done": row["step"], "of": steps * recipe.epochs, **row})
+        row = _epoch(trained, optimizer, source, labels[order], epoch, recipe, tell)
         if len(val):
             row.update(_validate(net, source, labels, val, scale, offset, threads))
         trained.log.append(row)
