@@ -100,7 +100,6 @@ struct ps_layer {
     int64_t param_at;     /* place in the flat arrays */
     float *param;         /* there */
     int wants_gradient;   /* parameters here or above */
-    int is_training;      /* of the net */
     int level, last_use;  /* wave in which it runs, wave of its last reader */
     int64_t out_at, index_at, diff_at; /* places in an image's arenas */
     void *state;          /* of the type */

@@ -89,7 +89,6 @@ init_layers(ps_net *self)
 
     for (int i = 0; i < self->n_layers; i++) {
         ps_layer *layer = &self->layers[i];
-        layer->is_training = self->plan.is_training;
         layer->stride = 1;
         TRY(layer->type->init(layer, self));
         layer->wants_gradient = layer->n_weight > 0;
