@@ -2,7 +2,7 @@
 /* The C library without Python, through its public header alone, for sanitizers and valgrind:
  * errors, networks, losses, optimizers, augmentation.  Prints a line a failure; status 1 if there
  * was any. */
-#include "phenoscale.h"
+#include "check.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -10,15 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define CHECK(condition)                                                                    \
-    do {                                                                                    \
-        if (!(condition)) {                                                                 \
-            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition,             \
-                    ps_error_detail());                                                     \
-            failures++;                                                                     \
-        }                                                                                   \
-    } while (0)
 
 enum { C = 2, H = 11, W = 13, IMAGES = 5, CLASSES = 3 };
 
@@ -34,7 +25,6 @@ static const int64_t labels[IMAGES] = {0, 2, 1, 1, 0};
 static const double weights[IMAGES] = {0.2, 0.2, 0.2, 0.2, 0.2};
 static const float scale[C] = {1.0f / 64, 1.0f / 100}, offset[C] = {-2, -1};
 
-static int failures;
 
 /* ---- errors and tables ---------------------------------------------------------------------- */
 

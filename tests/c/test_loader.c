@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The loader without Python, for sanitizers: tiny files written byte by byte, one of them bad,
  * passes that end early and loaders freed at any moment.  Status 1 and a line a failure. */
-#include "phenoscale.h"
+#include "check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                                                    \
-    do {                                                                                    \
-        if (!(condition)) {                                                                 \
-            fprintf(stderr, "%s:%d: %s (%s)\n", __FILE__, __LINE__, #condition,             \
-                    ps_error_detail());                                                     \
-            failures++;                                                                     \
-        }                                                                                   \
-    } while (0)
-
 enum { FIELDS = 9, C = 2, H = 5, W = 7, BAD = 4 };
 
-static int failures;
 static char folder[] = "loader-XXXXXX"; /* where the program is run */
 static char paths[FIELDS * C][96];
 static const char *list[FIELDS * C];
