@@ -6,7 +6,7 @@ DEMO := demo
 PLATE := bbbc013
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
-SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch]) python/phenoscale/_core.c
+SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
 .PHONY: dev demo test figures wheel bbbc013 lint clean
 

@@ -72,8 +72,8 @@ def extension():
         run_path.insert(0, f"-Wl,-rpath,{library}")
     return Extension(
         "phenoscale._core",
-        sources=["python/phenoscale/_core.c", *sorted(str(p) for p in Path("csrc").glob("*.c"))],
-        depends=[str(p) for p in Path("csrc").glob("*.h")],
+        sources=["python/phenoscale/_core.c", *sorted(str(p) for p in Path("csrc").rglob("*.c"))],
+        depends=[str(p) for p in Path("csrc").rglob("*.h")],
         include_dirs=["csrc", numpy.get_include(), str(include)],
         library_dirs=[str(library)],
         libraries=["dnnl"],

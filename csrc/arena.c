@@ -89,17 +89,20 @@ ps_make_arrays(ps_net *self)
 {
     int ret = PS_OK;
     int is_training = self->plan.is_training;
-    int64_t rows = is_training ? self->plan.batch : self->lanes;
+    int64_t rows = self->max_rows;
 
     TRY(hold(self, &self->parameters, self->count, 1, sizeof(float)));
     memset(self->parameters, 0, (size_t)self->count * sizeof(float));
     TRY(hold(self, &self->outputs, self->kept, self->out_size, sizeof(float)));
     TRY(hold(self, &self->indices, self->kept, self->index_size, sizeof(int32_t)));
+    TRY(hold(self, &self->fields, self->kept, 1, sizeof *self->fields));
+    TRY(hold(self, &self->spaces, self->plan.threads, self->space_size, sizeof(float)));
     TRY(ps_array_zeroed(&self->dense, self->n_dense, sizeof *self->dense));
     for (int i = 0; i < self->n_dense; i++) {
         ps_dense *dense = &self->dense[i];
         dense->layer = &self->layers[self->n_field_layers + i];
-        dense->n = dense->layer->fan_in;
+        dense->n = dense->layer->pair[0].fan_in;
+        dense->kernels = self->kernels;
         dense->m = dense->layer->c;
         TRY(hold(self, &dense->x, rows, dense->n, sizeof(float)));
         if (is_training)
@@ -108,14 +111,14 @@ ps_make_arrays(ps_net *self)
     TRY(hold(self, &self->logits, rows, self->dense[self->n_dense - 1].m, sizeof(float)));
     if (!is_training)
         goto out;
-    TRY(hold(self, &self->gradients, self->count, 1, sizeof(float)));
-    memset(self->gradients, 0, (size_t)self->count * sizeof(float));
+    TRY(hold(self, &self->gradients, self->field_count, 1, sizeof(float)));
     TRY(hold(self, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
     TRY(hold(self, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
     for (int64_t i = 0; i < self->lanes; i++)
-        TRY(hold(self, &self->lane_gradients[i], self->field_count, 1, sizeof(float)));
+        TRY(hold(self, &self->lane_gradients[i], self->field_count + self->strips_size, 1,
+                 sizeof(float)));
     for (int i = 0; i < PS_TREE_LEVELS && (int64_t)1 << i <= self->plan.batch; i++)
-        TRY(hold(self, &self->tree[i], self->field_count, 1, sizeof(float)));
+        TRY(hold(self, &self->tree[i], self->field_count + self->strips_size, 1, sizeof(float)));
 out:
     return ret;
 }

@@ -57,6 +57,14 @@ static const int arguments[PASSES][ROLES] = {
     [WEIGHTS] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_BIAS, DNNL_ARG_DIFF_DST,
                  DNNL_ARG_SCRATCHPAD}};
 
+/* oneDNN heeds this until its first primitive is made. */
+void
+ps_dnn_limit(const char *isa)
+{
+    if (strcmp(isa, "avx512") != 0)
+        dnnl_set_max_cpu_isa(strcmp(isa, "avx2") == 0 ? dnnl_cpu_isa_avx2 : dnnl_cpu_isa_sse41);
+}
+
 int
 ps_dnn_init(ps_dnn **self, int threads)
 {
@@ -353,15 +361,6 @@ ps_dnn_conv_backward(ps_dnn_conv *self, int thread, float *source, float *diff_o
         TRY(execute(self, DATA, thread, diff_source, NULL, diff_out));
 out:
     return ret;
-}
-
-const char *
-ps_isa_name(void)
-{
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-
-    return isa >= dnnl_cpu_isa_avx512_core ? "avx512" : isa >= dnnl_cpu_isa_avx2 ? "avx2"
-                                                                                 : "portable";
 }
 
 #define TEXT(number) TEXT_OF(number)

@@ -29,6 +29,13 @@ int ps_array_zeroed(void *pointer_to_pointer, int64_t count, size_t size);
 uint64_t ps_random_bits(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 double ps_random_unit(uint64_t a, uint64_t b, uint64_t c, uint64_t d); /* [0, 1) */
 
+/* ---- the instruction set (isa.c) ------------------------------------------------------------ */
+
+typedef struct ps_kernels ps_kernels; /* kernels.h */
+
+/* The kernels for this machine, or those that PHENOSCALE_ISA names. */
+int ps_isa_choose(const ps_kernels **kernels);
+
 /* ---- oneDNN (dnn.c) --------------------------------------------------------------------- */
 
 typedef struct ps_dnn ps_dnn;           /* the engine; a stream and a scratchpad a thread */
@@ -39,6 +46,7 @@ typedef struct {
     int is_relu, is_training, wants_diff_source;
 } ps_dnn_conv_shape;
 
+void ps_dnn_limit(const char *isa); /* before anything else: use no more than that */
 int ps_dnn_init(ps_dnn **self, int threads);
 int ps_dnn_finish(ps_dnn *self); /* after the last convolution: allocate the scratchpads */
 void ps_dnn_free(ps_dnn *self);
@@ -65,20 +73,33 @@ typedef struct ps_layer ps_layer;
 
 /* What a layer needs for one image (or, when dense, for some rows). */
 typedef struct {
-    int thread;                       /* whose private workspace may be used */
-    const ps_field *field;            /* of the input layer */
+    int thread;                       /* whose private copies may be used */
+    int64_t strip;                    /* which part of the image, of the layer's n_strips */
+    float *space;                     /* n_space floats of that thread */
+    const ps_field *field;            /* where all begins */
     float *source[PS_MAX_SOURCES];    /* outputs of the layers it reads (h, w, c) */
     float *out;                       /* (h, w, c) */
     int32_t *index;                   /* n_index numbers kept from forward to backward */
     float *diff_out;                  /* gradient by the output; may be overwritten */
     float *diff_source[PS_MAX_SOURCES]; /* to be written; NULL where nobody wants it */
     float *grad;                      /* gradient by this layer's parameters, to be written */
+    int64_t executed;                 /* floating-point operations, counted by the layer */
 } ps_work;
+
+/* Weights and their biases: two tensors of a layer. */
+typedef struct {
+    const char *name; /* after the layer's, with a dot; or "" */
+    int64_t n_weight, n_bias, fan_in, fan_out, shape[4];
+    int n_shape;
+} ps_pair;
+
+#define PS_MAX_PAIRS 3
 
 typedef struct {
     const char *name;
     ps_option options[PS_MAX_OPTIONS];
     int min_sources, max_sources;
+    int reads_planes; /* of a pyramid or the field itself, where others read maps */
     int (*init)(ps_layer *self, ps_net *net);  /* output shape, parameters, workspace */
     int (*prepare)(ps_layer *self, int thread); /* after the parameters changed; may be NULL */
     int (*forward)(ps_layer *self, ps_work *work);
@@ -93,11 +114,14 @@ struct ps_layer {
     int n_sources, source[PS_MAX_SOURCES]; /* numbers of layers above */
     int64_t h, w, c, n_out;                /* shape of the output, and its size */
     int64_t stride;                        /* pixels of the field a cell of the map stands for */
+    int is_planar;                         /* out is planes (c, h, w), not a map */
     int64_t n_index, cost;                 /* kept integers; about how many operations */
-    int64_t n_weight, fan_in, fan_out;     /* parameters: n_weight weights, then c biases */
-    int64_t shape[4];                      /* of the weights */
-    int n_shape;
+    int64_t n_strips, n_space;             /* parts of an image; workspace of a thread */
+    ps_pair pair[PS_MAX_PAIRS];            /* parameters, in order */
+    int n_pairs;
+    int64_t n_param;
     int64_t param_at;     /* place in the flat arrays */
+    int64_t strip_at;     /* place of the gradients of strips 1, 2, ... behind an image's own */
     float *param;         /* there */
     int wants_gradient;   /* parameters here or above */
     int level, last_use;  /* wave in which it runs, wave of its last reader */
@@ -105,13 +129,17 @@ struct ps_layer {
     void *state;          /* of the type */
 };
 
-extern const ps_layer_type ps_layer_input, ps_layer_conv, ps_layer_pool, ps_layer_merge,
-    ps_layer_gap, ps_layer_dense;
+extern const ps_layer_type ps_layer_input, ps_layer_pyramid, ps_layer_tower, ps_layer_conv,
+    ps_layer_pool, ps_layer_merge, ps_layer_gap, ps_layer_dense;
 
 /* The rectangle of the padded field that holds pixels, for masks. */
 typedef struct {
     int64_t top, left, h, w;
 } ps_frame;
+
+/* Level `level` (from 1) of a pyramid's planes (layer_pyramid.c), and its shape. */
+const float *ps_pyramid_level(const ps_layer *pyramid, const float *out, int64_t level,
+                              int64_t *h, int64_t *w);
 
 /* ---- the dense head on rows (layer_dense.c) --------------------------------------------- */
 
@@ -119,13 +147,16 @@ typedef struct {
  * gradient D^T X, kept over the whole step. */
 typedef struct {
     ps_layer *layer;
+    const ps_kernels *kernels;
     int64_t n, m;
     float *x, *d;
 } ps_dense;
 
 void ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x, float *y);
 void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *d, float *dx);
-void ps_dense_product(const ps_dense *self, int threads, int64_t rows, float *gradient);
+/* The gradient by the weights of outputs [o, o + n), of `rows` images in order; and by biases. */
+void ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient);
+void ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient);
 double ps_dense_square(const ps_dense *self, int threads, int64_t rows); /* norm^2 of the product */
 
 /* ---- the net (describe.c reads it, net.c and arena.c build it, step.c runs it) ------------ */
@@ -142,21 +173,27 @@ struct ps_net {
     ps_slice *slices;
     int64_t claimed;                      /* parameters of the layers made so far */
     int64_t n_slices, count, field_count; /* parameters: all, of the field layers */
-    float *parameters, *gradients;
+    float *parameters, *gradients;        /* gradients: of the field layers alone */
+    const ps_kernels *kernels;
     ps_dnn *dnn;
     int64_t lanes, kept;               /* images at a time; images whose outputs are kept */
+    int64_t max_rows;                  /* of the head */
     int64_t out_size, index_size, diff_size; /* of one image's arenas */
     float *outputs, *diffs;            /* (kept, out_size), (lanes, diff_size) */
     int32_t *indices;                  /* (kept, index_size) */
+    ps_field *fields;                  /* (kept): borrowed from forward to backward */
+    float *spaces;                     /* (threads, space_size) */
+    int64_t space_size, strips_size;   /* strips_size: of lane_gradients beyond field_count */
     ps_dense *dense;                   /* (n_dense) */
     float *logits, *diff_rows;         /* (batch, classes), (images, n of the first dense) */
     float *lane_gradients[64], *tree[PS_TREE_LEVELS];
     int64_t done, ahead;               /* images of this step: through backward, through forward */
-    int64_t bytes;
+    int64_t rows;                      /* images whose gradient is there to be used */
+    int64_t bytes, executed;
 };
 
 extern const ps_layer_type *const ps_layer_types[]; /* ends with NULL */
-int ps_net_claim(ps_net *self, const ps_layer *layer); /* its parameters, against the limit */
+int ps_net_claim(ps_net *self, ps_layer *layer, const ps_pair *pair); /* against the limit */
 int ps_describe(ps_net *self, const char *description);
 int ps_plan_arenas(ps_net *self);
 int ps_make_arrays(ps_net *self);

@@ -30,16 +30,16 @@ conv_init(ps_layer *self, ps_net *net)
     self->w = from->w;
     self->c = shape.out;
     self->stride = from->stride;
-    self->fan_in = shape.in * area;
-    self->fan_out = shape.out * area;
-    self->n_weight = shape.out * shape.in * area;
-    self->shape[0] = shape.out;
-    self->shape[1] = shape.in;
-    self->shape[2] = self->shape[3] = kernel;
-    self->n_shape = 4;
-    self->cost = self->h * self->w * self->n_weight;
+    ps_pair pair = {.name = "",
+                    .n_weight = shape.out * shape.in * area,
+                    .n_bias = shape.out,
+                    .fan_in = shape.in * area,
+                    .fan_out = shape.out * area,
+                    .shape = {shape.out, shape.in, kernel, kernel},
+                    .n_shape = 4};
+    self->cost = self->h * self->w * pair.n_weight;
     ps_dnn_conv *conv = NULL;
-    int ret = ps_net_claim(net, self);
+    int ret = ps_net_claim(net, self, &pair);
     if (ret == PS_OK)
         ret = ps_dnn_conv_init(&conv, net->dnn, &shape);
     self->state = conv;
@@ -52,7 +52,7 @@ conv_prepare(ps_layer *self, int thread)
 {
     float zero = 0;
 
-    for (int64_t i = 0; i < self->n_weight + self->c; i++)
+    for (int64_t i = 0; i < self->n_param; i++)
         zero += self->param[i] * 0;
     if (zero != 0)
         return ps_fail(PS_BAD_VALUE, "layer '%s': its weights are NaN or infinite", self->name);
@@ -62,8 +62,9 @@ conv_prepare(ps_layer *self, int thread)
 static int
 conv_forward(ps_layer *self, ps_work *work)
 {
+    work->executed = 2 * self->cost;
     return ps_dnn_conv_forward(self->state, work->thread, work->source[0],
-                               self->param + self->n_weight, work->out);
+                               self->param + self->pair[0].n_weight, work->out);
 }
 
 static int
@@ -72,8 +73,10 @@ conv_backward(ps_layer *self, ps_work *work)
     if (self->option[RELU])
         for (int64_t i = 0; i < self->h * self->w * self->c; i++)
             work->diff_out[i] = work->out[i] > 0 ? work->diff_out[i] : 0;
+    work->executed = (work->diff_source[0] ? 4 : 2) * self->cost;
     return ps_dnn_conv_backward(self->state, work->thread, work->source[0], work->diff_out,
-                                work->diff_source[0], work->grad, work->grad + self->n_weight);
+                                work->diff_source[0], work->grad,
+                                work->grad + self->pair[0].n_weight);
 }
 
 static void

@@ -7,7 +7,7 @@
  *
  * The gradient of the weights is the product of two thin matrices, D^T X (m x batch, batch x n).
  * The factors are kept over the step; the product is formed once, images in global order. */
-#include "internal.h"
+#include "kernels.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -26,43 +26,26 @@ dense_init(ps_layer *self, ps_net *net)
 
     self->h = self->w = 1;
     self->c = self->option[UNITS];
-    self->fan_in = from->h * from->w * from->c;
-    self->fan_out = self->c;
-    self->n_weight = self->fan_in * self->c;
-    self->shape[0] = self->c;
-    self->shape[1] = from->h;
-    self->shape[2] = from->w;
-    self->shape[3] = from->c;
-    self->n_shape = 4;
+    int64_t n = from->h * from->w * from->c;
+    ps_pair pair = {.name = "",
+                    .n_weight = n * self->c,
+                    .n_bias = self->c,
+                    .fan_in = n,
+                    .fan_out = self->c,
+                    .shape = {self->c, from->h, from->w, from->c},
+                    .n_shape = 4};
     if (from->h == 1 && from->w == 1) {
-        self->shape[1] = from->c;
-        self->n_shape = 2;
+        pair.shape[1] = from->c;
+        pair.n_shape = 2;
     }
-    return ps_net_claim(net, self);
-}
-
-static float
-dot(const float *a, const float *b, int64_t n)
-{
-    float sum[LANES] = {0};
-    int64_t i = 0;
-
-    for (; i + LANES <= n; i += LANES)
-        for (int k = 0; k < LANES; k++)
-            sum[k] += a[i + k] * b[i + k];
-    for (int k = 0; i < n; i++, k++)
-        sum[k] += a[i] * b[i];
-    for (int step = LANES / 2; step > 0; step /= 2)
-        for (int k = 0; k < step; k++)
-            sum[k] += sum[k + step];
-    return sum[0];
+    return ps_net_claim(net, self, &pair);
 }
 
 /* x (rows, n) -> y (rows, m) */
 void
 ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x, float *y)
 {
-    const float *weight = self->layer->param, *bias = weight + self->layer->n_weight;
+    const float *weight = self->layer->param, *bias = weight + self->n * self->m;
     int64_t n = self->n, m = self->m;
     int is_relu = (int)self->layer->option[RELU];
 
@@ -72,8 +55,7 @@ ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x
             y[i * m + o] = bias[o];
         for (int64_t k = 0; k < n; k += BLOCK) {
             int64_t length = n - k < BLOCK ? n - k : BLOCK;
-            for (int64_t i = 0; i < rows; i++)
-                y[i * m + o] += dot(x + i * n + k, weight + o * n + k, length);
+            self->kernels->dots(rows, weight + o * n + k, x + k, n, length, y + o, m);
         }
         for (int64_t i = 0; is_relu && i < rows; i++)
             y[i * m + o] = y[i * m + o] <= 0 ? 0 : y[i * m + o];
@@ -95,39 +77,36 @@ ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *
         for (int64_t o = 0; o < m; o++) {
             const float *w = weight + o * n + k;
             for (int64_t i = 0; i < rows; i++) {
-                float *row = dx + i * n + k, factor = d[i * m + o];
+                float factor = d[i * m + o];
                 if (factor != 0)
-                    for (int64_t j = 0; j < length; j++)
-                        row[j] += factor * w[j];
+                    self->kernels->add(length, factor, w, dx + i * n + k);
             }
         }
     }
 }
 
-/* The gradient of weights, then biases, of `rows` images in order. */
 void
-ps_dense_product(const ps_dense *self, int threads, int64_t rows, float *gradient)
+ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient)
 {
-    int64_t n = self->n, m = self->m;
-    float *bias = gradient + self->layer->n_weight;
-
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t o = 0; o < m; o++) {
-        for (int64_t k = 0; k < n; k += COLUMNS) {
-            int64_t length = n - k < COLUMNS ? n - k : COLUMNS;
-            float *out = gradient + o * n + k;
-            memset(out, 0, (size_t)length * sizeof *out);
+    for (int64_t end = o + n; o < end; o++)
+        for (int64_t k = 0; k < self->n; k += COLUMNS) {
+            int64_t length = self->n - k < COLUMNS ? self->n - k : COLUMNS;
+            memset(gradient, 0, (size_t)length * sizeof *gradient);
             for (int64_t i = 0; i < rows; i++) {
-                const float *x = self->x + i * n + k;
-                float factor = self->d[i * m + o];
-                for (int64_t j = 0; j < length; j++)
-                    out[j] += factor * x[j];
+                const float *x = self->x + i * self->n + k;
+                self->kernels->add(length, self->d[i * self->m + o], x, gradient);
             }
+            gradient += length;
         }
-        bias[o] = 0;
-        for (int64_t i = 0; i < rows; i++)
-            bias[o] += self->d[i * m + o];
-    }
+}
+
+void
+ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient)
+{
+    memset(gradient, 0, (size_t)self->m * sizeof *gradient);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t o = 0; o < self->m; o++)
+            gradient[o] += self->d[i * self->m + o];
 }
 
 static double

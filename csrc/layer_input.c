@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The first pass: counts of a field -> normalised, padded, channels last.
+/* The first layer: counts of a field -> normalised, padded, channels last (field_row.h), for those
+ * layers that read maps; towers and pyramids go to the counts themselves.
  *
  *   planes (c, h, w) of uint8, uint16, float32  ->  (padded_h, padded_w, c) of float32
  *
  * Sides are padded to multiples of `pad`, the field centred (an odd rest goes below and to the
  * right); padding is 0 after normalisation. */
-#include "internal.h"
+#include "kernels.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { CHANNELS, HEIGHT, WIDTH, PAD };
 
@@ -32,7 +32,8 @@ input_init(ps_layer *self, ps_net *net)
                             .left = (self->w - self->option[WIDTH]) / 2,
                             .h = self->option[HEIGHT],
                             .w = self->option[WIDTH]};
-    self->state = &net->frame;
+    self->n_space = self->w;
+    self->state = net;
     return PS_OK;
 }
 
@@ -51,30 +52,13 @@ check_finite(const ps_field *field)
     return PS_OK;
 }
 
-/* One row of one channel; `out` steps over the channels. One function a type of count. */
-#define ROW(NAME, TYPE)                                                                       \
-    static void NAME(const void *counts, int64_t at, int64_t w, int64_t c, const float *gain, \
-                     float scale, float offset, float *out)                                   \
-    {                                                                                         \
-        const TYPE *in = (const TYPE *)counts + at;                                           \
-        if (gain)                                                                             \
-            for (int64_t x = 0; x < w; x++)                                                   \
-                out[x * c] = (float)in[x] * gain[x] * scale + offset;                         \
-        else                                                                                  \
-            for (int64_t x = 0; x < w; x++)                                                   \
-                out[x * c] = (float)in[x] * scale + offset;                                   \
-    }
-ROW(row_uint8, uint8_t)
-ROW(row_uint16, uint16_t)
-ROW(row_float32, float)
-
 static int
 input_forward(ps_layer *self, ps_work *work)
 {
     const ps_field *field = work->field;
-    const ps_frame *frame = self->state;
-    void (*row)(const void *, int64_t, int64_t, int64_t, const float *, float, float, float *) =
-        field->dtype == PS_UINT8 ? row_uint8 : field->dtype == PS_UINT16 ? row_uint16 : row_float32;
+    const ps_net *net = self->state;
+    const ps_frame *frame = &net->frame;
+    float *row = work->space;
 
     if (field->c != self->c || field->h != frame->h || field->w != frame->w)
         return ps_fail(PS_BAD_VALUE,
@@ -84,16 +68,15 @@ input_forward(ps_layer *self, ps_work *work)
                        (long long)self->c, (long long)frame->h, (long long)frame->w);
     if (field->dtype == PS_FLOAT32 && check_finite(field) != PS_OK)
         return PS_BAD_VALUE;
-    if (frame->h != self->h || frame->w != self->w)
-        memset(work->out, 0, (size_t)(self->h * self->w * self->c) * sizeof *work->out);
-    for (int64_t y = 0; y < frame->h; y++) {
-        float *out = work->out + ((y + frame->top) * self->w + frame->left) * self->c;
+    if (self->n_out == 0) /* nobody reads a map */
+        return PS_OK;
+    for (int64_t y = 0; y < self->h; y++)
         for (int64_t k = 0; k < self->c; k++) {
-            int64_t at = (k * frame->h + y) * frame->w;
-            row(field->pixels, at, frame->w, self->c, field->gain ? field->gain + at : NULL,
-                field->scale[k], field->offset[k], out + k);
+            float *out = work->out + y * self->w * self->c + k;
+            net->kernels->field_row(field, frame, k, y, 0, self->w, row);
+            for (int64_t x = 0; x < self->w; x++)
+                out[x * self->c] = row[x];
         }
-    }
     return PS_OK;
 }
 

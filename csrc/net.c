@@ -5,16 +5,19 @@
  * Waves.  A field layer's level is its distance from the last field layer, so that the columns of
  * a multi-scale network, however long the pyramids before them, run side by side: the layers of
  * one level and all images are one parallel loop, the dearest first. */
-#include "internal.h"
+#include "kernels.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define ROWS 8 /* of the head in prediction, whose weights are then read once in so many images */
+
 /* The table of layer types. */
-const ps_layer_type *const ps_layer_types[] = {&ps_layer_input, &ps_layer_conv,  &ps_layer_pool,
-                                               &ps_layer_merge, &ps_layer_gap, &ps_layer_dense,
-                                               NULL};
+const ps_layer_type *const ps_layer_types[] = {&ps_layer_input, &ps_layer_pyramid, &ps_layer_tower,
+                                               &ps_layer_conv,  &ps_layer_pool,    &ps_layer_merge,
+                                               &ps_layer_gap,   &ps_layer_dense,   NULL};
 #define TYPES ((int)(sizeof ps_layer_types / sizeof *ps_layer_types) - 1)
 
 const char *
@@ -71,14 +74,41 @@ out:
 }
 
 int
-ps_net_claim(ps_net *self, const ps_layer *layer)
+ps_net_claim(ps_net *self, ps_layer *layer, const ps_pair *pair)
 {
     int64_t limit = self->plan.limit ? self->plan.limit : PS_LIMIT_PARAMETERS;
 
-    if (layer->n_weight > limit || (self->claimed += layer->n_weight + layer->c) > limit)
+    if (pair->n_weight > limit || (self->claimed += pair->n_weight + pair->n_bias) > limit)
         return ps_fail(PS_LIMIT, "with layer '%s' the network has more than %lld parameters",
                        layer->name, (long long)limit);
+    layer->pair[layer->n_pairs++] = *pair;
+    layer->n_param += pair->n_weight + pair->n_bias;
     return PS_OK;
+}
+
+/* A layer reads maps, or else planes. */
+static int
+check_sources(const ps_net *self, const ps_layer *layer)
+{
+    for (int k = 0; k < layer->n_sources; k++) {
+        const ps_layer *from = &self->layers[layer->source[k]];
+        int is_field = from->type == &ps_layer_input;
+        if (layer->type->reads_planes ? !from->is_planar && !is_field : from->is_planar)
+            return ps_fail(PS_BAD_VALUE, "layer '%s': a %s cannot read a %s", layer->name,
+                           layer->type->name, from->type->name);
+    }
+    return PS_OK;
+}
+
+/* Whether anyone needs the field as a map; towers and pyramids read its counts. */
+static int
+reads_map(const ps_net *self)
+{
+    for (int i = 1; i < self->n_layers; i++)
+        for (int k = 0; k < self->layers[i].n_sources; k++)
+            if (self->layers[i].source[k] == 0 && !self->layers[i].type->reads_planes)
+                return 1;
+    return 0;
 }
 
 /* Each type's init, in order; then what the net derives from it. */
@@ -89,16 +119,21 @@ init_layers(ps_net *self)
 
     for (int i = 0; i < self->n_layers; i++) {
         ps_layer *layer = &self->layers[i];
-        layer->stride = 1;
+        layer->stride = layer->n_strips = 1;
+        TRY(check_sources(self, layer));
         TRY(layer->type->init(layer, self));
-        layer->wants_gradient = layer->n_weight > 0;
+        layer->wants_gradient = layer->n_param > 0;
         for (int k = 0; k < layer->n_sources; k++)
             layer->wants_gradient |= self->layers[layer->source[k]].wants_gradient;
-        if (__builtin_mul_overflow(layer->h * layer->w, layer->c, &layer->n_out) ||
-            layer->n_out > PS_LIMIT_IMAGE_BYTES / 4 || layer->n_weight > PS_LIMIT_IMAGE_BYTES)
+        if (!layer->n_out && __builtin_mul_overflow(layer->h * layer->w, layer->c, &layer->n_out))
+            layer->n_out = INT64_MAX;
+        if (layer->n_out > PS_LIMIT_IMAGE_BYTES / 4)
             FAIL(PS_LIMIT, "layer '%s' of %lld x %lld x %lld is too large", layer->name,
                  (long long)layer->h, (long long)layer->w, (long long)layer->c);
+        if (self->space_size < layer->n_space)
+            self->space_size = layer->n_space;
     }
+    self->layers[0].n_out = reads_map(self) ? self->layers[0].n_out : 0;
 out:
     return ret;
 }
@@ -152,31 +187,44 @@ out:
 
 /* ---- parameters ---------------------------------------------------------------------------- */
 
-/* Names and places of the parameters: each layer's weights, then its biases. */
+static void
+add_slice(ps_net *self, const ps_layer *layer, const ps_pair *pair, int is_bias)
+{
+    ps_slice *slice = &self->slices[self->n_slices++];
+
+    snprintf(slice->name, sizeof slice->name, "%s%s%s.%s", layer->name, *pair->name ? "." : "",
+             pair->name, is_bias ? "bias" : "weight");
+    slice->is_bias = is_bias;
+    slice->offset = self->count;
+    slice->count = is_bias ? pair->n_bias : pair->n_weight;
+    slice->n_dims = is_bias ? 1 : pair->n_shape;
+    memcpy(slice->shape, pair->shape, sizeof slice->shape);
+    if (is_bias)
+        slice->shape[0] = pair->n_bias;
+    self->count += slice->count;
+}
+
+/* Names and places of the parameters: each layer's weights, then its biases, pair by pair. */
 static int
 make_slices(ps_net *self)
 {
     int ret = PS_OK;
 
-    TRY(ps_array_zeroed(&self->slices, 2 * self->n_layers, sizeof *self->slices));
+    TRY(ps_array_zeroed(&self->slices, 2 * PS_MAX_PAIRS * self->n_layers, sizeof *self->slices));
     for (int i = 0; i < self->n_layers; i++) {
         ps_layer *layer = &self->layers[i];
         if (i == self->n_field_layers)
             self->field_count = self->count;
         layer->param_at = self->count;
-        for (int is_bias = 0; is_bias < 2 && layer->n_weight; is_bias++) {
-            ps_slice *slice = &self->slices[self->n_slices++];
-            strcpy(slice->name, layer->name);
-            strcat(slice->name, is_bias ? ".bias" : ".weight");
-            slice->is_bias = is_bias;
-            slice->offset = self->count;
-            slice->count = is_bias ? layer->c : layer->n_weight;
-            slice->n_dims = is_bias ? 1 : layer->n_shape;
-            memcpy(slice->shape, layer->shape, sizeof slice->shape);
-            if (is_bias)
-                slice->shape[0] = layer->c;
-            self->count += slice->count;
+        for (int k = 0; k < layer->n_pairs; k++) {
+            add_slice(self, layer, &layer->pair[k], 0);
+            add_slice(self, layer, &layer->pair[k], 1);
         }
+    }
+    for (int i = 0; i < self->n_field_layers; i++) {
+        ps_layer *layer = &self->layers[i];
+        layer->strip_at = self->field_count + self->strips_size;
+        self->strips_size += (layer->n_strips - 1) * layer->n_param;
     }
 out:
     return ret;
@@ -203,7 +251,10 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     if (plan->is_training && plan->images < net->lanes)
         net->lanes = plan->images;
     net->kept = plan->is_training ? plan->images : net->lanes;
+    net->max_rows = plan->is_training ? plan->batch : net->lanes > ROWS ? net->lanes : ROWS;
     TRY(ps_describe(net, description));
+    TRY(ps_isa_choose(&net->kernels));
+    ps_dnn_limit(net->kernels->isa);
     TRY(ps_dnn_init(&net->dnn, plan->threads));
     TRY(init_layers(net));
     TRY(check_order(net));
@@ -240,7 +291,8 @@ ps_net_free(ps_net *self)
     ps_dnn_free(self->dnn);
     void *arrays[] = {self->layers,    self->wave,    self->wave_start, self->slices,
                       self->parameters, self->gradients, self->outputs, self->diffs,
-                      self->indices,   self->dense,   self->logits,     self->diff_rows};
+                      self->indices,   self->dense,   self->logits,     self->diff_rows,
+                      self->fields,    self->spaces};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(self);
@@ -265,10 +317,27 @@ ps_net_parameters(ps_net *self)
     return self->parameters;
 }
 
-float *
-ps_net_gradients(ps_net *self)
+int
+ps_net_gradients(const ps_net *self, float *out)
 {
-    return self->gradients;
+    if (self->rows == 0)
+        return ps_fail(PS_BAD_VALUE, "there is no gradient: a step has not come to its end");
+    memcpy(out, self->gradients, (size_t)self->field_count * sizeof *out);
+    for (int k = 0; k < self->n_dense; k++) {
+        const ps_dense *dense = &self->dense[k];
+        float *weight = out + dense->layer->param_at;
+#pragma omp parallel for num_threads(self->plan.threads) schedule(static)
+        for (int64_t o = 0; o < dense->m; o++)
+            ps_dense_product(dense, self->rows, o, 1, weight + o * dense->n);
+        ps_dense_bias(dense, self->rows, weight + dense->m * dense->n);
+    }
+    return PS_OK;
+}
+
+int64_t
+ps_net_executed(const ps_net *self)
+{
+    return self->executed;
 }
 
 int64_t
@@ -280,7 +349,7 @@ ps_net_classes(const ps_net *self)
 int64_t
 ps_net_embedding(const ps_net *self)
 {
-    return self->layers[self->n_layers - 1].fan_in;
+    return self->layers[self->n_layers - 1].pair[0].fan_in;
 }
 
 int64_t
@@ -299,12 +368,17 @@ ps_net_pending(const ps_net *self)
 void
 ps_net_initialise(ps_net *self, uint64_t seed)
 {
+    uint64_t number = 0;
+
     memset(self->parameters, 0, (size_t)self->count * sizeof(float));
     for (int i = 0; i < self->n_layers; i++) {
-        const ps_layer *layer = &self->layers[i];
-        double limit = sqrt(6.0 / (double)(layer->fan_in + layer->fan_out));
-        for (int64_t k = 0; k < layer->n_weight; k++)
-            layer->param[k] = (float)(limit * (2 * ps_random_unit(seed, 1, (uint64_t)i,
-                                                                  (uint64_t)k) - 1));
+        float *param = self->layers[i].param;
+        for (int p = 0; p < self->layers[i].n_pairs; p++, number++) {
+            const ps_pair *pair = &self->layers[i].pair[p];
+            double limit = sqrt(6.0 / (double)(pair->fan_in + pair->fan_out));
+            for (int64_t k = 0; k < pair->n_weight; k++)
+                param[k] = (float)(limit * (2 * ps_random_unit(seed, 1, number, (uint64_t)k) - 1));
+            param += pair->n_weight + pair->n_bias;
+        }
     }
 }

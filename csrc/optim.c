@@ -12,6 +12,7 @@
 #include "internal.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,9 +112,68 @@ out:
     return ret;
 }
 
+static void
+update_chunk(ps_optimizer *self, ps_net *net, int64_t at, int64_t n, const float *gradient,
+             const step_numbers *by)
+{
+    float *second = self->state[1] ? self->state[1] + at : NULL;
+
+    self->type->update(n, net->parameters + at, gradient, self->state[0] + at, second, by);
+}
+
+static void
+update_field(ps_optimizer *self, ps_net *net, const ps_slice *slice, const step_numbers *by)
+{
+#pragma omp parallel for num_threads(net->plan.threads) schedule(static)
+    for (int64_t i = 0; i < slice->count; i += CHUNK) {
+        int64_t at = slice->offset + i, n = slice->count - i < CHUNK ? slice->count - i : CHUNK;
+        update_chunk(self, net, at, n, net->gradients + at, by);
+    }
+}
+
+/* The dense layer whose weights or biases a slice is, or NULL. */
+static const ps_dense *
+dense_of(const ps_net *net, const ps_slice *slice)
+{
+    for (int k = 0; k < net->n_dense; k++) {
+        int64_t first = net->dense[k].layer->param_at;
+        if (slice->offset >= first && slice->offset < first + net->dense[k].layer->n_param)
+            return &net->dense[k];
+    }
+    return NULL;
+}
+
+/* One output at a time: its row of the gradient is formed from the factors and used at once, while
+ * it is in the cache. */
+static int
+update_dense(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
+             const step_numbers *by)
+{
+    int ret = PS_OK, threads = net->plan.threads;
+    float *rows = NULL;
+
+    TRY(ps_array(&rows, slice->is_bias ? dense->m : threads * dense->n, sizeof *rows));
+    if (slice->is_bias) {
+        ps_dense_bias(dense, net->rows, rows);
+        update_chunk(self, net, slice->offset, dense->m, rows, by);
+        goto out;
+    }
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t o = 0; o < dense->m; o++) {
+        float *row = rows + omp_get_thread_num() * dense->n;
+        ps_dense_product(dense, net->rows, o, 1, row);
+        update_chunk(self, net, slice->offset + o * dense->n, dense->n, row, by);
+    }
+out:
+    free(rows);
+    return ret;
+}
+
 int
 ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
 {
+    int ret = PS_OK;
+
     if (net->count != self->count)
         return ps_fail(PS_BAD_VALUE, "this optimizer belongs to another network");
     self->steps++;
@@ -128,19 +188,19 @@ ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
         .bias1 = (float)(1 / (1 - pow(recipe->momentum, (double)self->steps))),
         .bias2 = (float)(1 / (1 - pow(recipe->second, (double)self->steps)))};
 
+    if (net->rows == 0)
+        return ps_fail(PS_BAD_VALUE, "an update needs the gradient of a whole step before it");
     for (int64_t s = 0; s < net->n_slices; s++) {
         const ps_slice *slice = &net->slices[s];
+        const ps_dense *dense = dense_of(net, slice);
         by.decay = slice->is_bias ? 0 : (float)recipe->decay;
-#pragma omp parallel for num_threads(net->plan.threads) schedule(static)
-        for (int64_t i = 0; i < slice->count; i += CHUNK) {
-            int64_t at = slice->offset + i;
-            int64_t n = slice->count - i < CHUNK ? slice->count - i : CHUNK;
-            float *second = self->state[1] ? self->state[1] + at : NULL;
-            self->type->update(n, net->parameters + at, net->gradients + at, self->state[0] + at,
-                               second, &by);
-        }
+        if (dense)
+            TRY(update_dense(self, net, dense, slice, &by));
+        else
+            update_field(self, net, slice, &by);
     }
-    return PS_OK;
+out:
+    return ret;
 }
 
 int

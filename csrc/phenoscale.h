@@ -19,7 +19,7 @@
 extern "C" {
 #endif
 
-/* ---- errors (error.c) ------------------------------------------------------------------- */
+/* ---- errors (error.c) ----------------------------------------------------------------------- */
 
 enum {
     PS_OK = 0,
@@ -37,7 +37,7 @@ enum {
 const char *ps_error_name(int status); /* "PS_IO" and so on, for any number */
 const char *ps_error_detail(void);     /* the sentence of this thread's last error */
 
-/* ---- images (image.c) ------------------------------------------------------------------- */
+/* ---- images (image.c) ----------------------------------------------------------------------- */
 
 #define PS_LIMIT_PIXELS 178956970            /* of one plane, as Pillow */
 #define PS_LIMIT_IMAGE_BYTES (2147483648LL)  /* decoded, of one image */
@@ -65,7 +65,7 @@ const ps_image_info *ps_image_about(const ps_image *self);
 int ps_image_read(ps_image *self, ps_dtype dtype, void *pixels);
 void ps_image_close(ps_image *self);
 
-/* ---- fields ----------------------------------------------------------------------------- */
+/* ---- fields --------------------------------------------------------------------------------- */
 
 /* One field of view: counts as in the files, and how the network's first pass maps them:
  * (count * gain) * scale + offset; padding is 0 after that. */
@@ -78,7 +78,7 @@ typedef struct {
     const float *gain;   /* (c, h, w) or NULL: illumination correction */
 } ps_field;
 
-/* ---- augmentation (augment.c) ----------------------------------------------------------- */
+/* ---- augmentation (augment.c) --------------------------------------------------------------- */
 
 /* The rows of the table of augmentations are bits: PS_AUGMENT(k) is row k. */
 #define PS_AUGMENT(row) (1u << (row))
@@ -88,7 +88,7 @@ const char *ps_augment_name(int row); /* "flip", "turn", ...; NULL past the last
 int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, int64_t c, int64_t h,
                int64_t w, ps_dtype dtype, void *pixels, void *spare);
 
-/* ---- loader (loader.c) ------------------------------------------------------------------ */
+/* ---- loader (loader.c) ---------------------------------------------------------------------- */
 
 typedef struct {
     int64_t n_fields, c, h, w; /* every field must have this shape */
@@ -112,15 +112,14 @@ int ps_loader_next(ps_loader *self, double timeout_s, const void **pixels);
 int ps_loader_release(ps_loader *self, int64_t n); /* the n oldest fields handed out */
 void ps_loader_free(ps_loader *self);
 
-/* ---- network (net.c, layer_*.c) --------------------------------------------------------- */
+/* ---- network (net.c, layer_*.c) ------------------------------------------------------------- */
 
 /*
  * A network is described by text, one layer a line, the layers above named by `from`
  * (the line above when left out):
  *
  *     field: input channels=3 height=1024 width=1280 pad=128
- *     scale0.conv1: conv filters=16 kernel=5 relu=1
- *     scale0.max: pool window=64
+ *     scale0: tower filters=16 window=64
  *     classes: dense units=13
  *
  * Layers before the first dense one work on one image (h, w, c) at a time; dense layers come
@@ -155,7 +154,9 @@ void ps_net_free(ps_net *self);
 const ps_slice *ps_net_slices(const ps_net *self, int64_t *n);
 int64_t ps_net_count(const ps_net *self);        /* of parameters */
 float *ps_net_parameters(ps_net *self);          /* (count) */
-float *ps_net_gradients(ps_net *self);           /* (count); NULL when not training */
+/* The gradients (count) of the step that ps_net_gradient ended, until the next begins. */
+int ps_net_gradients(const ps_net *self, float *out);
+int64_t ps_net_executed(const ps_net *self);     /* floating-point operations so far */
 int64_t ps_net_classes(const ps_net *self);
 int64_t ps_net_embedding(const ps_net *self);    /* inputs of the last dense layer */
 int64_t ps_net_memory(const ps_net *self);       /* bytes held */
@@ -172,15 +173,17 @@ int ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logit
  * not depend on the parts or the threads.  Nothing is updated before the caller says so.
  */
 int ps_net_begin(ps_net *self);
+/* The fields' pixels, scales, offsets and gains stay borrowed until the backward. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
 /* Of the last forward: adds each image's loss times weights[i] to *loss, sends its gradient back.
  * smoothing: of the labels (0..1). logits (n, classes) or NULL. */
 int ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels,
                     const double *weights, double smoothing, double *loss, float *logits);
-/* Fill the gradients and give their Euclidean norm (not finite if any of them is not). */
+/* End the step: sum the gradients and give their Euclidean norm (not finite if any of them is
+ * not). */
 int ps_net_gradient(ps_net *self, double *norm);
 
-/* ---- losses (loss.c) -------------------------------------------------------------------- */
+/* ---- losses (loss.c) ------------------------------------------------------------------------ */
 
 const char *ps_loss_name(int row);
 /* Loss of one image in float64 and, unless NULL, its gradient by the logits (k). */
@@ -188,7 +191,7 @@ int ps_loss(const char *name, int64_t k, const float *logits, int64_t label, dou
             double *loss, double *gradient);
 void ps_softmax(int64_t n, int64_t k, const float *logits, float *probabilities); /* (n, k) */
 
-/* ---- optimizers (optim.c) --------------------------------------------------------------- */
+/* ---- optimizers (optim.c) ------------------------------------------------------------------- */
 
 typedef struct {
     double rate, momentum, second, epsilon; /* second: Adam's beta2, momentum its beta1 */
@@ -207,9 +210,11 @@ float *ps_optimizer_state(ps_optimizer *self, int which); /* (count) */
 int64_t *ps_optimizer_steps(ps_optimizer *self);          /* updates done; part of the state */
 void ps_optimizer_free(ps_optimizer *self);
 
-/* ---- the build and the machine (dnn.c, image.c) ----------------------------------------- */
+/* ---- the build and the machine (isa.c, dnn.c, image.c) -------------------------------------- */
 
-const char *ps_isa_name(void);     /* "avx512", "avx2" or "portable": what oneDNN uses here */
+/* "avx512", "avx2" or "portable": what is used here; at most what PHENOSCALE_ISA names. */
+const char *ps_isa_name(void);
+double ps_fma_peak(void); /* GFLOP/s of one core with it: the best of several short bursts */
 const char *ps_dnn_version(void);  /* of oneDNN, as loaded: "3.2" */
 const char *ps_tiff_version(void); /* of libtiff, as loaded: "LIBTIFF, Version 4.5.0 ..." */
 

@@ -3,8 +3,9 @@
  *
  *   begin -> (forward -> backward) for each part of the batch -> gradient -> [optim.c]
  *
- * The unit of work is one layer of one image.  An image's gradient by the field layers is summed
- * with the others in one fixed pairwise tree over the images of the step, in their order:
+ * The unit of work is one strip of one layer of one image, the strips being fixed by the layer.  An
+ * image's gradient by the field layers, the sum of its strips, is summed with the others in one
+ * fixed pairwise tree over the images of the step, in their order:
  *
  *   images   0   1   2   3   4   5   6
  *             \ /     \ /     \ /    |        level 0: pairs
@@ -25,7 +26,6 @@
 /* One pass over some images: what the parallel loop shares. */
 typedef struct {
     ps_net *net;
-    const ps_field *fields; /* of the first image, when going forward */
     int64_t first, n;       /* images, counted from the first kept one */
     int is_backward;
     atomic_int status;      /* the first failure */
@@ -53,17 +53,20 @@ is_over(pass *self)
     return atomic_load(&self->status) != PS_OK;
 }
 
-/* Layer `number` of image `i` of the pass. */
+/* Strip `strip` of layer `number` of image `i` of the pass. */
 static int
-run_layer(pass *self, int number, int64_t i)
+run_strip(pass *self, int number, int64_t strip, int64_t i)
 {
     ps_net *net = self->net;
     ps_layer *layer = &net->layers[number];
     int64_t slot = self->first + i;
     float *outputs = net->outputs + slot * net->out_size;
     float *diffs = self->is_backward ? net->diffs + i * net->diff_size : NULL;
-    ps_work work = {.thread = omp_get_thread_num(),
-                    .field = self->fields ? &self->fields[i] : NULL,
+    int thread = omp_get_thread_num(), status;
+    ps_work work = {.thread = thread,
+                    .strip = strip,
+                    .space = net->spaces + thread * net->space_size,
+                    .field = &net->fields[slot],
                     .out = outputs + layer->out_at,
                     .index = net->indices + slot * net->index_size + layer->index_at};
 
@@ -73,13 +76,27 @@ run_layer(pass *self, int number, int64_t i)
         if (self->is_backward && from->wants_gradient)
             work.diff_source[k] = diffs + from->diff_at;
     }
-    if (!self->is_backward)
-        return layer->type->forward(layer, &work);
-    if (!layer->wants_gradient)
-        return PS_OK;
-    work.diff_out = diffs + layer->diff_at;
-    work.grad = net->lane_gradients[i] + layer->param_at;
-    return layer->type->backward(layer, &work);
+    if (self->is_backward) {
+        work.diff_out = diffs + layer->diff_at;
+        work.grad = net->lane_gradients[i] +
+                    (strip ? layer->strip_at + (strip - 1) * layer->n_param : layer->param_at);
+        status = layer->wants_gradient ? layer->type->backward(layer, &work) : PS_OK;
+    } else {
+        status = layer->type->forward(layer, &work);
+    }
+    __atomic_fetch_add(&net->executed, work.executed, __ATOMIC_RELAXED);
+    return status;
+}
+
+/* Task `task` of a wave: strips of all images, layer by layer. */
+static int
+run_task(pass *self, const int *wave, int64_t task)
+{
+    const ps_layer *layers = self->net->layers;
+
+    for (; task >= layers[*wave].n_strips * self->n; wave++)
+        task -= layers[*wave].n_strips * self->n;
+    return run_strip(self, *wave, task / self->n, task % self->n);
 }
 
 /* All layers of one level and all images of the pass. */
@@ -88,7 +105,10 @@ run_wave(pass *self, int level)
 {
     ps_net *net = self->net;
     const int *wave = net->wave + net->wave_start[level];
-    int64_t tasks = (net->wave_start[level + 1] - net->wave_start[level]) * self->n;
+    int64_t tasks = 0;
+
+    for (int i = net->wave_start[level]; i < net->wave_start[level + 1]; i++)
+        tasks += net->layers[net->wave[i]].n_strips * self->n;
 
 #pragma omp parallel num_threads(net->plan.threads)
     {
@@ -96,7 +116,7 @@ run_wave(pass *self, int level)
 #pragma omp for schedule(dynamic, 1)
         for (int64_t task = 0; task < tasks; task++)
             if (!is_over(self))
-                note_failure(self, run_layer(self, wave[task / self->n], task % self->n));
+                note_failure(self, run_task(self, wave, task));
     }
 }
 
@@ -138,15 +158,20 @@ field_output(const ps_net *self, int64_t slot)
     return self->outputs + slot * self->out_size + ps_net_last_field_layer(self)->out_at;
 }
 
-/* Rows [at, at + n) of the head, from the field layers' outputs in slots [0, n). */
+/* Rows [at, at + n) of the head's input, from the field layers' outputs in slots [0, n). */
 static void
-head_forward(ps_net *self, int64_t at, int64_t n)
+head_take(ps_net *self, int64_t at, int64_t n)
 {
     int64_t width = self->dense[0].n;
 
     for (int64_t i = 0; i < n; i++)
         memcpy(self->dense[0].x + (at + i) * width, field_output(self, i),
                (size_t)width * sizeof(float));
+}
+
+static void
+head_forward(ps_net *self, int64_t at, int64_t n)
+{
     for (int k = 0; k < self->n_dense; k++) {
         const ps_dense *dense = &self->dense[k];
         float *y = k + 1 < self->n_dense ? self->dense[k + 1].x : self->logits;
@@ -155,23 +180,39 @@ head_forward(ps_net *self, int64_t at, int64_t n)
     }
 }
 
+/* Field layers `lanes` images at a time, the head for all rows at once: its weights, most of the
+ * network, are read from memory once a call of head_forward. */
+static int
+predict_rows(ps_net *self, const ps_field *fields, int64_t n)
+{
+    int ret = PS_OK;
+
+    for (int64_t at = 0; at < n; at += self->lanes) {
+        pass forward = {.net = self, .n = n - at < self->lanes ? n - at : self->lanes};
+        memcpy(self->fields, fields + at, (size_t)forward.n * sizeof *fields);
+        TRY(run_pass(&forward));
+        head_take(self, at, forward.n);
+    }
+    head_forward(self, 0, n);
+out:
+    return ret;
+}
+
 int
 ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, float *embeddings)
 {
     int ret = PS_OK;
     const ps_dense *last = &self->dense[self->n_dense - 1];
 
-    self->done = self->ahead = 0; /* a step that was under way is over */
+    self->done = self->ahead = self->rows = 0; /* a step that was under way is over */
     TRY(prepare(self));
-    for (int64_t at = 0; at < n; at += self->lanes) {
-        int64_t block = n - at < self->lanes ? n - at : self->lanes;
-        pass forward = {.net = self, .fields = fields + at, .n = block};
-        TRY(run_pass(&forward));
-        head_forward(self, 0, block);
-        memcpy(logits + at * last->m, self->logits, (size_t)(block * last->m) * sizeof *logits);
+    for (int64_t at = 0; at < n; at += self->max_rows) {
+        int64_t rows = n - at < self->max_rows ? n - at : self->max_rows;
+        TRY(predict_rows(self, fields + at, rows));
+        memcpy(logits + at * last->m, self->logits, (size_t)(rows * last->m) * sizeof *logits);
         if (embeddings)
             memcpy(embeddings + at * last->n, last->x,
-                   (size_t)(block * last->n) * sizeof *embeddings);
+                   (size_t)(rows * last->n) * sizeof *embeddings);
     }
 out:
     return ret;
@@ -182,7 +223,7 @@ ps_net_begin(ps_net *self)
 {
     if (!self->plan.is_training)
         return ps_fail(PS_BAD_VALUE, "this network was made for predictions, not for training");
-    self->done = self->ahead = 0;
+    self->done = self->ahead = self->rows = 0;
     return prepare(self);
 }
 
@@ -190,7 +231,7 @@ int
 ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
 {
     int ret = PS_OK;
-    pass forward = {.net = self, .fields = fields, .n = n};
+    pass forward = {.net = self, .n = n};
 
     if (!self->plan.is_training)
         FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
@@ -199,7 +240,9 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
              "parts of at most %lld", (long long)n, (long long)self->done,
              (long long)self->plan.batch, (long long)self->plan.images);
     self->ahead = 0;
+    memcpy(self->fields, fields, (size_t)n * sizeof *fields);
     TRY(run_pass(&forward));
+    head_take(self, self->done, n);
     head_forward(self, self->done, n);
     self->ahead = n;
 out:
@@ -245,6 +288,21 @@ head_backward(ps_net *self)
     }
 }
 
+/* An image's gradient: its strips, in order. */
+static void
+sum_strips(const ps_net *self, float *gradient)
+{
+    for (int k = 0; k < self->n_field_layers; k++) {
+        const ps_layer *layer = &self->layers[k];
+        float *sum = gradient + layer->param_at;
+        for (int64_t strip = 1; strip < layer->n_strips; strip++) {
+            const float *part = gradient + layer->strip_at + (strip - 1) * layer->n_param;
+            for (int64_t i = 0; i < layer->n_param; i++)
+                sum[i] += part[i];
+        }
+    }
+}
+
 /* Add one image's gradient to the tree; its buffer is changed for a free one. */
 static void
 tree_add(ps_net *self, float **gradient)
@@ -252,6 +310,7 @@ tree_add(ps_net *self, float **gradient)
     float *sum = *gradient;
     int level = 0;
 
+    sum_strips(self, sum);
     for (; self->done >> level & 1; level++) {
         float *older = self->tree[level];
         for (int64_t i = 0; i < self->field_count; i++)
@@ -332,11 +391,10 @@ ps_net_gradient(ps_net *self, double *norm)
     double square = sum_of_squares(self->gradients, self->field_count);
     for (int k = 0; k < self->n_dense; k++) {
         const ps_dense *dense = &self->dense[k];
-        ps_dense_product(dense, self->plan.threads, self->done,
-                         self->gradients + dense->layer->param_at);
         square += ps_dense_square(dense, self->plan.threads, self->done);
     }
     *norm = sqrt(square);
+    self->rows = self->done;
     self->done = 0;
     return PS_OK;
 }

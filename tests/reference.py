@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from phenoscale import models
 
 
 def smallest(values, scale):
@@ -339,7 +340,7 @@ class ReferenceNet:
     def __init__(self, description):
         self.layers, self.sources, self.slices, self.count = {}, {}, [], 0
         previous = None
-        for line in description.strip().splitlines():
+        for line in models.plain(description).splitlines():  # a tower is what it stands for
             name, words = line.strip().split(": ")
             kind, *options = words.split()
             options = dict(option.split("=") for option in options)

@@ -107,7 +107,7 @@ def make_model(network="mcnn-gap", size=(128, 128), channels=CHANNELS, dtype="ui
     net.initialise(seed)
     deviation = {"uint8": 12.0, "uint16": 3300.0, "float32": 0.05}[dtype]
     return Model(
-        parameters=net.parameters.copy(), description=models.describe(
+        parameters=net.parameters.copy(), slices=net.slices, description=models.describe(
             network, len(channels), *size, len(CLASSES)),
         network=network, classes=CLASSES, channels=channels, size=list(size), dtype=dtype,
         scale=[1 / deviation] * len(channels), offset=[-6.0] * len(channels),

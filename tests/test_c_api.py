@@ -51,21 +51,27 @@ def library(tmp_path_factory):
 
     def compile_one(source):
         target = folder / f"{source.stem}.o"
-        run("gcc", *FLAGS, f"-I{prefix}/include", "-c", source, "-o", target)
+        run("gcc", *FLAGS, f"-I{prefix}/include", f"-I{ROOT / 'csrc'}", "-c", source, "-o",
+            target)
         return target
 
     with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sorted(ROOT.glob("csrc/*.c"))))
+        objects = list(pool.map(compile_one, sorted(ROOT.glob("csrc/**/*.c"))))
     link = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-ldnnl", "-ltiff", "-lm"]
     return objects, link, folder
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
-def test_program_under_sanitizers(program, library):
+CORE = ROOT / "tests/c/test_core.c"  # the one that runs kernels
+
+
+@pytest.mark.parametrize("program, isa", [*((path, "") for path in PROGRAMS),
+                                          (CORE, "avx2"), (CORE, "portable")],
+                         ids=lambda value: getattr(value, "stem", value))
+def test_program_under_sanitizers(program, isa, library):
     objects, link, folder = library
     target = folder / program.stem
     run("gcc", *FLAGS, f"-I{ROOT / 'csrc'}", program, *objects, *link, "-o", target)
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive",
+    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PHENOSCALE_ISA": isa,
                    "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
                    "UBSAN_OPTIONS": "print_stacktrace=1"}
     run(str(target), cwd=folder, env=environment)

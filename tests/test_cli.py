@@ -3,10 +3,8 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -365,32 +363,3 @@ def test_an_output_pipe_that_closes_is_no_traceback(screen):
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait(60) == 1 and err == ""
-
-
-# ---- Ctrl-C ---------------------------------------------------------------------------------
-
-
-def interrupt(process, word):
-    """Send SIGINT once the word is on stderr: (seconds until the end, the rest of stderr)."""
-    for line in process.stderr:
-        if line.startswith(word):
-            break
-    time.sleep(0.3)  # into the first step
-    begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    return time.monotonic() - begun, err
-
-
-def test_control_c_in_training(tmp_path):
-    path = screens.write_screen(tmp_path / "screen", 1, 8, 0, size=(512, 768))
-    before, seconds = files(tmp_path), []
-    while len(seconds) < 3 and not any(s < 1 for s in seconds):  # a busy machine may be late
-        process = program("train", path, *LABEL, "--out", tmp_path / "run", "--network", "mcnn",
-                          "--epochs", "99", "--batch", "8", "--threads", "1")
-        late, err = interrupt(process, "training")
-        assert process.returncode == 130 and err.split()[-1] == "interrupted", err
-        assert "Traceback" not in err
-        assert files(tmp_path) == before and not (tmp_path / "run").exists()
-        seconds.append(late)
-    assert min(seconds) < 1, seconds

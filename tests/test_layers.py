@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from agreement import GRADIENT, compare, gradient_excess, random_case, run_step, train_net
-from phenoscale import _core
+from phenoscale import _core, models
 from reference import LAYERS, ReferenceNet
 
 SHAPES = 20
@@ -57,13 +57,31 @@ def dense_net(random, h, w):
             f"c: dense units={more} relu=1\nz: dense units=3"), 1
 
 
+def pyramid_net(random, h, w):
+    """Every level read by a tower."""
+    levels = int(np.log2(min(h, w)))
+    if levels == 0:  # a field of one pixel
+        return "a: tower from=field filters=3 window=1\nz: dense units=3", 1
+    towers = "".join(f"t{level}: tower from=p level={level} filters=3 "
+                     f"window={2 ** (levels - level)}\n" for level in range(1, levels + 1))
+    names = ",".join(f"t{level}" for level in range(1, levels + 1))
+    return f"p: pyramid levels={levels}\n{towers}m: merge from={names}\nz: dense units=3", 1
+
+
+def tower_net(random, h, w):
+    """Windows of one pixel to the whole field; filters that fill a block of 16 and that do not."""
+    window = 2 ** int(random.integers(0, int(np.log2(min(h, w))) + 1))
+    return (f"a: tower from=field filters={random.choice([1, 4, 16, 19, 32])} window={window}\n"
+            "z: dense units=3"), 1
+
+
 NETS = {"input": input_net, "conv": conv_net, "pool": pool_net, "merge": merge_net,
-        "gap": gap_net, "dense": dense_net}
+        "gap": gap_net, "dense": dense_net, "pyramid": pyramid_net, "tower": tower_net}
 agreed = dict.fromkeys(NETS, 0)
 
 
 def test_every_layer_type_is_tried():
-    assert set(NETS) == set(LAYERS) == set(_core.layer_names())
+    assert set(NETS) == set(LAYERS) | set(models.PLAIN_LAYERS) == set(_core.layer_names())
 
 
 @pytest.mark.parametrize("number", range(SHAPES))

@@ -17,7 +17,7 @@ import safetensors.numpy
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import phenoscale
 import screens
-from phenoscale import InputError, load, models
+from phenoscale import InputError, _core, load, models
 from phenoscale.atomic import write_atomically
 from phenoscale.model_file import Model, class_key
 
@@ -29,9 +29,9 @@ TINY = ("field: input channels=1 height=8 width=8 pad=1\n"
 
 def tiny_model(**options):
     return Model(**{
-        "parameters": np.arange(30, dtype=np.float32), "description": TINY, "network": "mcnn-gap",
-        "classes": ["a", "b"], "channels": ["DNA"], "size": [8, 8], "dtype": "uint16",
-        "scale": [0.5], "offset": [-1.0], **options})
+        "parameters": np.arange(30, dtype=np.float32), "slices": _core.Net(TINY).slices,
+        "description": TINY, "network": "mcnn-gap", "classes": ["a", "b"], "channels": ["DNA"],
+        "size": [8, 8], "dtype": "uint16", "scale": [0.5], "offset": [-1.0], **options})
 
 
 def split_file(path):
@@ -96,8 +96,25 @@ def test_the_safetensors_package_reads_it(tmp_path):
     tensors = safetensors.numpy.load_file(tmp_path / "m")
     assert tensors["scale0.conv1.weight"].shape == (16, 2, 5, 5)
     assert tensors["classes.bias"].shape == (2,)
-    flat = np.concatenate([tensors[name].ravel() for name, *_ in model._slices()])
+    flat = np.concatenate([tensors[name].ravel() for name, *_ in model.slices])
     assert flat.tobytes() == model.parameters.tobytes()
+
+
+def test_the_safetensors_package_would_write_the_same(tmp_path):
+    model = screens.make_model("mcnn", channels=["Ωmega"])
+    model.save(tmp_path / "m")
+    ours, data = split_file(tmp_path / "m")
+    theirs = safetensors.numpy.save(safetensors.numpy.load_file(tmp_path / "m"),
+                                    metadata=ours["__metadata__"])
+    (tmp_path / "theirs").write_bytes(theirs)
+    header, other = split_file(tmp_path / "theirs")
+    assert ours.keys() == header.keys() and ours["__metadata__"] == header["__metadata__"]
+    assert ((tmp_path / "m").stat().st_size - len(data)) % 8 == 0 and len(data) == len(other)
+    for name in ours.keys() - {"__metadata__"}:
+        assert {k: ours[name][k] for k in ("dtype", "shape")} == {
+            k: header[name][k] for k in ("dtype", "shape")}
+        here, there = (slice(*h[name]["data_offsets"]) for h in (ours, header))
+        assert data[here] == other[there]
 
 
 def test_tensors_in_another_order_are_the_same_model(tmp_path, parts):
@@ -119,11 +136,11 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
     tiny_model().save(tmp_path / "m")
     before = (tmp_path / "m").read_bytes()
     with pytest.raises(InputError, match="cannot be written: No such file"):
-        write_atomically(tmp_path / "nowhere" / "m", b"")
+        write_atomically(tmp_path / "nowhere" / "m", [])
     os.mkfifo(tmp_path / "pipe")
     for special in (tmp_path, tmp_path / "pipe"):
         with pytest.raises(InputError, match="cannot be written: it is a folder or a device"):
-            write_atomically(special, b"")
+            write_atomically(special, [])
     assert (tmp_path / "pipe").is_fifo()
     os.remove(tmp_path / "pipe")
     assert os.listdir(tmp_path) == ["m"]

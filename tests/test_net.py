@@ -354,8 +354,9 @@ def test_a_net_serves_one_call_at_a_time():
 def test_arrays_outlive_the_net():
     case = random_case(np.random.default_rng(1), 2, 2, 20, 26, 3)
     net = train_net(SMALL, case)
-    parameters, gradients = net.parameters, net.gradients
+    assert net.gradients is None
     run_step(net, case)
+    parameters, gradients = net.parameters, net.gradients
     kept = parameters.copy(), gradients.copy()
     del net
     assert np.array_equal(parameters, kept[0]) and np.array_equal(gradients, kept[1])

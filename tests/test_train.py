@@ -69,14 +69,14 @@ def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, ne
     expected = weights(images, labels, recipe, threads=1)
     for threads in (2, 4):
         assert weights(images, labels, recipe, threads) == expected
-    source = FieldFiles(table, images.shape[1:], "uint16", slots=10)
+    source = FieldFiles(table, images.shape[1:], "uint16", threads=2)
     of_files = fit(source, labels, np.arange(7), [], recipe, 2)
     assert of_files.net.parameters.tobytes() == expected
 
     def in_parts(description, batch, threads):
         return _core.Net(description, threads=threads, training=True, images=3, batch=batch)
 
-    monkeypatch.setattr(train, "_make_net", in_parts)
+    monkeypatch.setattr(train, "make_net", in_parts)
     assert weights(images, labels, recipe) == expected
 
 
@@ -93,12 +93,15 @@ def test_memory_decides_on_parts_not_on_bits(screen, monkeypatch):
 
     expected = weights(images[:5], labels[:5], SMALL)
     monkeypatch.setattr(train._core, "Net", counted)
-    assert weights(images[:5], labels[:5], SMALL) == expected
+    assert weights(images[:5], labels[:5], SMALL, threads=8) == expected
     assert made == [4, 2]
+    made.clear()
+    assert weights(images[:5], labels[:5], SMALL, threads=1) == expected
+    assert made == [1]
     monkeypatch.setattr(os, "sysconf", lambda name: 1 if "PHYS" in name else real(name))
     made.clear()
-    train._make_net("field: input channels=1 height=128 width=128 pad=128\n"
-                    "classes: dense units=2\n", 2, 1)
+    train.make_net("field: input channels=1 height=128 width=128 pad=128\n"
+                   "classes: dense units=2\n", 2, 2)
     assert made == [2, 1]
 
 
@@ -267,7 +270,7 @@ def test_numbers_of_numpy_are_numbers_of_a_recipe():
 
 def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
     table = read_table(screens.write_screen(tmp_path, 1, 4, 0))
-    source = FieldFiles(table, (2, 128, 128), "uint16", slots=4)
+    source = FieldFiles(table, (2, 128, 128), "uint16", threads=2)
 
     def break_one(event):
         if event["stage"] == "epoch":

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 
 # Threads that wait sleep: on a shared machine a spinning one takes the core another needs.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-import phenoscale
-from phenoscale.errors import InputError
-from phenoscale.models import NETWORKS
+# Ctrl-C waits for the end of this file: in the middle of an import it is a traceback, or lost.
+_MASK = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 try:
     import click
-except ImportError:
+
+    import phenoscale
+    from phenoscale import _core
+    from phenoscale.errors import InputError
+    from phenoscale.models import NETWORKS
+except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
 SKIPPED = 3
@@ -257,9 +261,10 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
     holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
     fields = read_table(table, listed_words(channels), roles_of(roles), root)
     with Progress(quiet) as progress:
-        _, folder = train_run(
+        folder = train_run(
             fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
-            val_fraction=val_fraction, controls=controls, threads=threads, progress=progress)
+            val_fraction=val_fraction, controls=controls, threads=threads, progress=progress)[1]
+    del fields  # and the model is gone: the report has the memory to itself
     print(write_report(folder))
     errors = os.path.join(folder, "errors.csv")
     return say_skipped(errors) if os.path.exists(errors) else 0
@@ -305,17 +310,16 @@ def report(run):
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--quick", is_flag=True, help="Fewer batches, one repeat.")
+@click.option("--quick", is_flag=True, help="Fewer batches, one repeat, nothing compiled.")
 @click.option("--peer-python", type=click.Path(), help="Python that has torch or tensorflow.")
-@click.option("--compiled", is_flag=True, help="PyTorch compiled as well (takes minutes).")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 100))
 @click.option("--equality/--no-equality", default=True, show_default=True)
-def bench(as_json, quick, peer_python, compiled, repeats, equality):
+def bench(as_json, quick, peer_python, repeats, equality):
     """Numbers, speed and memory, side by side with PyTorch and TensorFlow."""
     from phenoscale.bench import run_bench
 
-    run_bench(json=as_json, quick=quick, peer_python=peer_python, compiled=compiled,
-              repeats=repeats, equality=equality)
+    run_bench(json=as_json, quick=quick, peer_python=peer_python, repeats=repeats,
+              equality=equality)
 
 
 @cli.command()
@@ -331,18 +335,20 @@ def doctor():
 # ---- the program ---------------------------------------------------------------------------
 
 
+def stop_interrupted() -> None:
+    print("interrupted", file=sys.stderr)
+    sys.exit(130)
+
+
 def main(arguments=None) -> None:
     """Run a verb; a user's mistake is one sentence on stderr and status 1."""
-    from phenoscale import _core
-
     try:
         sys.exit(cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        stop_interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -358,6 +364,11 @@ def main(arguments=None) -> None:
               file=sys.stderr)
     sys.exit(1)
 
+
+try:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _MASK)
+except KeyboardInterrupt:
+    stop_interrupted()
 
 if __name__ == "__main__":
     main()

@@ -422,12 +422,21 @@ static PyType_Spec loader_spec = {"phenoscale._core.Loader", sizeof(Loader), 0,
 
 /* ---- Net -------------------------------------------------------------------------------- */
 
+/* Fields as the library wants them, from a list of (c, h, w) arrays or one (n, c, h, w). */
+typedef struct {
+    Py_ssize_t n;
+    ps_field *fields;
+    PyObject **arrays; /* (n), kept alive */
+    PyArrayObject *scale, *offset, *gain;
+} Fields;
+
 typedef struct {
     PyObject_HEAD
     ps_net *net;
     PyThreadState *saved; /* while the GIL is released */
     long long images;
-    int busy;
+    int busy, is_training;
+    Fields borrowed; /* of the last forward, until the next one or the backward */
 } Net;
 
 static PyTypeObject *NetType;
@@ -450,6 +459,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
         return -1;
     }
+    self->is_training = plan.is_training;
     plan.images = self->images = images;
     plan.batch = batch ? batch : images;
     plan.limit = limit;
@@ -475,14 +485,6 @@ net_enter(Net *self)
     return enter(&self->busy);
 }
 
-/* Fields as the library wants them, from a list of (c, h, w) arrays or one (n, c, h, w). */
-typedef struct {
-    Py_ssize_t n;
-    ps_field *fields;
-    PyObject **arrays; /* (n), kept alive */
-    PyArrayObject *scale, *offset, *gain;
-} Fields;
-
 static void
 fields_free(Fields *self)
 {
@@ -493,6 +495,7 @@ fields_free(Fields *self)
     Py_XDECREF((PyObject *)self->scale);
     Py_XDECREF((PyObject *)self->offset);
     Py_XDECREF((PyObject *)self->gain);
+    memset(self, 0, sizeof *self);
 }
 
 static int
@@ -626,7 +629,8 @@ net_forward(PyObject *object, PyObject *args, PyObject *keywords)
     if (!net_take(self, &given, args, keywords))
         return NULL;
     RUN(self, status, ps_net_forward(self->net, given.fields, given.n));
-    fields_free(&given);
+    fields_free(&self->borrowed);
+    self->borrowed = given; /* backward reads them again */
     self->busy = 0;
     if (status != PS_OK)
         return NULL;
@@ -683,6 +687,7 @@ net_backward(PyObject *object, PyObject *args, PyObject *keywords)
         float *to = PyArray_DATA((PyArrayObject *)logits);
         RUN(self, status,
             ps_net_backward(self->net, loss_name, of, by, smoothing, &loss, to));
+        fields_free(&self->borrowed);
     }
     Py_XDECREF((PyObject *)label_array);
     Py_XDECREF((PyObject *)weight_array);
@@ -747,7 +752,20 @@ slices_list(const ps_net *net)
 }
 
 /* One getter for all attributes: a table of {name, what}. */
-enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, IMAGES, MEMORY };
+enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, IMAGES, TRAINING, EXECUTED, MEMORY };
+
+/* A copy: the dense layers' part is formed for it. */
+static PyObject *
+net_gradients(Net *self, npy_intp count)
+{
+    PyObject *array = PyArray_SimpleNew(1, &count, NPY_FLOAT32);
+
+    if (array && ps_net_gradients(self->net, PyArray_DATA((PyArrayObject *)array)) != PS_OK)
+        Py_CLEAR(array);
+    if (!array && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return array;
+}
 
 static PyObject *
 net_get(PyObject *object, void *what)
@@ -763,9 +781,7 @@ net_get(PyObject *object, void *what)
     case PARAMETERS:
         return view(object, 1, &count, NPY_FLOAT32, ps_net_parameters(self->net));
     case GRADIENTS:
-        if (!ps_net_gradients(self->net))
-            Py_RETURN_NONE;
-        return view(object, 1, &count, NPY_FLOAT32, ps_net_gradients(self->net));
+        return net_gradients(self, count);
     case SLICES:
         return slices_list(self->net);
     case CLASSES:
@@ -774,6 +790,10 @@ net_get(PyObject *object, void *what)
         return PyLong_FromLongLong(ps_net_embedding(self->net));
     case IMAGES:
         return PyLong_FromLongLong(self->images);
+    case TRAINING:
+        return PyBool_FromLong(self->is_training);
+    case EXECUTED:
+        return PyLong_FromLongLong(ps_net_executed(self->net));
     default:
         return PyLong_FromLongLong(ps_net_memory(self->net));
     }
@@ -786,6 +806,7 @@ net_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     ps_net_free(self->net);
+    fields_free(&self->borrowed);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
@@ -793,8 +814,12 @@ net_dealloc(PyObject *object)
 static PyGetSetDef net_attributes[] = {
     {"parameters", net_get, NULL, "All weights and biases, (count,) float32, a view.",
      (void *)PARAMETERS},
-    {"gradients", net_get, NULL, "Their gradients, a view; None when not training.",
+    {"gradients", net_get, NULL,
+     "Their gradients in the step that gradient() ended, a copy; None before that.",
      (void *)GRADIENTS},
+    {"training", net_get, NULL, "Whether it was made for training.", (void *)TRAINING},
+    {"executed", net_get, NULL, "Floating-point operations of the field layers so far.",
+     (void *)EXECUTED},
     {"slices", net_get, NULL, "[(name, offset, shape, is_bias)] of the tensors within.",
      (void *)SLICES},
     {"classes", net_get, NULL, "Number of classes.", (void *)CLASSES},
@@ -1042,9 +1067,24 @@ NAMES(core_augment_names, ps_augment_name)
 static PyObject *
 core_isa(PyObject *module, PyObject *unused)
 {
+    const char *name = ps_isa_name();
+
     (void)module;
     (void)unused;
-    return PyUnicode_FromString(ps_isa_name());
+    return name ? PyUnicode_FromString(name) : raise_error(PS_BAD_VALUE);
+}
+
+static PyObject *
+core_fma_peak(PyObject *module, PyObject *unused)
+{
+    double peak;
+
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    peak = ps_fma_peak();
+    Py_END_ALLOW_THREADS
+    return PyFloat_FromDouble(peak);
 }
 
 static PyObject *
@@ -1073,6 +1113,8 @@ static PyMethodDef functions[] = {
     {"loss_names", core_loss_names, METH_NOARGS, "Names of the losses."},
     {"optimizer_names", core_optimizer_names, METH_NOARGS, "Names of the optimizers."},
     {"augment_names", core_augment_names, METH_NOARGS, "Names of the augmentations."},
+    {"fma_peak", core_fma_peak, METH_NOARGS,
+     "GFLOP/s of one core in multiply-adds with that instruction set, best of short bursts."},
     {"isa", core_isa, METH_NOARGS, "The instruction set in use: avx512, avx2 or portable."},
     {"versions", core_versions, METH_NOARGS, "Versions of the libraries inside."},
     {NULL, NULL, 0, NULL}};

@@ -4,19 +4,16 @@
 `bench.py` runs this file as a process of its own, in any environment that has one of the two
 frameworks and NumPy; it imports nothing of phenoscale.  One JSON object a line comes in on stdin
 and one goes out on stdout: first the job (which contender, cores, batch, folder), then requests
-("infer", "train", "compare") until the input ends.  `Contender` is the other end of the pipe.
+("infer", "train", "compare") until the input ends.  bench_process.py is the other end of the pipe.
 Arrays travel as .npy files in the folder of the job: `fields.npy` (n, c, h, w) uint16,
 `scale.npy` and `offset.npy` (c,) float32, `parameters.npy` float32 flat, and the tensors' names,
 places and shapes in `slices.json`.
 """
 
-import contextlib
 import importlib.util
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 
 import numpy as np
@@ -323,48 +320,6 @@ class TensorFlow:
 
 
 PEERS = {"pytorch": ("torch", PyTorch), "tensorflow": ("tensorflow", TensorFlow)}
-
-
-class ContenderError(RuntimeError):
-    """A contender's process failed; the message is the end of what it printed."""
-
-
-class Contender:
-    """One process that answers JSON lines; a context manager."""
-
-    def __init__(self, command, job):
-        self.log = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-            env={"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "", **os.environ})
-        self.first = self.ask(job)
-
-    def ask(self, request):
-        """The answer to one request, as a dict."""
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
-            self.process.stdin.write(json.dumps(request) + "\n")
-            self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            self.log.seek(0)
-            last = self.log.read().strip().splitlines()[-1:] or ["no message"]
-            self.close()
-            raise ContenderError(f"ended with status {self.process.returncode}: {last[0]}")
-        return json.loads(line)
-
-    def close(self):
-        """End the process: its input ends."""
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.wait()
-        self.log.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def find():

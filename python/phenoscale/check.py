@@ -229,16 +229,12 @@ def _notes(table: Table, found, labels) -> list[str]:
 
 def _plan_memory(shape, network: str, classes: int, batch: int, threads) -> dict:
     """Build the network as `train` would, and ask it what it holds."""
-    from phenoscale import _core, models
+    from phenoscale import models
+    from phenoscale.fields import thread_count
+    from phenoscale.train import make_net
 
     c, h, w = shape
-    net = _core.Net(
-        models.describe(network, c, h, w, classes),
-        threads=threads or os.cpu_count() or 1,
-        training=True,
-        images=batch,
-        batch=batch,
-    )
+    net = make_net(models.describe(network, c, h, w, classes), batch, thread_count(threads))
     count = len(net.parameters)
     return {
         "network": network,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMULA", "read_csv", "write_csv"]
 
+_ROWS = 256  # made into text at a time: embeddings are wide
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
 #: What a spreadsheet takes for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -89,7 +90,9 @@ def write_csv(frame: pandas.DataFrame, path) -> None:
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf" and not _FILE.fullmatch(name):
             safe[name] = frame[name].map(_defuse)
-    write_atomically(path, safe.to_csv(index=False, lineterminator="\n").encode("utf-8"))
+    write_atomically(path, (
+        safe.iloc[at : at + _ROWS].to_csv(index=False, header=at == 0, lineterminator="\n").encode()
+        for at in range(0, max(len(safe), 1), _ROWS)))
 
 
 def _defuse(cell):

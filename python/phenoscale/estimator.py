@@ -7,7 +7,6 @@ from dataclasses import fields as dataclass_fields
 
 import numpy as np
 
-import phenoscale
 from phenoscale.errors import InputError
 from phenoscale.fields import FieldArrays, FieldFiles, thread_count
 from phenoscale.model_file import Model, load
@@ -114,21 +113,15 @@ class WholeImageClassifier:
             label_name, digest = label, table.digest()
             split_table(table, label, val_fraction=0)  # for its checks of the classes
             shape, dtype = field_shape(table)
-            slots = 2 * max(min(recipe.batch, len(table)), threads) + 2
-            source = FieldFiles(table, shape, dtype, slots)
+            source = FieldFiles(table, shape, dtype, threads)
         classes = class_names(names, label_name)
         labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,
                       self.progress)
         self.log_ = trained.log
         self.classes_ = np.array(classes, dtype=object)
-        self.model_ = Model(
-            parameters=trained.net.parameters.copy(), description=trained.description,
-            network=recipe.network, classes=classes, channels=channels,
-            size=list(source.shape[1:]), dtype=source.dtype, scale=trained.scale,
-            offset=trained.offset, label=label_name, table_digest=digest, seed=recipe.seed,
-            embedding={"name": "input of the last dense layer", "size": trained.net.embedding},
-            version=phenoscale.__version__)
+        self.model_ = trained.model(classes, channels, label=label_name, table_digest=digest)
+        self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
     def _trained(self) -> Model:

@@ -37,14 +37,18 @@ def augment_bits(names) -> int:
 
 
 class FieldFiles:
-    """The fields of a table as files: gray TIFFs, all of one shape (c, h, w)."""
+    """The fields of a table as files: gray TIFFs, all of one shape (c, h, w).
 
-    def __init__(self, table, shape, dtype, slots: int, workers: int = 2):
+    Memory holds a few fields however large a batch is: the `threads` ones that the network has,
+    as many that are ready when it is done with them, and one that each worker is decoding.
+    """
+
+    def __init__(self, table, shape, dtype, threads: int, workers: int = 2):
         self.shape, self.dtype = tuple(shape), dtype
         self.n = len(table)
         self._table = table
         self._loader = _core.Loader(table.paths, self.shape, np.dtype(dtype), workers=workers,
-                                    slots=slots)
+                                    slots=2 * threads + workers)
         self.release = self._loader.release
 
     def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0) -> None:

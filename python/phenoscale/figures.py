@@ -388,7 +388,7 @@ def gallery(rows, limits=None):
     for r, (name, cells) in enumerate(rows):
         for c, (image, caption, is_wrong) in enumerate(cells):
             axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
-            axes.imshow(composite(image, limits), interpolation="antialiased")
+            axes.imshow(np.uint8(255 * composite(image, limits) + 0.5), interpolation="antialiased")
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel("\n".join(label_text(line, 28) for line in caption.split("\n")),
                             fontsize=9, color=ALARM if is_wrong else INK, labelpad=3)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 import struct
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -26,6 +27,7 @@ FORMAT = 1
 _LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
 _LIMIT_NAMES = 10000
 _LARGEST = 1e38  # scales and offsets are float32 in the network
+_NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
 
 
 def class_key(name: str) -> str:
@@ -45,6 +47,8 @@ class Model:
     ----------
     parameters : ndarray of float32, (count,)
         All weights and biases, flat.
+    slices : list of tuple
+        (name, offset, shape, is_bias) of the tensors within, in their order.
     description : str
         The network as text (`phenoscale.models`).
     network : str
@@ -82,6 +86,7 @@ class Model:
     """
 
     parameters: np.ndarray
+    slices: list
     description: str
     network: str
     classes: list
@@ -110,7 +115,7 @@ class Model:
 
     def digest(self) -> str:
         """SHA-256 of the weights, as the prediction files name the model."""
-        return hashlib.sha256(self.parameters.tobytes()).hexdigest()
+        return hashlib.sha256(self.parameters).hexdigest()
 
     def net(self, height: int, width: int, threads: int):
         """A `phenoscale._core.Net` for predictions on fields of this size."""
@@ -127,21 +132,23 @@ class Model:
         return net
 
     def save(self, path) -> None:
-        """Write the file, whole or not at all."""
-        from safetensors.numpy import save
-
-        tensors = {
-            name: self.parameters[at : at + int(np.prod(shape))].reshape(shape)
-            for name, at, shape, _ in self._slices()
-        }
-        about = {k: v for k, v in asdict(self).items() if k != "parameters"}
+        """Write the file, whole or not at all; the weights go to it from where they lie."""
+        about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
         metadata = {"format": f"phenoscale {FORMAT}", "phenoscale": json.dumps(about)}
-        write_atomically(path, save(tensors, metadata=metadata))
+        weights = np.ascontiguousarray(self.parameters, "<f4")
+        tensors = [weights[at : at + math.prod(shape)] for _, at, shape, _ in self.slices]
+        write_atomically(path, [_header(self.slices, metadata), *tensors])
 
-    def _slices(self):
-        from phenoscale import _core
 
-        return _core.Net(self.description).slices
+def _header(slices, metadata: dict) -> bytes:
+    """What safetensors wants in front of tensors: the length of a JSON text, and the text."""
+    header, end = {"__metadata__": metadata}, 0
+    for name, _, shape, _ in slices:
+        begin, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
 
 
 def load(path) -> Model:
@@ -168,7 +175,9 @@ def load(path) -> Model:
     if not is_ours or net.classes != len(model.classes):
         raise InputError(f"{path} is damaged: its network is not one for its classes, channels "
                          "and field size")
-    model.parameters = _read_weights(path, net.slices)
+    model.slices = net.slices
+    del net  # its own weights need not be in memory beside those of the file
+    model.parameters = _read_weights(path, model.slices)
     return model
 
 
@@ -251,14 +260,15 @@ _CHECKS = {
 
 
 def _check_about(path: str, about: dict) -> Model:
-    wanted = {f.name for f in fields(Model)} - {"parameters"}
+    wanted = {f.name for f in fields(Model)} - _NO_TEXT
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
     if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
     if bad:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
-    return Model(parameters=np.empty(0, np.float32), **{key: about[key] for key in wanted})
+    return Model(parameters=np.empty(0, np.float32), slices=[],
+                 **{key: about[key] for key in wanted})
 
 
 def _read_weights(path: str, slices) -> np.ndarray:

@@ -26,22 +26,55 @@ _FILTERS = (16, 16, 16, 32, 32, 32, 64)
 def _columns(channels: int, height: int, width: int) -> list[str]:
     """The seven scales, merged and mixed to 1024 channels of (h / 64, w / 64)."""
     last = len(_FILTERS) - 1
-    lines = [f"field: input channels={channels} height={height} width={width} pad={PAD}"]
-    lines += [f"half{s}: pool from={'field' if s == 1 else f'half{s - 1}'} window=2"
-              for s in range(1, last + 1)]
-    ends = []
-    for s, filters in enumerate(_FILTERS):
-        source = "field" if s == 0 else f"half{s}"
-        for k in (1, 2, 3):
-            lines.append(f"scale{s}.conv{k}: conv from={source} filters={filters} kernel=5 relu=1")
-            source = f"scale{s}.conv{k}"
-        if s < last:
-            lines.append(f"scale{s}.max: pool from={source} window={2 ** (last - s)}")
-            source = f"scale{s}.max"
-        ends.append(source)
-    lines.append("merge: merge from=" + ",".join(ends))
+    lines = [f"field: input channels={channels} height={height} width={width} pad={PAD}",
+             f"pyramid: pyramid levels={last}",
+             f"scale0: tower from=field filters={_FILTERS[0]} window={2 ** last}"]
+    lines += [f"scale{s}: tower from=pyramid level={s} filters={_FILTERS[s]} "
+              f"window={2 ** (last - s)}" for s in range(1, last + 1)]
+    lines.append("merge: merge from=" + ",".join(f"scale{s}" for s in range(last + 1)))
     lines.append("mix: conv filters=1024 kernel=1 relu=1")
     return lines
+
+
+def _plain_pyramid(name: str, options: dict[str, str]) -> list[str]:
+    """The levels of a pyramid as pools: NAME.1, NAME.2, ..."""
+    return [f"{name}.{level}: pool "
+            f"from={options['from'] if level == 1 else f'{name}.{level - 1}'} window=2"
+            for level in range(1, int(options["levels"]) + 1)]
+
+
+def _plain_tower(name: str, options: dict[str, str]) -> list[str]:
+    """A tower as three convolutions and a pool, with the tower's names and order of parameters."""
+    source = options["from"] + (f".{options['level']}" if "level" in options else "")
+    lines = []
+    for k in (1, 2, 3):
+        lines.append(f"{name}.conv{k}: conv from={source} filters={options['filters']} kernel=5 "
+                     "relu=1")
+        source = f"{name}.conv{k}"
+    return [*lines, f"{name}: pool from={source} window={options.get('window', 1)}"]
+
+
+#: layer type -> the plain layers it stands for
+PLAIN_LAYERS = {"pyramid": _plain_pyramid, "tower": _plain_tower}
+
+
+def plain(description: str) -> str:
+    """The same network through plain oneDNN layers: the slow twin of the towers.
+
+    Names, shapes and order of its parameters are the same, so weights of one fit the other.
+    """
+    lines, previous = [], None
+    for line in description.splitlines():
+        name, _, rest = line.strip().partition(": ")
+        kind, *words = rest.split()
+        options = {"from": previous} | dict(word.split("=", 1) for word in words)
+        lines += PLAIN_LAYERS[kind](name, options) if kind in PLAIN_LAYERS else [line]
+        previous = name
+    return "\n".join(lines) + "\n"
+
+
+#: how towers are run -> the description for it
+TOWERS = {"fused": lambda description: description, "plain": plain}
 
 
 def _mcnn(channels: int, height: int, width: int, classes: int, fc_relu: bool) -> list[str]:
@@ -64,7 +97,7 @@ ANY_SIZE = frozenset({"mcnn-gap"})
 
 
 def describe(network: str, channels: int, height: int, width: int, classes: int,
-             fc_relu: bool = True) -> str:
+             fc_relu: bool = True, tower: str = "fused") -> str:
     """The description of a network for fields of (channels, height, width).
 
     Parameters
@@ -75,6 +108,9 @@ def describe(network: str, channels: int, height: int, width: int, classes: int,
         Of a field, in pixels, before padding.
     classes : int
         Units of the last layer.
+    tower : str
+        ``fused``: a scale is one layer (csrc/layer_tower.c); ``plain``: convolutions and pools of
+        oneDNN, several times slower, the same result up to rounding.
     fc_relu : bool
         A ReLU after the dense layer of 512 (``mcnn`` only): the published drawings have it, the
         published scaling code does not.
@@ -97,7 +133,8 @@ def describe(network: str, channels: int, height: int, width: int, classes: int,
     """
     if network not in NETWORKS:
         raise ValueError(f"there is no network '{network}': choose one of {', '.join(NETWORKS)}")
-    return "\n".join(NETWORKS[network](channels, height, width, classes, fc_relu)) + "\n"
+    lines = NETWORKS[network](channels, height, width, classes, fc_relu)
+    return TOWERS[tower]("\n".join(lines) + "\n")
 
 
 def resize(description: str, height: int, width: int) -> str:

@@ -139,7 +139,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
         shape, dtype = field_shape(table)
     check_fits(model, shape, dtype)
     threads = thread_count(threads)
-    source = FieldFiles(table, shape, dtype, slots=2 * threads + 2)
+    source = FieldFiles(table, shape, dtype, threads)
     found = predict(model, source, threads, on_error, progress)
     found.skipped.update({problem.row: problem.sentence for problem in reversed(problems)})
     return found

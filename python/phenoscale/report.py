@@ -74,7 +74,7 @@ def write_report(run):
     sections = {name: {"why": "", **make(data)} for name, make in _SECTIONS.items()}
     page = templates.get_template("report.html.j2").render(run=data, **sections)
     path = os.path.join(data.folder, "report.html")
-    write_atomically(path, page.encode("utf-8", "replace"))
+    write_atomically(path, [page.encode("utf-8", "replace")])
     return path
 
 

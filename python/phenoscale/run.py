@@ -24,11 +24,12 @@ from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import FieldFiles, thread_count
 from phenoscale.model_file import Model, class_key
-from phenoscale.predict import predict, prediction_frame, write_errors
+from phenoscale.predict import prediction_frame, write_errors
+from phenoscale.predict import run as predict_run
 from phenoscale.split import split_table
 from phenoscale.survey import field_shape
 from phenoscale.table import Table
-from phenoscale.train import Recipe, fit
+from phenoscale.train import Recipe, Trained, fit
 
 __all__ = ["train_run"]
 
@@ -77,7 +78,7 @@ def run_folder(out):
     except OSError as error:
         raise InputError(f"{out} cannot be made: {error.strerror}") from None
     try:
-        write_atomically(os.path.join(out, "config.json"), b"{}\n")
+        write_atomically(os.path.join(out, "config.json"), [b"{}\n"])
         yield os.fspath(out)
     except BaseException:
         for name in set(_FILES) - there:
@@ -113,6 +114,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     Returns
     -------
     model : Model
+        Its parameters are those of the trained network, which stays in memory with it.
     folder : str
 
     Raises
@@ -137,24 +139,16 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
     train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
     with run_folder(out) as folder:
-        slots = 2 * max(min(recipe.batch, len(train)), threads) + 2
-        source = FieldFiles(table, shape, dtype, slots)
+        source = FieldFiles(table, shape, dtype, threads)
         trained = fit(source, labels, train, val, recipe, threads, progress)
-        net = trained.net
         rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
                 "val_fraction": val_fraction, "seed": recipe.seed}
-        model = Model(
-            parameters=net.parameters.copy(), description=trained.description,
-            network=recipe.network, classes=classes, channels=table.channels,
-            size=list(shape[1:]), dtype=dtype, scale=trained.scale, offset=trained.offset,
-            label=label, split=rule, table_digest=table.digest(), seed=recipe.seed,
-            embedding={"name": "input of the last dense layer", "size": net.embedding},
-            version=phenoscale.__version__)
-        del trained.net, net  # two networks need not be in memory
+        model = trained.model(classes, table.channels, label=label, split=rule,
+                              table_digest=table.digest())
         _write_split(folder, table, label, sides)
         _write_log(folder, trained.log)
-        notes = [*notes, *_predict_rest(folder, model, table.select(sides != "train"), shape,
-                                        threads, tell)]
+        notes = [*notes, *_predict_rest(folder, trained, model, source, table,
+                                        np.flatnonzero(sides != "train"), threads, tell)]
         config = {
             "table": table.source, "label": label, "channels": table.channels,
             "classes": classes, "size": list(shape[1:]), "dtype": dtype, **asdict(recipe),
@@ -171,19 +165,21 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
             "n_unlabelled": int((sides == "unlabelled").sum()),
             "weights_sha256": model.digest(), "seconds": round(time.monotonic() - begun, 1)}
         write_atomically(os.path.join(folder, "config.json"),
-                         (json.dumps(config, indent=1) + "\n").encode())
+                         [(json.dumps(config, indent=1) + "\n").encode()])
         model.save(os.path.join(folder, "model.safetensors"))
     return model, folder
 
 
-def _predict_rest(folder: str, model: Model, rest: Table, shape, threads: int, tell) -> list[str]:
+def _predict_rest(folder: str, trained: Trained, model: Model, source, table: Table, rest,
+                  threads: int, tell) -> list[str]:
     """Write predictions.csv of the fields not trained on, errors.csv of those among them that
-    cannot be read; a note on the latter."""
+    cannot be read; a note on the latter.  The network and the files are those of the training:
+    a second network would be in memory beside it."""
     if not len(rest):
         return []
-    source = FieldFiles(rest, shape, model.dtype, slots=2 * threads + 2)
-    found = predict(model, source, threads, "skip", lambda done, of: tell(
-        {"stage": "predict", "done": done, "of": of}))
+    found = predict_run(trained.net, source, rest, trained.scale, trained.offset, threads, "skip",
+                        lambda done, of: tell({"stage": "predict", "done": done, "of": of}))
+    rest = table.select(rest)
     path = os.path.join(folder, "predictions.csv")
     write_csv(prediction_frame(model, rest, found), path)
     if not found.skipped:

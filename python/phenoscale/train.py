@@ -14,9 +14,11 @@ from numbers import Integral, Real
 
 import numpy as np
 
+import phenoscale
 from phenoscale import _core, models
 from phenoscale.errors import InputError, listed
 from phenoscale.fields import augment_bits, thread_count
+from phenoscale.model_file import Model
 from phenoscale.predict import run as predict_run
 
 __all__ = ["BALANCES", "SCHEDULES", "Recipe", "Trained", "fit"]
@@ -107,13 +109,29 @@ class Recipe:
 class Trained:
     """What `fit` made: the network, its normalisation, and a row of the log for each epoch."""
 
+    recipe: Recipe
     net: object
     description: str
+    shape: tuple  # of a field (c, h, w), and its depth
+    dtype: str
     mean: np.ndarray
     std: np.ndarray
     scale: list
     offset: list
     log: list
+
+    def model(self, classes, channels, **more) -> Model:
+        """The model that it is; its parameters are those of the network, not a copy.
+
+        more: `label`, `table_digest` and `split` of a `Model`.
+        """
+        return Model(
+            parameters=self.net.parameters, slices=self.net.slices, description=self.description,
+            network=self.recipe.network, classes=classes, channels=channels,
+            size=list(self.shape[1:]), dtype=self.dtype, scale=self.scale, offset=self.offset,
+            seed=self.recipe.seed, version=phenoscale.__version__,
+            embedding={"name": "input of the last dense layer", "size": self.net.embedding},
+            **more)
 
 
 # ---- what is drawn -------------------------------------------------------------------------
@@ -190,11 +208,11 @@ def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
 # ---- the loop ------------------------------------------------------------------------------
 
 
-def _make_net(description: str, batch: int, threads: int):
-    """The network with as many images a part as a quarter of the memory holds; bits do not
-    depend on it."""
+def make_net(description: str, batch: int, threads: int):
+    """The network of a training: an image a thread at a time, or as many as a quarter of the
+    memory holds; bits do not depend on it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    images = batch
+    images = min(batch, threads)
     while True:
         try:
             net = _core.Net(description, threads=threads, training=True, images=images,
@@ -266,7 +284,7 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     Parameters
     ----------
     source : FieldFiles or FieldArrays
-        The fields; at least ``2 * batch`` slots.
+        The fields; files read ahead for as many `threads`.
     labels : ndarray of int64, (n,)
         Class of each field, 0 to k - 1; others than those of `train` and `val` are not looked at.
     train, val : ndarray of int64
@@ -292,12 +310,13 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
                          f"{source.shape[2]}: leave 'turn' out of --augment")
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    net = _make_net(description, min(recipe.batch, len(train)), threads)
+    net = make_net(description, min(recipe.batch, len(train)), threads)
     net.initialise(recipe.seed)
     mean, std = statistics(source, train, lambda done, of: tell(
         {"stage": "statistics", "done": done, "of": of}))
     scale, offset = (1 / std).tolist(), (-mean / std).tolist()
-    trained = Trained(net, description, mean, std, scale, offset, [])
+    trained = Trained(recipe, net, description, source.shape, source.dtype, mean, std, scale,
+                      offset, [])
     optimizer = _core.Optimizer(recipe.optimizer, net)
     for epoch in range(recipe.epochs):
         order = BALANCES[recipe.balance](train, labels, recipe.seed, epoch)

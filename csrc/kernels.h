@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is compiled once per instruction set: the table of kernels (isa.c chooses one), and what a
+ * tower's kernels are told.  The code is in the headers that kernels_all.h puts together. */
+#ifndef PHENOSCALE_KERNELS_H
+#define PHENOSCALE_KERNELS_H
+
+#include "internal.h"
+
+#define PS_BLOCK 16      /* channels that lie side by side */
+#define PS_TOWER_RUN 16  /* tiles at a time */
+#define PS_TOWER_BAND 64 /* rows of pixels that backward works on at a time */
+
+/* One tower's shape, and its weights as ps_kernels.prepare lays them out; what c does not fill of
+ * the last block is 0. */
+typedef struct {
+    int64_t h, w;     /* of the map */
+    int64_t in, c;    /* channels of the map, of the tower */
+    int64_t blocks;   /* of 16 channels that hold c */
+    int64_t window;
+    float *u1;        /* layer 1: (64 points, blocks, in, 16) */
+    float *u[2];      /* layers 2, 3: (64, blocks out, blocks in, 16 in, 16 out) */
+    float *back;      /* layer 2: (64, blocks in, blocks out, 16 out, 16 in) */
+    float *taps;      /* layer 3: (c, 25, blocks * 16) */
+    float *bias[3];   /* (blocks * 16) */
+} ps_tower;
+
+/* A strip: windows [window_y, + windows_h) x [window_x, + windows_w) of one image. */
+typedef struct {
+    int64_t window_y, window_x, windows_h, windows_w;
+    /* out[0, n): channel k of row y of the map from column x on; 0 outside */
+    void (*read)(const void *source, int64_t k, int64_t y, int64_t x, int64_t n, float *out);
+    const void *source;
+    float *out;            /* the tower's whole output (h / window, w / window, c) */
+    int32_t *index;        /* y * window + x of each maximum in its window; NULL: not kept */
+    const float *diff_out;
+    int64_t executed;      /* floating-point operations, counted on the way */
+} ps_tower_strip;
+
+/* A thread's workspace.  rows ... where: forward and backward; the rest: backward. */
+typedef struct {
+    float *rows, *phases, *v1;      /* layer 1: see tower_first.h */
+    int64_t band_rows;              /* of pixels that rows has room for, a power of two */
+    float *w, *v, *m, *z;           /* layers 2, 3: see tower_forward.h */
+    float *ring[2];                 /* two rows of tiles of layers 1 and 2 */
+    float *best;                    /* maxima of a row of windows, */
+    int32_t *where;                 /* and where they are */
+    float *map[4];                  /* a1, da1, a2, da2 of a band */
+    unsigned char *touched[2];      /* tiles of layers 1 and 2 that carry a gradient, */
+    int32_t *list[2];               /* and their numbers */
+    float *du1, *du2, *dtaps, *dbias[3]; /* sums, laid out as u1, u[0], taps and bias */
+} ps_tower_work;
+
+struct ps_kernels {
+    const char *isa;
+    int (*is_supported)(void);
+    /* out[0, n): row y of channel k of the padded, normalised field, from column x on */
+    void (*field_row)(const ps_field *field, const ps_frame *frame, int64_t k, int64_t y,
+                      int64_t x, int64_t n, float *out);
+    void (*tower_prepare)(ps_tower *tower, const float *param);
+    void (*tower_forward)(const ps_tower *tower, ps_tower_strip *strip, ps_tower_work *work);
+    /* the gradient by the parameters, of this strip alone */
+    void (*tower_backward)(const ps_tower *tower, ps_tower_strip *strip, ps_tower_work *work,
+                           float *grad);
+    /* y[i * y_step] += weight . row i of x, for `rows` rows of n, `step` apart */
+    void (*dots)(int64_t rows, const float *weight, const float *x, int64_t step, int64_t n,
+                 float *y, int64_t y_step);
+    void (*add)(int64_t n, float factor, const float *x, float *y); /* y += factor x */
+    float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */
+};
+
+extern const ps_kernels ps_kernels_avx512, ps_kernels_avx2, ps_kernels_portable;
+
+/* Tiles that hold so many windows side by side. */
+int64_t ps_tower_tiles(int64_t windows, int64_t window);
+/* Tiles of layer 1 as its buffers are padded, lanes of 16 at a time. */
+int64_t ps_tower_padded(int64_t tiles);
+/* Hand out the parts of a workspace; the number of floats it takes (space NULL: only that). */
+int64_t ps_tower_carve(const ps_tower *tower, int64_t windows_h, int64_t windows_w,
+                       int is_training, float *space, ps_tower_work *work);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One scale of a multi-scale network as one layer: three 5x5 SAME convolutions with bias and ReLU,
+ * then the maximum over square windows.
+ *
+ *     field or a level of its pyramid -> conv1 -> conv2 -> conv3 -> max (h / window, w / window, c)
+ *
+ * The result is that of the plain layers conv, conv, conv, pool, up to rounding, at a fraction of
+ * their time and memory: no map of full size exists, forward or backward.  How is told at the top
+ * of tower_forward.h, tower_backward.h and winograd.h; kernels.h has the table of instruction sets.
+ *
+ * The gradient of a window goes to its largest pixel.  Of equal ones the first that forward came
+ * across: tiles of 4x4 in row-major order, pixels within a tile likewise, strict >.  Rounding
+ * differs with a pixel's place in its tile, so in a constant region it may be any of them. */
+#include "kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILTERS, WINDOW, LEVEL };
+
+#define STRIP_H 256 /* pixels, about: a strip's ring of tiles must fit in a 1 MB cache */
+#define STRIP_W 320
+
+typedef struct {
+    ps_tower tower;
+    const ps_kernels *kernels;
+    const ps_frame *frame;   /* of the field */
+    const ps_layer *source;
+    int64_t level, is_training;
+    int64_t strips_x, windows_h, windows_w; /* strips side by side; windows of a whole strip */
+    float *weights;          /* all of the tower's arrays */
+} tower_state;
+
+int64_t
+ps_tower_tiles(int64_t windows, int64_t window)
+{
+    return (windows * window + 3) / 4;
+}
+
+int64_t
+ps_tower_padded(int64_t tiles)
+{
+    return (tiles + 2 * PS_BLOCK) / PS_BLOCK * PS_BLOCK;
+}
+
+/* The next `n` floats of a workspace, from the start of a cache line. */
+static float *
+take(float *space, int64_t *used, int64_t n)
+{
+    float *part = space ? space + *used : NULL;
+
+    *used += (n + 15) / 16 * 16;
+    return part;
+}
+
+int64_t
+ps_tower_carve(const ps_tower *tower, int64_t windows_h, int64_t windows_w, int is_training,
+               float *space, ps_tower_work *work)
+{
+    int64_t n = tower->blocks, in = tower->in, tile = 16 * PS_BLOCK, used = 0;
+    int64_t tx = ps_tower_tiles(windows_w, tower->window), padded = ps_tower_padded(tx + 2);
+    int64_t run = PS_TOWER_RUN, window = tower->window;
+    int64_t rows_of_windows = window < 4 ? 4 / window : 1;
+    int64_t band = window < PS_TOWER_BAND ? PS_TOWER_BAND / window : 1;
+    int64_t ty = ps_tower_tiles(band < windows_h ? band : windows_h, window);
+
+    work->band_rows = 8;
+    while (is_training && work->band_rows < 4 * (ty + 3))
+        work->band_rows *= 2;
+    work->rows = take(space, &used, in * work->band_rows * 4 * padded);
+    work->phases = take(space, &used, 8 * 4 * padded + PS_BLOCK);
+    work->v1 = take(space, &used, 64 * in * padded);
+    work->w = take(space, &used, n * 8 * (run * 8 + 1) * PS_BLOCK);
+    work->v = take(space, &used, (is_training ? 64 : 8) * n * (run + 1) * PS_BLOCK);
+    work->m = take(space, &used, 8 * (1 + n) * (run + 1) * PS_BLOCK);
+    work->z = take(space, &used, n * 8 * (run * 4 + 1) * PS_BLOCK);
+    work->ring[0] = take(space, &used, 2 * n * (tx + 2) * tile);
+    work->ring[1] = take(space, &used, 2 * n * (tx + 1) * tile);
+    work->best = take(space, &used, rows_of_windows * windows_w * n * PS_BLOCK);
+    work->where = (int32_t *)take(space, &used, rows_of_windows * windows_w * n * PS_BLOCK);
+    if (!is_training)
+        return used;
+    int64_t tiles[2] = {(ty + 2) * (tx + 2), (ty + 1) * (tx + 1)};
+    for (int i = 0; i < 4; i++)
+        work->map[i] = take(space, &used, n * tiles[i / 2] * tile);
+    for (int i = 0; i < 2; i++) {
+        work->touched[i] = (unsigned char *)take(space, &used, (tiles[i] + 3) / 4);
+        work->list[i] = (int32_t *)take(space, &used, tiles[i]);
+    }
+    work->du1 = take(space, &used, 64 * n * in * PS_BLOCK);
+    work->du2 = take(space, &used, 64 * n * n * PS_BLOCK * PS_BLOCK);
+    work->dtaps = take(space, &used, tower->c * 25 * n * PS_BLOCK);
+    for (int i = 0; i < 3; i++)
+        work->dbias[i] = take(space, &used, n * PS_BLOCK);
+    return used;
+}
+
+/* ---- where pixels come from ----------------------------------------------------------------- */
+
+typedef struct {
+    const tower_state *state;
+    const ps_field *field;
+    const float *planes; /* (in, h, w), unless the field itself is read */
+} source;
+
+static void
+read_field(const void *from, int64_t k, int64_t y, int64_t x, int64_t n, float *out)
+{
+    const source *self = from;
+
+    self->state->kernels->field_row(self->field, self->state->frame, k, y, x, n, out);
+}
+
+static void
+read_planes(const void *from, int64_t k, int64_t y, int64_t x, int64_t n, float *out)
+{
+    const source *self = from;
+    const ps_tower *tower = &self->state->tower;
+    int64_t first = x < 0 ? -x : 0, end = tower->w - x < n ? tower->w - x : n;
+
+    if (y < 0 || y >= tower->h || first >= end) {
+        memset(out, 0, (size_t)n * sizeof *out);
+        return;
+    }
+    memset(out, 0, (size_t)first * sizeof *out);
+    memcpy(out + first, self->planes + (k * tower->h + y) * tower->w + x + first,
+           (size_t)(end - first) * sizeof *out);
+    memset(out + end, 0, (size_t)(n - end) * sizeof *out);
+}
+
+/* ---- the layer ------------------------------------------------------------------------------ */
+
+/* Weights at the points, for all threads; 0 where c does not fill a block. */
+static int
+make_weights(tower_state *self)
+{
+    ps_tower *tower = &self->tower;
+    int64_t n = tower->blocks, padded = n * PS_BLOCK, total = 0;
+    struct {
+        float **to;
+        int64_t size;
+    } parts[] = {{&tower->u1, 64 * padded * tower->in},
+                 {&tower->u[0], 64 * padded * padded},
+                 {&tower->u[1], 64 * padded * padded},
+                 {&tower->back, self->is_training ? 64 * padded * padded : 0},
+                 {&tower->taps, self->is_training ? tower->c * 25 * padded : 0},
+                 {&tower->bias[0], padded},
+                 {&tower->bias[1], padded},
+                 {&tower->bias[2], padded}};
+    int n_parts = (int)(sizeof parts / sizeof *parts);
+
+    for (int i = 0; i < n_parts; i++)
+        total += parts[i].size;
+    int ret = ps_array_zeroed(&self->weights, total, sizeof(float));
+    float *at = self->weights;
+    for (int i = 0; i < n_parts && ret == PS_OK; at += parts[i++].size)
+        *parts[i].to = parts[i].size ? at : NULL;
+    return ret;
+}
+
+static int
+claim_filters(ps_layer *self, ps_net *net, int64_t in)
+{
+    static const char *const names[] = {"conv1", "conv2", "conv3"};
+    int ret = PS_OK;
+
+    for (int i = 0; i < 3 && ret == PS_OK; i++, in = self->c) {
+        ps_pair pair = {.name = names[i],
+                        .n_weight = self->c * in * 25,
+                        .n_bias = self->c,
+                        .fan_in = in * 25,
+                        .fan_out = self->c * 25,
+                        .shape = {self->c, in, 5, 5},
+                        .n_shape = 4};
+        ret = ps_net_claim(net, self, &pair);
+    }
+    return ret;
+}
+
+/* As few equal strips of about `pixels` as windows allow. */
+static int64_t
+windows_of(int64_t windows, int64_t window, int64_t pixels)
+{
+    int64_t strips = (windows * window + pixels - 1) / pixels;
+
+    return (windows + strips - 1) / strips;
+}
+
+static int
+tower_init(ps_layer *self, ps_net *net)
+{
+    int ret = PS_OK;
+    const ps_layer *from = &net->layers[self->source[0]];
+    int64_t window = self->option[WINDOW], level = self->option[LEVEL], h = from->h, w = from->w;
+    tower_state *state = NULL;
+    ps_tower_work unused;
+
+    if (window & (window - 1))
+        FAIL(PS_BAD_VALUE, "layer '%s': window=%lld is no power of two", self->name,
+             (long long)window);
+    if ((level > 0) != from->is_planar || level > 30)
+        FAIL(PS_BAD_VALUE, "layer '%s': level=%lld of '%s' is not there: the field itself is 0, "
+             "a pyramid begins at 1", self->name, (long long)level, from->name);
+    if (level > 0 && !ps_pyramid_level(from, NULL, level, &h, &w))
+        FAIL(PS_BAD_VALUE, "layer '%s': '%s' has no level %lld", self->name, from->name,
+             (long long)level);
+    self->c = self->option[FILTERS];
+    self->h = h / window;
+    self->w = w / window;
+    self->stride = window << level;
+    if (self->h == 0 || self->w == 0)
+        FAIL(PS_BAD_VALUE, "layer '%s': a window of %lld does not fit into %lld x %lld: the field "
+             "is too small for this network", self->name, (long long)window, (long long)h,
+             (long long)w);
+    TRY(claim_filters(self, net, from->c));
+    TRY(ps_array_zeroed(&state, 1, sizeof *state));
+    self->state = state;
+    *state = (tower_state){.kernels = net->kernels, .frame = &net->frame, .source = from,
+                           .level = level, .is_training = net->plan.is_training,
+                           .tower = {.h = h, .w = w, .in = from->c, .c = self->c,
+                                     .blocks = (self->c + PS_BLOCK - 1) / PS_BLOCK,
+                                     .window = window}};
+    state->windows_h = windows_of(self->h, window, STRIP_H);
+    state->windows_w = windows_of(self->w, window, STRIP_W);
+    state->strips_x = (self->w + state->windows_w - 1) / state->windows_w;
+    self->n_strips = state->strips_x * ((self->h + state->windows_h - 1) / state->windows_h);
+    self->n_space = ps_tower_carve(&state->tower, state->windows_h, state->windows_w,
+                                   net->plan.is_training, NULL, &unused);
+    self->n_index = net->plan.is_training ? self->h * self->w * self->c : 0;
+    self->cost = h * w * (self->n_param - 3 * self->c);
+    TRY(make_weights(state));
+out:
+    return ret;
+}
+
+/* Broken weights would hide in a ReLU: refuse them here. */
+static int
+tower_prepare(ps_layer *self, int thread)
+{
+    tower_state *state = self->state;
+    float zero = 0;
+
+    (void)thread;
+    for (int64_t i = 0; i < self->n_param; i++)
+        zero += self->param[i] * 0;
+    if (zero != 0)
+        return ps_fail(PS_BAD_VALUE, "layer '%s': its weights are NaN or infinite", self->name);
+    state->kernels->tower_prepare(&state->tower, self->param);
+    return PS_OK;
+}
+
+static int
+run_strip(ps_layer *self, ps_work *work, int is_backward)
+{
+    const tower_state *state = self->state;
+    int64_t unused;
+    source from = {.state = state, .field = work->field};
+    if (state->level)
+        from.planes = ps_pyramid_level(state->source, work->source[0], state->level, &unused,
+                                       &unused);
+    ps_tower_strip strip = {.window_y = work->strip / state->strips_x * state->windows_h,
+                            .window_x = work->strip % state->strips_x * state->windows_w,
+                            .read = state->level ? read_planes : read_field,
+                            .source = &from,
+                            .out = work->out,
+                            .index = self->n_index ? work->index : NULL,
+                            .diff_out = work->diff_out};
+    int64_t left_h = self->h - strip.window_y, left_w = self->w - strip.window_x;
+    ps_tower_work space = {0};
+
+    strip.windows_h = left_h < state->windows_h ? left_h : state->windows_h;
+    strip.windows_w = left_w < state->windows_w ? left_w : state->windows_w;
+    ps_tower_carve(&state->tower, state->windows_h, state->windows_w, (int)state->is_training,
+                   work->space, &space);
+    if (is_backward)
+        state->kernels->tower_backward(&state->tower, &strip, &space, work->grad);
+    else
+        state->kernels->tower_forward(&state->tower, &strip, &space);
+    work->executed = strip.executed;
+    return PS_OK;
+}
+
+static int
+tower_forward(ps_layer *self, ps_work *work)
+{
+    return run_strip(self, work, 0);
+}
+
+static int
+tower_backward(ps_layer *self, ps_work *work)
+{
+    return run_strip(self, work, 1);
+}
+
+static void
+tower_free(ps_layer *self)
+{
+    tower_state *state = self->state;
+
+    free(state->weights);
+    free(state);
+}
+
+const ps_layer_type ps_layer_tower = {
+    .name = "tower",
+    .options = {{"filters", 1, 4096, 0}, {"window", 1, 1024, 1}, {"level", 0, 16, 0}},
+    .min_sources = 1,
+    .max_sources = 1,
+    .reads_planes = 1,
+    .init = tower_init,
+    .prepare = tower_prepare,
+    .forward = tower_forward,
+    .backward = tower_backward,
+    .free = tower_free,
+};
