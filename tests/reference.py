@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from phenoscale import models
+from phenoscale.models import plain
 
 
 def smallest(values, scale):
@@ -340,7 +340,7 @@ class ReferenceNet:
     def __init__(self, description):
         self.layers, self.sources, self.slices, self.count = {}, {}, [], 0
         previous = None
-        for line in models.plain(description).splitlines():  # a tower is what it stands for
+        for line in plain(description).splitlines():  # a tower is what it stands for
             name, words = line.strip().split(": ")
             kind, *options = words.split()
             options = dict(option.split("=") for option in options)

@@ -50,12 +50,26 @@ def test_texture_is_learnt(network):
     images, names = screens.draw_fields(36)
     truth = np.array([screens.CLASSES.index(name) for name in names])
     labels = np.where(np.arange(36) < 20, truth, -1)  # the rest is held out
-    trained = fit_arrays(images, labels, Recipe(network=network, epochs=4, batch=4, rate=0.02))
+    trained = fit_arrays(images, labels, Recipe(network=network, epochs=5, batch=4, rate=0.02))
     found = run(trained.net, FieldArrays(images), np.arange(20, 36), trained.scale,
                 trained.offset, 2)
     assert np.mean(found.logits.argmax(axis=1) == truth[20:]) > 0.9
     losses = [row["loss"] for row in trained.log]
     assert losses[-1] < losses[0] / 2
+
+
+def test_both_towers_train_alike():
+    """The plain layers and the fused tower: one model file, the same weights up to rounding."""
+    images, names = screens.draw_fields(6)
+    labels = np.array([screens.CLASSES.index(name) for name in names])
+    made = {}
+    for tower in ("fused", "plain"):
+        made[tower] = fit_arrays(images, labels, Recipe(network="mcnn-gap", epochs=1, batch=2,
+                                                        tower=tower))
+    fused, plain = made["fused"], made["plain"]
+    assert fused.description == plain.description and "tower" in fused.description
+    difference = np.abs(fused.net.parameters - plain.net.parameters).max()
+    assert 0 < difference < 1e-3 * np.abs(plain.net.parameters).max()
 
 
 # ---- the same bits --------------------------------------------------------------------------
@@ -312,6 +326,6 @@ def test_arrays_that_are_no_images(images, words):
 
 
 def test_fields_too_large_for_a_network():
-    images = np.broadcast_to(np.zeros((), np.uint8), (2, 1, 9000, 9000))
+    images = np.broadcast_to(np.zeros((), np.uint8), (2, 1, 13000, 13000))
     with pytest.raises(InputError, match="no network for these fields: .*too large"):
         fit_arrays(images, [0, 1], small_recipe())

@@ -23,7 +23,7 @@ try:
     import phenoscale
     from phenoscale import _core
     from phenoscale.errors import InputError
-    from phenoscale.models import NETWORKS
+    from phenoscale.models import NETWORKS, TOWERS
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
@@ -150,6 +150,9 @@ def cli():
 
 network_option = click.option("--network", default="mcnn", show_default=True,
                               type=click.Choice(list(NETWORKS)))
+tower_option = click.option("--tower", default="fused", show_default=True,
+                            type=click.Choice(list(TOWERS)),
+                            help="plain: the slow twin through oneDNN, the same up to rounding.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 threads_option = click.option("--threads", type=click.IntRange(1, 1024),
                               help="Default: every processor. Results do not depend on it.")
@@ -231,6 +234,7 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
 @click.option("--balance", default="class", show_default=True, help="class or none.")
 @click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
               help="mcnn: a ReLU after the dense layer of 512.")
+@tower_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--split", help="Column that says train, val or test.")
 @click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
@@ -280,9 +284,10 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
               type=click.Choice(["skip", "stop"]), help="For fields that cannot be read.")
 @channels_option
 @root_option
+@tower_option
 @threads_option
 @quiet_option
-def predict(model, table, out, embedding, on_error, channels, root, threads, quiet):
+def predict(model, table, out, embedding, on_error, channels, root, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
     from phenoscale.csv_file import write_csv
     from phenoscale.model_file import load
@@ -293,7 +298,8 @@ def predict(model, table, out, embedding, on_error, channels, root, threads, qui
     loaded = load(model)
     fields = read_table(table, listed_words(channels) or loaded.channels, root=root)
     with Progress(quiet) as progress:
-        found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"))
+        found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"),
+                              tower)
     write_csv(prediction_frame(loaded, fields, found, embedding), out)
     print(out)
     return say_skipped(write_errors(fields, found, out)) if found.skipped else 0

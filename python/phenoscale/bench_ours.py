@@ -14,6 +14,7 @@ import os
 import numpy as np
 
 from phenoscale import _core, bench_peers, models
+from phenoscale.train import images_at_once
 
 CLASSES = 13
 SPARSE_CHANNELS = 48  # scales 0-2, the ones whose windows are 64x64, 32x32 and 16x16 pixels
@@ -101,8 +102,9 @@ class Ours:
 
     def train(self):
         """One step: forward, loss, backward, clip, momentum update.  The loss."""
-        batch, part = self.job["batch"], len(self.job["cores"])
-        net = self.net_for(training=True, images=min(batch, part), batch=batch)
+        batch = self.job["batch"]
+        part = images_at_once(batch, len(self.job["cores"]))
+        net = self.net_for(training=True, images=part, batch=batch)
         if self.optimizer is None:
             self.optimizer = _core.Optimizer("sgd", net)
         labels = bench_peers.labels_of(batch, CLASSES)

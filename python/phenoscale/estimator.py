@@ -15,7 +15,7 @@ from phenoscale.predict import predict_table
 from phenoscale.run import class_names
 from phenoscale.split import split_table
 from phenoscale.survey import field_shape
-from phenoscale.train import Recipe, fit
+from phenoscale.train import PART, Recipe, fit
 
 __all__ = ["WholeImageClassifier"]
 
@@ -113,7 +113,7 @@ class WholeImageClassifier:
             label_name, digest = label, table.digest()
             split_table(table, label, val_fraction=0)  # for its checks of the classes
             shape, dtype = field_shape(table)
-            source = FieldFiles(table, shape, dtype, threads)
+            source = FieldFiles(table, shape, dtype, max(threads, PART))
         classes = class_names(names, label_name)
         labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,

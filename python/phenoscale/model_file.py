@@ -117,12 +117,13 @@ class Model:
         """SHA-256 of the weights, as the prediction files name the model."""
         return hashlib.sha256(self.parameters).hexdigest()
 
-    def net(self, height: int, width: int, threads: int):
+    def net(self, height: int, width: int, threads: int, tower: str = "fused"):
         """A `phenoscale._core.Net` for predictions on fields of this size."""
         from phenoscale import _core
 
         try:
-            net = _core.Net(models.resize(self.description, height, width), threads=threads)
+            description = models.resize(self.description, height, width)
+            net = _core.Net(models.TOWERS[tower](description), threads=threads)
         except ValueError as error:
             raise InputError(f"no network for fields of {height} x {width}: {error}") from None
         if net.parameters.size != self.parameters.size:

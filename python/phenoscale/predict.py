@@ -46,7 +46,7 @@ class Predictions:
 
 
 def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
-            progress=None) -> Predictions:
+            progress=None, tower: str = "fused") -> Predictions:
     """Classify fields.
 
     Parameters
@@ -61,6 +61,8 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         What to do with a file that cannot be read.
     progress : callable, optional
         Called with (fields done, fields in all).
+    tower : {"fused", "plain"}
+        How towers are run (`phenoscale.models.TOWERS`); the same up to rounding.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         source = FieldArrays(source)
     check_fits(model, source.shape, source.dtype)
     threads = thread_count(threads)
-    net = model.net(*source.shape[1:], threads)
+    net = model.net(*source.shape[1:], threads, tower)
     return run(net, source, np.arange(source.n), model.scale, model.offset, threads, on_error,
                progress)
 
@@ -121,7 +123,7 @@ def check_fits(model: Model, shape, dtype: str) -> None:
 
 
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
-                  progress=None) -> Predictions:
+                  progress=None, tower: str = "fused") -> Predictions:
     """Classify the fields of a table; see `predict`.
 
     The channels are those of the model, by name where the table has them all, else in order.
@@ -140,7 +142,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     check_fits(model, shape, dtype)
     threads = thread_count(threads)
     source = FieldFiles(table, shape, dtype, threads)
-    found = predict(model, source, threads, on_error, progress)
+    found = predict(model, source, threads, on_error, progress, tower)
     found.skipped.update({problem.row: problem.sentence for problem in reversed(problems)})
     return found
 

@@ -29,7 +29,7 @@ from phenoscale.predict import run as predict_run
 from phenoscale.split import split_table
 from phenoscale.survey import field_shape
 from phenoscale.table import Table
-from phenoscale.train import Recipe, Trained, fit
+from phenoscale.train import PART, Recipe, Trained, fit
 
 __all__ = ["train_run"]
 
@@ -139,7 +139,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
     train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
     with run_folder(out) as folder:
-        source = FieldFiles(table, shape, dtype, threads)
+        source = FieldFiles(table, shape, dtype, max(threads, PART))
         trained = fit(source, labels, train, val, recipe, threads, progress)
         rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
                 "val_fraction": val_fraction, "seed": recipe.seed}

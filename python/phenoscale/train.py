@@ -34,6 +34,8 @@ def linear(progress: float) -> float:
     return progress / 0.05 if progress < 0.05 else max(0.01, (1 - progress) / 0.95)
 
 
+#: images that go through the head at once: its weights come from memory once for all of them
+PART = 4
 #: name -> factor of the rate as a function of the part of the training done (0..1)
 SCHEDULES = {"constant": constant, "linear": linear}
 
@@ -66,6 +68,8 @@ class Recipe:
         "class": every class as often as any other; "none": as they come.
     fc_relu : bool
         A ReLU after the dense layer of mcnn (`phenoscale.models`).
+    tower : str
+        "fused", or "plain": the slow twin through oneDNN, the same up to rounding.
     seed : int
     """
 
@@ -82,11 +86,12 @@ class Recipe:
     augment: tuple = ("flip",)
     balance: str = "class"
     fc_relu: bool = True
+    tower: str = "fused"
     seed: int = 0
 
     def __post_init__(self):
         tables = {"network": models.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
-                  "optimizer": _core.optimizer_names()}
+                  "tower": models.TOWERS, "optimizer": _core.optimizer_names()}
         for name, table in tables.items():
             if getattr(self, name) not in list(table):
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
@@ -208,11 +213,16 @@ def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
 # ---- the loop ------------------------------------------------------------------------------
 
 
+def images_at_once(batch: int, threads: int) -> int:
+    """Images of a forward call in training."""
+    return min(batch, max(threads, PART))
+
+
 def make_net(description: str, batch: int, threads: int):
-    """The network of a training: an image a thread at a time, or as many as a quarter of the
-    memory holds; bits do not depend on it."""
+    """The network of a training, with fewer images at once where a quarter of the memory does not
+    hold them; bits do not depend on it."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    images = min(batch, threads)
+    images = images_at_once(batch, threads)
     while True:
         try:
             net = _core.Net(description, threads=threads, training=True, images=images,
@@ -310,7 +320,7 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
                          f"{source.shape[2]}: leave 'turn' out of --augment")
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    net = make_net(description, min(recipe.batch, len(train)), threads)
+    net = make_net(models.TOWERS[recipe.tower](description), min(recipe.batch, len(train)), threads)
     net.initialise(recipe.seed)
     mean, std = statistics(source, train, lambda done, of: tell(
         {"stage": "statistics", "done": done, "of": of}))
