@@ -331,10 +331,8 @@ def augment(field, names, seed, epoch, sample):
 
 
 class ReferenceNet:
-    """A network from the same text as the C one.
-
-    `slices` is a list of (name, offset, shape, is_bias) over the flat parameters, `count` their
-    number.  `forward` gives logits (k) and embedding of one field; `gradient` sums a batch.
+    """A network from the same text as the C one; `slices`: (name, offset, shape, is_bias) over the
+    flat parameters.  `forward` gives logits (k), embedding of one field; `gradient` sums a batch.
     """
 
     def __init__(self, description):

@@ -28,7 +28,7 @@ class WholeImageClassifier:
     Parameters
     ----------
     network, epochs, batch, rate, schedule, optimizer, momentum, decay, smoothing, clip, augment,
-    balance, fc_relu, seed
+    balance, fc_relu, tower, seed
         As in `phenoscale.train.Recipe`.
     threads : int, optional
         By default every processor this process may use; results do not depend on it.
@@ -55,12 +55,12 @@ class WholeImageClassifier:
 
     def __init__(self, network="mcnn", epochs=20, batch=4, rate=0.01, schedule="linear",
                  optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.1, clip=5.0,
-                 augment=("flip",), balance="class", fc_relu=True, seed=0, threads=None,
-                 progress=None):
+                 augment=("flip",), balance="class", fc_relu=True, tower="fused", seed=0,
+                 threads=None, progress=None):
         self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate
         self.schedule, self.optimizer, self.momentum = schedule, optimizer, momentum
         self.decay, self.smoothing, self.clip, self.augment = decay, smoothing, clip, augment
-        self.balance, self.fc_relu, self.seed = balance, fc_relu, seed
+        self.balance, self.fc_relu, self.tower, self.seed = balance, fc_relu, tower, seed
         self.threads, self.progress = threads, progress
 
     def get_params(self, deep=True) -> dict:
