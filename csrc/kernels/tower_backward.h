@@ -16,7 +16,11 @@
  * Nothing is kept from forward but the place of each maximum: both maps are computed again, for
  * marked tiles, by forward's own code, so that the ReLUs' masks are forward's to the bit.  Strips
  * overlap in the marked tiles around their edges; a gradient is linear in its maxima, so each
- * strip carries those of its own. */
+ * strip carries those of its own.
+ *
+ * Measured as in tower_forward.h, ms: 50 at scale 0, where oneDNN's dense backward takes 690.
+ * Pixels of a band read once in place of four times, and marked tiles reached through lists of
+ * places in place of copies side by side, made it 50 from 64. */
 #ifndef PHENOSCALE_TOWER_BACKWARD_H
 #define PHENOSCALE_TOWER_BACKWARD_H
 
