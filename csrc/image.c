@@ -13,17 +13,21 @@
 
 #include "internal.h"
 #include "pages.h"
+#include "samples.h"
 
 #define LIMIT_ALLOCATION ((int64_t)512 << 20) /* of libtiff, and of a block beside the image */
 #define LIMIT_PADDING ((int64_t)64 << 20)     /* of tiles over 4 times the image */
 #define COPY "copy the file again from its source"
-#define CURE "save it as 8- or 16-bit unsigned or 32-bit float, gray or RGB"
+#define CURE "save it as 8- or 16-bit gray or RGB"
 
 struct ps_image {
     ps_image_info info;
     TIFF *tiff;
+    const ps_samples *kind;
+    int bits;                 /* of a sample, as the file has it */
     int64_t block_w, block_h; /* a block is a tile, or a strip of whole rows */
     int64_t per_pixel;        /* samples of a pixel in a block: 1 when planar */
+    int64_t row_bytes;        /* of a block */
     uint16_t codec;
     int is_tiled, is_mapped, is_guessed; /* mapped: by a palette; guessed: a strip's length */
     unsigned char map[256];
@@ -55,11 +59,11 @@ static const struct {
 
 /* For errors and warnings both: the last one tells why a call failed. */
 static int
-on_complaint(TIFF *tiff, void *image, const char *module, const char *format, va_list arguments)
+on_complaint(TIFF *unused, void *image, const char *module, const char *format, va_list arguments)
 {
     ps_image *self = image;
 
-    (void)tiff, (void)module;
+    (void)unused, (void)module;
     self->is_guessed |= strncmp(format, "Bogus", 5) == 0;
     vsnprintf(self->complaint, sizeof self->complaint, format, arguments);
     return 1; /* handled: the global handler would print */
@@ -122,26 +126,31 @@ check_size(ps_image *self, const ps_pages *file)
         FAIL(PS_LIMIT, "%d samples a pixel, over %d; save each as a file", samples,
              PS_LIMIT_SAMPLES);
     if (product(width, height) > PS_LIMIT_PIXELS)
-        FAIL(PS_LIMIT, "%" PRIu32 " x %" PRIu32 " pixels, over %d in all; cut it into fields",
-             height, width, PS_LIMIT_PIXELS);
+        FAIL(PS_LIMIT, "%u x %u pixels, over %d in all; cut it into fields", height, width,
+             PS_LIMIT_PIXELS);
     if (depth != 1 || tile_depth != 1)
         FAIL(PS_UNSUPPORTED, "is a volume in one page; save its planes as pages");
-    if (!(format == SAMPLEFORMAT_UINT && (bits == 8 || bits == 16)) &&
-        !(format == SAMPLEFORMAT_IEEEFP && bits == 32))
-        FAIL(PS_UNSUPPORTED, "samples of %d bits, %s, are not read; " CURE, bits,
-             format == SAMPLEFORMAT_UINT ? "unsigned" : format == SAMPLEFORMAT_INT ? "signed"
-             : format == SAMPLEFORMAT_IEEEFP ? "floating-point" : "of unknown or complex format");
     while (codecs[row].code != 0 && codecs[row].code != self->codec)
         row++;
     if (codecs[row].expansion == 0 || !TIFFIsCODECConfigured(self->codec))
         FAIL(PS_UNSUPPORTED, "compression %d (%s) is not read here; save it uncompressed or with "
              "Deflate", self->codec, codecs[row].name);
-    *info = (ps_image_info){file->pages, samples, height, width, (ps_dtype)(bits / 8), 0};
-    bytes = info->samples * info->height * info->width * (bits / 8);
+    self->bits = bits;
+    self->kind = ps_samples_find(format, bits);
+    if (self->kind == NULL || (self->codec == COMPRESSION_JPEG && bits != 8))
+        FAIL(PS_UNSUPPORTED, "samples of %d bits, %s%s, are not read; " CURE, bits,
+             ps_samples_format(format), self->codec == COMPRESSION_JPEG ? ", as JPEG" : "");
+    if (file->predictor > 1 &&
+        (self->codec == COMPRESSION_NONE || self->codec == COMPRESSION_PACKBITS))
+        FAIL(PS_UNSUPPORTED, "has a predictor without compression; save it with Deflate");
+    *info = (ps_image_info){file->pages, samples, height, width, self->kind->dtype,
+                            self->kind->native, self->kind->bytes, 0};
+    bytes = info->samples * info->height * info->width * self->kind->bytes;
     if (bytes > PS_LIMIT_IMAGE_BYTES)
         FAIL(PS_LIMIT, "%" PRId64 " bytes of pixels, the limit is %lld; cut it into fields", bytes,
              PS_LIMIT_IMAGE_BYTES);
-    if (bytes > codecs[row].expansion * file->bytes + 1024)
+    bytes = bytes / (8 * self->kind->bytes) * bits; /* as they are packed */
+    if (bytes > PS_LIMIT_SMALL && bytes > codecs[row].expansion * file->bytes + 1024)
         FAIL(PS_LIMIT, "claims %" PRId64 " bytes of pixels, more than %" PRId64 " times its size; "
              "save it again, uncompressed", bytes, codecs[row].expansion);
 out:
@@ -152,23 +161,16 @@ out:
 static int
 read_palette(ps_image *self)
 {
-    int ret = PS_OK, error, is_wide = 0;
+    int ret = PS_OK;
     uint16_t *red, *green, *blue;
 
     if (self->info.dtype != PS_UINT8 || self->info.samples != 1)
-        FAIL(PS_UNSUPPORTED, "a palette is read with 8 bits and one sample only; " CURE);
+        FAIL(PS_UNSUPPORTED, "a palette is read with up to 8 bits and one sample only; " CURE);
     if (!TIFFGetField(self->tiff, TIFFTAG_COLORMAP, &red, &green, &blue))
         FAIL(PS_BAD_IMAGE, "its palette is missing; " CURE);
-    for (int i = 0; i < 256; i++)
-        is_wide |= red[i] > 255; /* some writers leave the 16-bit entries at 8 bits */
-    for (int i = 0; i < 256; i++) {
-        error = abs(255 * (red[i] - red[0]) - i * (red[255] - red[0])) / 255; /* off the line */
-        if (red[i] != green[i] || red[i] != blue[i] || red[0] == red[255] ||
-            error > (is_wide ? 257 : 1))
-            FAIL(PS_UNSUPPORTED, "its palette is not a linear gray scale; save it as 8-bit gray");
-        self->map[i] = (unsigned char)(is_wide ? red[i] >> 8 : red[i]); /* 256 g and 257 g: g */
-        self->is_mapped |= self->map[i] != i;
-    }
+    if (!ps_samples_gray_map(self->bits, red, green, blue, self->map))
+        FAIL(PS_UNSUPPORTED, "its palette is not a linear gray scale; save it as 8-bit gray");
+    self->is_mapped = 1;
 out:
     return ret;
 }
@@ -201,7 +203,7 @@ check_blocks(ps_image *self)
     const ps_image_info *info = &self->info;
     int ret = PS_OK;
     uint32_t block_w = 0, block_h = 0;
-    int64_t bytes, blocks, pixel_bytes = self->per_pixel * (int64_t)info->dtype;
+    int64_t bytes, blocks;
 
     self->is_tiled = TIFFIsTiled(self->tiff);
     TIFFGetField(self->tiff, TIFFTAG_TILEWIDTH, &block_w);
@@ -212,8 +214,10 @@ check_blocks(ps_image *self)
     if (self->block_w == 0 || self->block_h == 0 || self->is_guessed)
         FAIL(PS_BAD_IMAGE, "the size of its strips or tiles is wrong; " COPY);
     blocks = ((info->width - 1) / self->block_w + 1) * ((info->height - 1) / self->block_h + 1);
-    bytes = product(product(self->block_w, self->block_h), pixel_bytes);
-    if (product(blocks, bytes) > 4 * info->width * info->height * pixel_bytes + LIMIT_PADDING)
+    self->row_bytes = (self->block_w * self->per_pixel * self->bits + 7) / 8;
+    bytes = product(self->row_bytes, self->block_h);
+    if (product(blocks, bytes) >
+        4 * info->width * info->height * self->per_pixel * self->kind->bytes + LIMIT_PADDING)
         FAIL(PS_LIMIT, "its tiles are mostly outside the image; save it in strips");
     if ((self->is_tiled || self->per_pixel > 1) && bytes > LIMIT_ALLOCATION)
         FAIL(PS_LIMIT, "strips or tiles of %" PRId64 " bytes, the limit is %" PRId64 "; save it "
@@ -280,16 +284,10 @@ read_block(ps_image *self, uint32_t block, int64_t bytes, unsigned char *pixels)
     if (got != bytes || (self->codec == COMPRESSION_JPEG && self->complaint[0]))
         FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is damaged (%s); " COPY, kind, block,
              self->complaint[0] ? self->complaint : "too short");
+    if (self->bits == 24 && TIFFIsByteSwapped(self->tiff)) /* as packed: libtiff turned it around */
+        TIFFSwabArrayOfTriples(pixels, bytes / 3);
 out:
     return ret;
-}
-
-/* Every stride-th value; called with constant sizes, so that each copy is one move. */
-static inline void
-pick(int64_t n, int64_t size, int64_t stride, const unsigned char *from, unsigned char *to)
-{
-    for (int64_t i = 0; i < n; i++)
-        memcpy(to + i * size, from + i * stride * size, (size_t)size);
 }
 
 /* The part of a block (block_h, block_w, per_pixel) inside the image -> its planes at `to`. */
@@ -297,46 +295,35 @@ static void
 scatter(const ps_image *self, int64_t rows, int64_t columns, const unsigned char *from,
         unsigned char *to)
 {
-    const int64_t size = (int64_t)self->info.dtype, n = self->per_pixel;
-    const int64_t row_bytes = self->info.width * size, plane = self->info.height * row_bytes;
+    const int64_t to_row = self->info.width * self->kind->bytes;
 
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t s = 0; s < n; s++) {
-            const unsigned char *source = from + (row * self->block_w * n + s) * size;
-            unsigned char *target = to + s * plane + row * row_bytes;
-
-            if (n == 1)
-                memcpy(target, source, (size_t)(columns * size));
-            else if (size == 1)
-                pick(columns, 1, n, source, target);
-            else if (size == 2)
-                pick(columns, 2, n, source, target);
-            else
-                pick(columns, 4, n, source, target);
-        }
+        for (int64_t s = 0; s < self->per_pixel; s++)
+            ps_samples_take(self->kind, self->bits, s, self->per_pixel, columns,
+                            from + row * self->row_bytes,
+                            to + (s * self->info.height + row) * to_row);
 }
 
-/* Blocks, in the file's order -> planes (samples, h, w) of the file's own type. */
+/* Blocks, in the file's order -> planes (samples, h, w) of the native type. */
 static int
 read_blocks(ps_image *self, unsigned char *pixels)
 {
     const ps_image_info *info = &self->info;
-    const int64_t size = (int64_t)info->dtype, pixel_bytes = self->per_pixel * size;
-    const int is_direct = !self->is_tiled && self->per_pixel == 1;
+    const int is_direct = !self->is_tiled && self->per_pixel == 1 && self->kind->unpack == NULL;
     int ret = PS_OK;
     uint32_t block = 0;
     unsigned char *spare = NULL, *to;
     int64_t bytes, columns, rows;
 
     if (!is_direct)
-        TRY(ps_array(&spare, self->block_w * self->block_h, (size_t)pixel_bytes));
+        TRY(ps_array(&spare, self->block_h, (size_t)self->row_bytes));
     for (int64_t s = 0; s < info->samples; s += self->per_pixel)
         for (int64_t y = 0; y < info->height; y += self->block_h)
             for (int64_t x = 0; x < info->width; x += self->block_w, block++) {
                 rows = info->height - y < self->block_h ? info->height - y : self->block_h;
                 columns = info->width - x < self->block_w ? info->width - x : self->block_w;
-                bytes = (self->is_tiled ? self->block_h : rows) * self->block_w * pixel_bytes;
-                to = pixels + ((s * info->height + y) * info->width + x) * size;
+                bytes = (self->is_tiled ? self->block_h : rows) * self->row_bytes;
+                to = pixels + ((s * info->height + y) * info->width + x) * self->kind->bytes;
                 TRY(read_block(self, block, bytes, is_direct ? to : spare));
                 if (!is_direct)
                     scatter(self, rows, columns, spare, to);
@@ -346,51 +333,61 @@ out:
     return ret;
 }
 
-/* n values at the end of `pixels` -> n wider ones from its start.  Each chunk is set aside first:
- * what is written, up to wide * i, never passes what was read, up to (wide - own) * n + own * i. */
-static void
-widen(int64_t n, ps_dtype own, ps_dtype wide, void *pixels)
+/* ps_image_read_native, its errors yet without the file's name. */
+static int
+read_native(ps_image *self, unsigned char *pixels)
 {
-    const unsigned char *source = (unsigned char *)pixels + n * (int64_t)(wide - own);
-    uint8_t chunk8[1024];
-    uint16_t chunk16[1024];
+    const int64_t n = self->info.samples * self->info.height * self->info.width;
+    int ret = PS_OK;
+    int64_t bad;
 
-    for (int64_t i = 0; i < n; i += 1024) {
-        const int64_t count = n - i < 1024 ? n - i : 1024;
+    TRY(read_blocks(self, pixels));
+    for (int64_t i = 0; self->is_mapped && i < n; i++)
+        pixels[i] = self->map[pixels[i]];
+    bad = ps_samples_not_finite(self->kind, n, pixels);
+    if (bad != 0)
+        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are NaN or infinite (as "
+             "32-bit float); replace them by numbers", bad, n);
+out:
+    return ret;
+}
 
-        memcpy(own == PS_UINT8 ? (void *)chunk8 : chunk16, source + i * own, (size_t)count * own);
-        for (int64_t k = 0; k < count; k++)
-            if (wide == PS_UINT16)
-                ((uint16_t *)pixels)[i + k] = chunk8[k];
-            else
-                ((float *)pixels)[i + k] = own == PS_UINT8 ? chunk8[k] : chunk16[k];
-    }
+int
+ps_image_read_native(ps_image *self, void *pixels)
+{
+    int ret = read_native(self, pixels);
+
+    return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());
 }
 
 int
 ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
 {
-    const ps_dtype own = self->info.dtype;
     const int64_t n = self->info.samples * self->info.height * self->info.width;
-    int ret = PS_OK, not_finite = 0;
-    unsigned char *native;
+    const int64_t bytes = self->kind->bytes;
+    int ret = PS_OK;
+    unsigned char *native, *spare = NULL;
 
-    if (dtype < own || (dtype != PS_UINT8 && dtype != PS_UINT16 && dtype != PS_FLOAT32))
-        FAIL(PS_BAD_VALUE, "%d-bit pixels do not fit %d bits; ask for a wider type", 8 * (int)own,
-             8 * (int)dtype);
-    native = (unsigned char *)pixels + n * (int64_t)(dtype - own);
-    TRY(read_blocks(self, native));
-    for (int64_t i = 0; self->is_mapped && i < n; i++)
-        native[i] = self->map[native[i]];
-    if (dtype != own)
-        widen(n, own, dtype, pixels);
-    for (int64_t i = 0; own == PS_FLOAT32 && i < n; i++)
-        not_finite += !isfinite(((const float *)pixels)[i]);
-    if (not_finite != 0)
-        FAIL(PS_BAD_IMAGE, "%d of its %" PRId64 " pixels are NaN or infinite; replace "
-             "them by numbers", not_finite, n);
+    if (dtype < self->info.dtype ||
+        (dtype != PS_UINT8 && dtype != PS_UINT16 && dtype != PS_FLOAT32))
+        FAIL(PS_BAD_VALUE, "%s pixels do not fit %d bits; ask for a wider type",
+             self->info.native, 8 * (int)dtype);
+    if (bytes > (int64_t)dtype)
+        TRY(ps_array(&spare, n, (size_t)bytes));
+    native = spare ? spare : (unsigned char *)pixels + n * ((int64_t)dtype - bytes);
+    TRY(read_native(self, native));
+    ps_samples_widen(self->kind, dtype, n, native, pixels);
 out:
+    free(spare);
     return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());
+}
+
+const char *
+ps_image_description(const ps_image *self)
+{
+    char *text = NULL;
+
+    return TIFFGetField(self->tiff, TIFFTAG_IMAGEDESCRIPTION, &text) && text ? text : "";
 }
 
 const char *

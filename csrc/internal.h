@@ -29,6 +29,23 @@ int ps_array_zeroed(void *pointer_to_pointer, int64_t count, size_t size);
 uint64_t ps_random_bits(uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 double ps_random_unit(uint64_t a, uint64_t b, uint64_t c, uint64_t d); /* [0, 1) */
 
+/* ---- z-stacks, plane by plane (reduce.c) ----------------------------------------------------- */
+
+int ps_z_find(const char *name, int *row);
+int ps_z_wants_sums(int row); /* whether the two below need room for a sum a pixel */
+/* Plane `number` (0, 1, ...) of n pixels into out. */
+void ps_z_add(int row, ps_dtype dtype, int64_t n, int64_t number, const void *plane, void *out,
+              double *sums);
+void ps_z_end(int row, ps_dtype dtype, int64_t n, int64_t planes, const double *sums, void *out);
+
+/* ---- one field from its files (field.c), for a thread of the loader ------------------------- */
+
+typedef struct ps_field_reader ps_field_reader;
+
+int ps_field_reader_init(ps_field_reader **self, const ps_loader_spec *spec); /* borrowed */
+int ps_field_reader_read(ps_field_reader *self, int64_t field, char *pixels); /* as the loader's */
+void ps_field_reader_free(ps_field_reader *self);
+
 /* ---- the instruction set (isa.c) ------------------------------------------------------------ */
 
 typedef struct ps_kernels ps_kernels; /* kernels.h */

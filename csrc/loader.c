@@ -22,9 +22,10 @@ typedef struct {
 } slot;
 
 struct ps_loader {
-    ps_loader_spec spec;
-    char **paths; /* (n_fields, c): own copies */
-    int64_t *pages;
+    ps_loader_spec spec; /* its arrays are these copies: */
+    char **files;
+    ps_plane *planes;
+    int64_t *ends;
     slot *slots;
     char *pixels; /* of all slots */
     pthread_t *workers;
@@ -39,47 +40,22 @@ struct ps_loader {
     uint64_t seed, epoch;
 };
 
-static size_t
+static int64_t
 plane_size(const ps_loader_spec *spec)
 {
-    return (size_t)(spec->h * spec->w) * spec->dtype;
+    return spec->h / spec->bin * (spec->w / spec->bin) * (int64_t)spec->dtype;
 }
 
 static int
-read_channel(const ps_loader *self, int64_t field, int64_t k, char *pixels)
+read_field(const ps_loader *self, ps_field_reader *reader, int64_t sample, char *pixels,
+           char *spare)
 {
     int ret = PS_OK;
     const ps_loader_spec *spec = &self->spec;
-    const char *path = self->paths[field * spec->c + k];
-    ps_image *image = NULL;
 
-    TRY(ps_image_open(&image, path, self->pages ? self->pages[field * spec->c + k] : 0));
-    const ps_image_info *info = ps_image_about(image);
-    if (info->samples != 1)
-        FAIL(PS_BAD_VALUE, "%s has %lld samples a pixel where one channel is expected: export "
-             "gray images, one file a channel", path, (long long)info->samples);
-    if (info->height != spec->h || info->width != spec->w)
-        FAIL(PS_BAD_VALUE, "%s is %lld x %lld pixels, the other fields are %lld x %lld "
-             "(height x width): remove it, or export all fields at one size", path,
-             (long long)info->height, (long long)info->width, (long long)spec->h,
-             (long long)spec->w);
-    TRY(ps_image_read(image, spec->dtype, pixels));
-out:
-    ps_image_close(image);
-    return ret;
-}
-
-static int
-read_field(const ps_loader *self, int64_t sample, char *pixels, char *spare)
-{
-    int ret = PS_OK;
-    const ps_loader_spec *spec = &self->spec;
-    int64_t field = self->order[sample];
-
-    for (int64_t k = 0; k < spec->c; k++)
-        TRY(read_channel(self, field, k, pixels + (size_t)k * plane_size(spec)));
-    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)sample, spec->c, spec->h,
-                   spec->w, spec->dtype, pixels, spare));
+    TRY(ps_field_reader_read(reader, self->order[sample], pixels));
+    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)sample, spec->c,
+                   spec->h / spec->bin, spec->w / spec->bin, spec->dtype, pixels, spare));
 out:
     return ret;
 }
@@ -89,7 +65,11 @@ work(void *argument)
 {
     ps_loader *self = argument;
     void *spare = NULL;
-    int no_memory = ps_array(&spare, (int64_t)plane_size(&self->spec), 1);
+    ps_field_reader *reader = NULL;
+    int no_memory = ps_array(&spare, plane_size(&self->spec), 1);
+
+    if (no_memory == PS_OK)
+        no_memory = ps_field_reader_init(&reader, &self->spec);
 
     pthread_mutex_lock(&self->mutex);
     while (!self->is_closing) {
@@ -101,7 +81,7 @@ work(void *argument)
         slot *at = &self->slots[sample % self->spec.n_slots];
         self->busy++;
         pthread_mutex_unlock(&self->mutex);
-        int status = no_memory ? no_memory : read_field(self, sample, at->pixels, spare);
+        int status = no_memory ? no_memory : read_field(self, reader, sample, at->pixels, spare);
         pthread_mutex_lock(&self->mutex);
         at->status = status;
         if (status != PS_OK)
@@ -111,6 +91,7 @@ work(void *argument)
         pthread_cond_broadcast(&self->ready);
     }
     pthread_mutex_unlock(&self->mutex);
+    ps_field_reader_free(reader);
     free(spare);
     return NULL;
 }
@@ -135,27 +116,53 @@ out:
     return ret;
 }
 
+/* Every plane lies in a file, and every channel has one at least. */
+static int
+check_planes(const ps_loader_spec *spec)
+{
+    int ret = PS_OK;
+    int64_t n = spec->n_fields * spec->c, n_planes = 0;
+
+    for (int64_t i = 0; i < n; n_planes = spec->ends[i++])
+        if (spec->ends[i] <= n_planes)
+            FAIL(PS_BAD_VALUE, "channel %lld of field %lld has no plane",
+                 (long long)(i % spec->c), (long long)(i / spec->c));
+    for (int64_t i = 0; i < n_planes; i++)
+        if (spec->planes[i].file < 0 || spec->planes[i].file >= spec->n_files)
+            FAIL(PS_BAD_VALUE, "plane %lld lies in file %lld of %lld", (long long)i,
+                 (long long)spec->planes[i].file, (long long)spec->n_files);
+out:
+    return ret;
+}
+
 static int
 copy_spec(ps_loader *self, const ps_loader_spec *spec)
 {
-    int ret = PS_OK;
-    int64_t n = spec->n_fields * spec->c;
+    int ret = PS_OK, row;
+    int64_t n = spec->n_fields * spec->c, n_planes = n ? spec->ends[n - 1] : 0;
 
     self->spec = *spec;
-    TRY(ps_array_zeroed(&self->paths, n, sizeof *self->paths));
-    for (int64_t i = 0; i < n; i++) {
-        size_t size = strlen(spec->paths[i]) + 1;
-        TRY(ps_array(&self->paths[i], (int64_t)size, 1));
-        memcpy(self->paths[i], spec->paths[i], size);
+    TRY(ps_array_zeroed(&self->files, spec->n_files, sizeof *self->files));
+    for (int64_t i = 0; i < spec->n_files; i++) {
+        size_t size = strlen(spec->files[i]) + 1;
+        TRY(ps_array(&self->files[i], (int64_t)size, 1));
+        memcpy(self->files[i], spec->files[i], size);
     }
-    if (spec->pages) {
-        TRY(ps_array(&self->pages, n, sizeof *self->pages));
-        memcpy(self->pages, spec->pages, (size_t)n * sizeof *self->pages);
+    TRY(ps_array(&self->planes, n_planes, sizeof *self->planes));
+    memcpy(self->planes, spec->planes, (size_t)n_planes * sizeof *self->planes);
+    TRY(ps_array(&self->ends, n, sizeof *self->ends));
+    memcpy(self->ends, spec->ends, (size_t)n * sizeof *self->ends);
+    self->spec.files = (const char *const *)self->files;
+    self->spec.planes = self->planes;
+    self->spec.ends = self->ends;
+    if (spec->z) { /* the table's own name outlives the caller's */
+        TRY(ps_z_find(spec->z, &row));
+        self->spec.z = ps_z_name(row);
     }
-    TRY(ps_array(&self->pixels, spec->n_slots * spec->c, plane_size(spec)));
+    TRY(ps_array(&self->pixels, spec->n_slots * spec->c * plane_size(spec), 1));
     TRY(ps_array_zeroed(&self->slots, spec->n_slots, sizeof *self->slots));
     for (int64_t i = 0; i < spec->n_slots; i++)
-        self->slots[i].pixels = self->pixels + (size_t)(i * spec->c) * plane_size(spec);
+        self->slots[i].pixels = self->pixels + i * spec->c * plane_size(spec);
 out:
     return ret;
 }
@@ -171,10 +178,13 @@ ps_loader_init(ps_loader **self, const ps_loader_spec *spec)
     if (spec->n_fields < 0 || spec->n_fields > 100000000 || spec->c < 1 || spec->c > 64 ||
         spec->h < 1 || spec->w < 1 || spec->h > 65536 || spec->w > 65536 ||
         spec->n_slots < 1 || spec->n_slots > 65536 || spec->n_workers < 1 ||
-        spec->n_workers > 1024)
-        FAIL(PS_BAD_VALUE, "a loader of %lld fields of %lld x %lld x %lld in %lld slots by %d "
-             "workers is not possible", (long long)spec->n_fields, (long long)spec->c,
-             (long long)spec->h, (long long)spec->w, (long long)spec->n_slots, spec->n_workers);
+        spec->n_workers > 1024 || spec->bin < 1 || spec->bin > PS_LIMIT_BIN ||
+        spec->h < spec->bin || spec->w < spec->bin)
+        FAIL(PS_BAD_VALUE, "a loader of %lld fields of %lld x %lld x %lld, bin %lld, in %lld slots "
+             "by %d workers is not possible", (long long)spec->n_fields, (long long)spec->c,
+             (long long)spec->h, (long long)spec->w, (long long)spec->bin,
+             (long long)spec->n_slots, spec->n_workers);
+    TRY(check_planes(spec));
     TRY(ps_array_zeroed(&loader, 1, sizeof *loader));
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -295,10 +305,11 @@ ps_loader_free(ps_loader *self)
     pthread_mutex_destroy(&self->mutex);
     pthread_cond_destroy(&self->work);
     pthread_cond_destroy(&self->ready);
-    for (int64_t i = 0; self->paths && i < self->spec.n_fields * self->spec.c; i++)
-        free(self->paths[i]);
-    free(self->paths);
-    free(self->pages);
+    for (int64_t i = 0; self->files && i < self->spec.n_files; i++)
+        free(self->files[i]);
+    free(self->files);
+    free(self->planes);
+    free(self->ends);
     free(self->slots);
     free(self->pixels);
     free(self->workers);

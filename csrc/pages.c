@@ -87,6 +87,16 @@ out:
     return ret;
 }
 
+/* The value of tag 317 in the directory whose entries begin at `at`. */
+static uint64_t
+find_predictor(const ps_pages *self, const layout *in, int64_t at, uint64_t entries)
+{
+    for (uint64_t i = 0; i < entries; i++, at += in->entry_bytes)
+        if (number_at(self, at, 2, in->is_big_endian) == 317)
+            return number_at(self, at + 4 + in->offset_bytes, 2, in->is_big_endian);
+    return 0;
+}
+
 /* Fills *self with what is known, the descriptor even when it fails. */
 int
 ps_pages_find(ps_pages *self, const char *path, int64_t page)
@@ -112,11 +122,13 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
             FAIL(PS_BAD_IMAGE, "its list of pages runs in a circle; write it again");
         if ((self->pages & (self->pages - 1)) == 0) /* Brent: a circle comes back to a mark */
             mark = at;                              /* set at 0, 1, 2, 4, ... */
-        if (self->pages == page)
-            self->offset = next;
         entries = number_at(self, at, in->count_bytes, in->is_big_endian);
         if (entries == 0 || entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
             FAIL(PS_BAD_IMAGE, "the directory of page %" PRId64 " is damaged; " COPY, self->pages);
+        if (self->pages == page) {
+            self->offset = next;
+            self->predictor = find_predictor(self, in, at + in->count_bytes, entries);
+        }
         at += in->count_bytes + (int64_t)entries * in->entry_bytes;
         next = number_at(self, at, in->offset_bytes, in->is_big_endian);
         if (next == UINT64_MAX)

@@ -8,7 +8,8 @@
 typedef struct {
     int fd; /* the caller's to close; -1 when there is none */
     int64_t bytes, pages;
-    uint64_t offset; /* of the directory of the page asked for */
+    uint64_t offset;   /* of the directory of the page asked for */
+    uint64_t predictor; /* of that page, 0 where there is none: libtiff hides it from some codecs */
 } ps_pages;
 
 int ps_pages_find(ps_pages *self, const char *path, int64_t page);

@@ -43,6 +43,8 @@ const char *ps_error_detail(void);     /* the sentence of this thread's last err
 #define PS_LIMIT_IMAGE_BYTES (2147483648LL)  /* decoded, of one image */
 #define PS_LIMIT_EXPANSION 1100              /* decoded bytes per byte of file, + 1 KiB */
 #define PS_LIMIT_EXPANSION_ZSTD 64
+#define PS_LIMIT_SMALL (33554432LL) /* up to so many decoded bytes that limit does not stand: a */
+                                    /* black field shrinks to almost nothing */
 #define PS_LIMIT_SAMPLES 16
 #define PS_LIMIT_PAGES 4096
 
@@ -50,8 +52,10 @@ typedef enum { PS_UINT8 = 1, PS_UINT16 = 2, PS_FLOAT32 = 4 } ps_dtype; /* value 
 
 typedef struct {
     int64_t pages, samples, height, width;
-    ps_dtype dtype;
-    int is_min_white; /* 0 is white in this file; the counts are given as stored */
+    ps_dtype dtype;     /* the library's type for these samples */
+    const char *native; /* the type that holds them exactly: "uint8", "int16", "float64", ... */
+    int native_bytes;
+    int is_min_white;   /* 0 is white in this file; the counts are given as stored */
 } ps_image_info;
 
 typedef struct ps_image ps_image;
@@ -61,9 +65,36 @@ typedef struct ps_image ps_image;
  * that is not there. */
 int ps_image_open(ps_image **self, const char *path, int64_t page);
 const ps_image_info *ps_image_about(const ps_image *self);
-/* Decode to pixels (samples, h, w) of type `dtype`: the file's own, or a wider one. */
+/* Decode to pixels (samples, h, w) of type `dtype`: that of ps_image_about, or a wider one. What
+ * float32 cannot hold is rounded to it. */
 int ps_image_read(ps_image *self, ps_dtype dtype, void *pixels);
+int ps_image_read_native(ps_image *self, void *pixels); /* the same of the native type */
+const char *ps_image_description(const ps_image *self); /* of the page: a text, or "" */
 void ps_image_close(ps_image *self);
+
+/* ---- planes (reduce.c, measure.c) ------------------------------------------------------------ */
+
+#define PS_LIMIT_BIN 64
+
+/* How several planes of a z-stack become one: "max", "mean"; NULL past the last row. */
+const char *ps_z_name(int row);
+/* Planes (planes, h, w) -> out (h, w); both of one type. */
+int ps_z(const char *name, ps_dtype dtype, int64_t planes, int64_t pixels, const void *stack,
+         void *out);
+/* Means of bin x bin pixels: (h, w) -> (h / bin, w / bin); whole numbers are rounded. */
+void ps_bin(ps_dtype dtype, int64_t h, int64_t w, int64_t bin, const void *plane, void *out);
+
+#define PS_OCTAVES 5
+
+typedef struct {
+    double min, max, mean;
+    int64_t at_max;  /* pixels */
+    uint64_t bits;   /* all those set in any pixel; 0 for floats */
+    int octaves;     /* of detail, as many as the size allows */
+    double detail[PS_OCTAVES]; /* mean variance of neighbours at distance 1, 2, 4, ... pixels */
+} ps_measures;
+
+int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_measures *out);
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
@@ -90,11 +121,22 @@ int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, in
 
 /* ---- loader (loader.c) ---------------------------------------------------------------------- */
 
+/* Where a plane of pixels lies. */
 typedef struct {
-    int64_t n_fields, c, h, w; /* every field must have this shape */
+    int64_t file, page, sample; /* file: of ps_loader_spec.files */
+} ps_plane;
+
+typedef struct {
+    int64_t n_fields, c, h, w; /* every plane of every field must have this size */
     ps_dtype dtype;            /* files of a narrower type are widened */
-    const char *const *paths;  /* (n_fields, c) */
-    const int64_t *pages;      /* (n_fields, c) or NULL: page 0 */
+    int64_t n_files;
+    const char *const *files;  /* (n_files): paths */
+    /* The planes of all channels of all fields; channel k of field i has those from
+     * ends[i * c + k - 1] (0 for the first of all) up to ends[i * c + k]. */
+    const ps_plane *planes;
+    const int64_t *ends;       /* (n_fields * c) */
+    const char *z;             /* how several planes become one; may be NULL where there is one */
+    int64_t bin;               /* then means of bin x bin pixels; 1: all as they are */
     int64_t n_slots;           /* fields in the ring */
     int n_workers;             /* decoding threads */
 } ps_loader_spec;
@@ -105,7 +147,7 @@ int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
 /* Begin a pass over order[0..n) (indices of fields, borrowed until the pass ends). */
 int ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, unsigned augment,
                     uint64_t seed, uint64_t epoch);
-/* The next field of the pass, in order; its pixels stay valid until it is released.
+/* The next field of the pass, in order, (c, h / bin, w / bin); it stays valid until released.
  * PS_AGAIN after `timeout_s` without one; a field that cannot be read gives its error here, and
  * counts as handed out: release it too. */
 int ps_loader_next(ps_loader *self, double timeout_s, const void **pixels);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What every test may ask for, and one line on what was left out for want of data."""
 
+import logging
 import os
 import tarfile
 from pathlib import Path
@@ -36,6 +37,45 @@ def shared_data(tmp_path_factory):
         return unpacked[name]
 
     return find
+
+
+@pytest.fixture
+def call(capsys):
+    """A function that runs words as the program would: (status, stdout, stderr)."""
+    from phenoscale.__main__ import main
+
+    def run(*words):
+        with pytest.raises(SystemExit) as caught:
+            main([str(word) for word in words])
+        return (caught.value.code or 0, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def write_text(tmp_path):
+    """Write text or bytes as screen.csv; its path."""
+
+    def write(content, name="screen.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A TIFF to be written."""
+    return str(tmp_path / "well A01.tif")
+
+
+@pytest.fixture
+def quiet(capfd):
+    """Neither libtiff nor the reader ever prints; tifffile's remarks on bad files are not ours."""
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    yield
+    assert capfd.readouterr() == ("", "")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
 from phenoscale.models import plain
 
 

@@ -117,7 +117,7 @@ def test_sizes():
     too_long = []
     for path in [*c_files, *PACKAGE, *ROOT.glob("tests/*.py"), *ROOT.glob("*.py")]:
         lines = path.read_text().splitlines()
-        limit = {HEADER: 350, BINDING: 1200}.get(path, 100 if path.name == "setup.py" else 400)
+        limit = {HEADER: 350, BINDING: 1400}.get(path, 100 if path.name == "setup.py" else 400)
         if len(lines) > limit:
             too_long.append(f"{path.name}: {len(lines)} lines")
         too_long += [f"{path.name}:{number}: over 100 columns"

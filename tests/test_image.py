@@ -2,70 +2,22 @@
 """The TIFF reader: the same pixels as tifffile's, or an error that says why not."""
 
 import itertools
-import logging
+import json
 import os
 import resource
+import struct
 import time
 
 import numpy as np
 import pytest
+import tifffile
 from phenoscale._core import ImageError, UnsupportedImage
 
 import phenoscale
 from phenoscale import _core
+from tiffs import DTYPES, LAYOUTS, LOSSLESS, assert_same, noise, planes, retag, write
 
-tifffile = pytest.importorskip("tifffile")
-DTYPES = ["uint8", "uint16", "float32"]
-LOSSLESS = [None, "lzw", "zlib", "packbits", "zstd"]
-LAYOUTS = {"one strip": {}, "strips": {"rowsperstrip": 7}, "tiles": {"tile": (16, 32)}}
-
-
-@pytest.fixture(autouse=True)
-def quiet(capfd):
-    """Neither libtiff nor the reader ever prints; tifffile's remarks on bad files are not ours."""
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
-    yield
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "well A01.tif")
-
-
-def noise(dtype, shape=(43, 61)):
-    """Smooth enough to be compressed, all values of the type possible."""
-    values = np.random.default_rng(0).normal(0, 9, shape).cumsum(axis=-1) * 50
-    if dtype == "float32":
-        return values.astype("float32")
-    return (values.astype("int64") % np.iinfo(dtype).max).astype(dtype)
-
-
-def write(path, pixels, codec=None, **words):
-    if codec or words.get("predictor"):
-        pytest.importorskip("imagecodecs")
-    words.setdefault("photometric", "minisblack")
-    tifffile.imwrite(path, pixels, compression=codec, **words)
-
-
-def retag(path, tag, value):
-    with tifffile.TiffFile(path, mode="r+") as file:
-        file.pages[0].tags[tag].overwrite(value)
-
-
-def planes(page):
-    """What tifffile reads, as (samples, h, w)."""
-    pixels = page.asarray()
-    if page.samplesperpixel == 1:
-        return pixels.reshape(1, *page.shape[-2:])
-    return np.moveaxis(pixels, -1, 0) if page.planarconfig == 1 else pixels
-
-
-def assert_same(read, pixels):
-    assert read.dtype == pixels.dtype
-    assert read.shape == pixels.shape
-    assert np.array_equal(read, pixels)
-
+pytestmark = pytest.mark.usefixtures("quiet")
 
 # ---- legal files ------------------------------------------------------------------------------
 
@@ -80,8 +32,10 @@ def test_lossless_kinds(path, dtype, codec):
         write(path, pixels, codec, byteorder=order, bigtiff=bool(is_big),
               predictor=bool(predictor), **LAYOUTS[layout])
         assert_same(phenoscale.read_image(path), pixels[None])
-        assert _core.image_info(path) == {"pages": 1, "samples": 1, "height": 43, "width": 61,
-                                          "dtype": dtype, "is_min_white": False}
+        about = _core.image_info(path)
+        assert json.loads(about.pop("description")) == {"shape": [43, 61]}
+        assert about == {"pages": 1, "samples": 1, "height": 43, "width": 61, "dtype": dtype,
+                         "native": dtype, "is_min_white": False}
 
 
 @pytest.mark.parametrize("codec", LOSSLESS)
@@ -139,7 +93,7 @@ def test_jpeg(path, samples):
             expected = planes(file.pages[0]).astype(int)
         read = phenoscale.read_image(path)
         assert read.shape == (samples, 48, 64) and read.dtype == np.uint8
-        assert np.abs(read - expected).max() <= 3  # another libjpeg may round another way
+        assert np.abs(read - expected).max() <= 2  # another libjpeg may round another way
 
 
 def test_min_is_white_and_orientation_change_no_count(path):
@@ -175,11 +129,9 @@ def test_other_palettes_are_refused(path):
 # ---- legal files that are not read, and the limits --------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int16", "int32", "uint32", "uint64", "float16",
-                                   "float64", "complex64"])
-def test_other_types_are_refused(path, dtype):
-    write(path, np.ones((8, 8), dtype))
-    with pytest.raises(UnsupportedImage, match="well A01.tif: samples of .* bits.*save it as"):
+def test_complex_numbers_are_refused(path):
+    write(path, np.ones((8, 8), "complex64"))
+    with pytest.raises(UnsupportedImage, match="well A01.tif: samples of 64 bits, complex.*save"):
         phenoscale.read_image(path)
 
 
@@ -193,6 +145,18 @@ def test_other_codecs_and_colours_are_refused(path):
         write(path, noise("uint8", (20, 20, 4)), photometric=photometric, planarconfig="contig")
         with pytest.raises(UnsupportedImage, match="colour space .* is not read"):
             phenoscale.read_image(path)
+
+
+def test_a_predictor_without_compression_is_refused(path):
+    """Readers differ on whether it counts."""
+    entries = [(256, 4, 2), (257, 4, 2), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 134),
+               (277, 3, 1), (278, 4, 2), (279, 4, 4), (317, 3, 2)]
+    with open(path, "wb") as file:
+        file.write(struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + b"".join(
+            struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+            + bytes(4) + b"1234")
+    with pytest.raises(UnsupportedImage, match="A01.tif: .*predictor.*save it"):
+        phenoscale.read_image(path)
 
 
 def test_limits_are_checked_before_decoding(path):
@@ -211,12 +175,22 @@ def test_limits_are_checked_before_decoding(path):
 
 def test_blank_fields_are_no_bombs(path):
     """A black 1024x1280 field shrinks to almost nothing, but not by more than the limit."""
-    for codec in (None, "lzw", "zlib", "packbits"):
+    for codec in LOSSLESS:
         write(path, np.zeros((1024, 1280), "uint16"), codec)
         assert not phenoscale.read_image(path).any()
-    write(path, np.zeros((1024, 1280), "uint16"), "zstd")
-    with pytest.raises(ImageError, match="claims 2621440 bytes.*64 times its size"):
-        phenoscale.read_image(path)
+
+
+def test_bombs_are_refused(path):
+    """A small file that claims much: no byte is decoded."""
+    for codec, times in (("zstd", 64), ("zlib", 1100)):
+        write(path, np.zeros((20000, 2000), "uint8"), codec, rowsperstrip=20000)
+        if codec == "zlib":  # its own limit is about 1,032: a claim that no file can keep
+            retag(path, 257, 60000)
+            retag(path, 278, 60000)
+        start = time.perf_counter()
+        with pytest.raises(ImageError, match=f"claims .* bytes of pixels, more than {times} times"):
+            phenoscale.read_image(path)
+        assert time.perf_counter() - start < 0.1
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -380,7 +354,8 @@ def test_real_files(shared_data, collection):
         if page is None:
             continue
         if page.compression == 7:
-            assert np.abs(read.astype(int) - expected).max() <= 3, file
+            assert np.abs(read.astype(int) - expected).max() <= 2, file
         elif page.photometric != 3:
-            assert np.array_equal(read, expected) and read.dtype == expected.dtype, file
+            assert np.array_equal(read, expected), file
+            assert read.dtype == expected.dtype or expected.dtype == bool, file
     assert n_read >= (170 if collection == "tiff_compat" else 1), n_read

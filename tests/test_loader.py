@@ -37,6 +37,13 @@ def read_pass(loader, order, augment=0, seed=0, epoch=0):
     return np.array(fields)
 
 
+def plain_loader(paths, shape, dtype, **options):
+    """Page 0 of one file a channel."""
+    files = [path for row in paths for path in row]
+    planes = [[number, 0, 0] for number in range(len(files))]
+    return _core.Loader(files, planes, range(1, len(files) + 1), shape, dtype, **options)
+
+
 def threads_of_process():
     return len(os.listdir("/proc/self/task"))
 
@@ -45,7 +52,7 @@ def threads_of_process():
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
 def test_fields_come_in_order(screen, workers, slots):
     paths, pixels = screen
-    loader = _core.Loader(paths, SHAPE, "uint16", workers=workers, slots=slots)
+    loader = plain_loader(paths, SHAPE, "uint16", workers=workers, slots=slots)
     for epoch in range(3):
         order = np.random.default_rng(epoch).permutation(FIELDS)
         fields = read_pass(loader, order, epoch=epoch)
@@ -54,7 +61,7 @@ def test_fields_come_in_order(screen, workers, slots):
 
 def test_order_may_repeat_and_leave_out(screen):
     paths, pixels = screen
-    loader = _core.Loader(paths, SHAPE, "uint16", workers=2, slots=3)
+    loader = plain_loader(paths, SHAPE, "uint16", workers=2, slots=3)
     order = [3, 3, 0, 8, 3]
     assert np.array_equal(read_pass(loader, order), pixels[order])
     assert read_pass(loader, []).size == 0
@@ -63,7 +70,7 @@ def test_order_may_repeat_and_leave_out(screen):
 def test_several_fields_are_held_at_once(screen):
     """Fields of one batch stay untouched until they are released."""
     paths, pixels = screen
-    loader = _core.Loader(paths, SHAPE, "uint16", workers=3, slots=4)
+    loader = plain_loader(paths, SHAPE, "uint16", workers=3, slots=4)
     loader.start(np.arange(FIELDS), 0, 0, 0)
     for start in (0, 3, 6):
         batch = [loader.next() for _ in range(3)]
@@ -80,7 +87,7 @@ def test_augmentation_is_that_of_the_augment_function(screen):
     bits = 1 << list(_core.augment_names()).index("flip")
     results = []
     for workers in (1, 4):
-        loader = _core.Loader(paths, SHAPE, "uint16", workers=workers, slots=4)
+        loader = plain_loader(paths, SHAPE, "uint16", workers=workers, slots=4)
         results.append(read_pass(loader, order, bits, seed=5, epoch=2))
     assert np.array_equal(*results)
     expected = pixels[order].copy()
@@ -94,7 +101,7 @@ def test_narrow_files_are_widened(tmp_path):
     pixels = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
     tifffile.imwrite(tmp_path / "a.tif", pixels[0])
     for dtype in ("uint8", "uint16", "float32"):
-        field = read_pass(_core.Loader([[str(tmp_path / "a.tif")]], (1, 2, 3), dtype), [0])[0]
+        field = read_pass(plain_loader([[str(tmp_path / "a.tif")]], (1, 2, 3), dtype), [0])[0]
         assert field.dtype == dtype and np.array_equal(field, pixels)
 
 
@@ -118,7 +125,7 @@ def damage(path, how):
 def test_a_bad_file_is_named_and_the_rest_served(screen, how, workers):
     paths, pixels = screen
     damage(paths[4][1], how)
-    loader = _core.Loader(paths, SHAPE, "uint16", workers=workers, slots=3)
+    loader = plain_loader(paths, SHAPE, "uint16", workers=workers, slots=3)
     loader.start(np.arange(FIELDS), 0, 0, 0)
     for number in range(FIELDS):
         if number == 4:
@@ -136,7 +143,7 @@ def test_a_bad_file_is_named_and_the_rest_served(screen, how, workers):
 @pytest.mark.parametrize("taken", [0, 1, 5])
 def test_start_again_in_the_middle_of_a_pass(screen, taken):
     paths, pixels = screen
-    loader = _core.Loader(paths, SHAPE, "uint16", workers=3, slots=4)
+    loader = plain_loader(paths, SHAPE, "uint16", workers=3, slots=4)
     for _ in range(5):
         loader.start(np.arange(FIELDS), 0, 0, 0)
         for _ in range(taken):
@@ -151,7 +158,7 @@ def test_no_thread_is_left_behind(screen):
     gc.collect()
     before = threads_of_process()
     for taken in range(4):
-        loader = _core.Loader(paths, SHAPE, "uint16", workers=4, slots=2)
+        loader = plain_loader(paths, SHAPE, "uint16", workers=4, slots=2)
         loader.start(np.arange(FIELDS), 0, 0, 0)
         for _ in range(taken):
             loader.next()
@@ -164,7 +171,7 @@ def test_no_thread_is_left_behind(screen):
 def test_a_field_outlives_its_loader(screen):
     """The view keeps the ring alive."""
     paths, pixels = screen
-    loader = _core.Loader(paths, SHAPE, "uint16")
+    loader = plain_loader(paths, SHAPE, "uint16")
     loader.start(np.arange(3), 0, 0, 0)
     field = loader.next()
     del loader
@@ -174,20 +181,20 @@ def test_a_field_outlives_its_loader(screen):
 
 def test_senseless_calls_are_refused(screen):
     paths, _ = screen
-    for shape, dtype in [((3, 12, 17), "uint16"), ((2, 0, 17), "uint16"), (SHAPE, "int64"),
+    for shape, dtype in [((5, 12, 17), "uint16"), ((2, 0, 17), "uint16"), (SHAPE, "int64"),
                          ((2, 1 << 40, 1 << 40), "uint16")]:
         with pytest.raises((ValueError, TypeError)):
-            _core.Loader(paths, shape, dtype)
+            plain_loader(paths, shape, dtype)
     for options in ({"workers": 0}, {"slots": 0}):
         with pytest.raises(ValueError):
-            _core.Loader(paths, SHAPE, "uint16", **options)
-    loader = _core.Loader(paths, SHAPE, "uint16")
+            plain_loader(paths, SHAPE, "uint16", **options)
+    loader = plain_loader(paths, SHAPE, "uint16")
     for order in ([FIELDS], [-1]):
         with pytest.raises(ValueError):
             loader.start(np.array(order), 0, 0, 0)
     with pytest.raises(ValueError):
         loader.next()
-    loader = _core.Loader(paths, SHAPE, "uint16", slots=1)
+    loader = plain_loader(paths, SHAPE, "uint16", slots=1)
     loader.start(np.arange(2), 0, 0, 0)
     with pytest.raises(ValueError):
         loader.release(1)  # nothing was handed out yet
@@ -197,3 +204,127 @@ def test_senseless_calls_are_refused(screen):
     assert len(read_pass(loader, [0, 1])) == 2
     with pytest.raises(ValueError):
         loader.next()  # the pass is over
+
+
+# ---- planes, stacks, bins ------------------------------------------------------------------------
+
+
+def stack_file(path, seed, shape=(5, 12, 17), dtype="uint16", **words):
+    """A file of pages, and its pixels."""
+    top = {"uint8": 256, "uint16": 65536, "float32": 1000}[dtype]
+    pixels = np.random.default_rng(seed).integers(0, top, shape).astype(dtype)
+    tifffile.imwrite(path, pixels, **words)
+    return str(path), pixels
+
+
+def slow_bin(plane, n):
+    """Means of n x n, whole numbers rounded with halves up."""
+    h, w = (side // n for side in plane.shape)
+    blocks = plane[: h * n, : w * n].astype(np.float64).reshape(h, n, w, n)
+    mean = blocks.mean((1, 3))
+    return (np.floor(mean + 0.5) if plane.dtype.kind == "u" else mean).astype(plane.dtype)
+
+
+def slow_z(name, stack):
+    if name == "max":
+        return stack.max(axis=0)
+    mean = stack.astype(np.float64).mean(axis=0)
+    return (np.floor(mean + 0.5) if stack.dtype.kind == "u" else mean).astype(stack.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_stacks_and_bins_are_those_of_the_twin(tmp_path, dtype):
+    """Channel 0: all pages of a file; channel 1: a page each of two files; for every projection
+    and several bins, and the functions for arrays give the same."""
+    a, deep = stack_file(tmp_path / "a.tif", 1, dtype=dtype)
+    b, other = stack_file(tmp_path / "b.tif", 2, dtype=dtype)
+    planes = [[0, page, 0] for page in range(5)] + [[1, 3, 0], [0, 1, 0]]
+    for z in _core.z_names():
+        expected = [slow_z(z, deep), slow_z(z, np.stack([other[3], deep[1]]))]
+        assert np.allclose(_core.z(z, deep), expected[0], rtol=1e-6)
+        for n in (1, 2, 3, 5, 12):
+            loader = _core.Loader([a, b], planes, [5, 7], (2, 12, 17), dtype, z, n)
+            field = read_pass(loader, [0])[0]
+            assert field.shape == (2, 12 // n, 17 // n) and field.dtype == dtype
+            for plane, whole in zip(field, expected):
+                assert np.allclose(plane, slow_bin(whole, n), rtol=1e-6)
+                assert np.array_equal(_core.bin(whole, n), plane) or dtype == "float32"
+
+
+def test_samples_and_pages_of_one_file(tmp_path):
+    """Any of several channels of a file, in any order, from samples of a pixel or from pages."""
+    pixels = np.random.default_rng(0).integers(0, 65536, (3, 12, 17)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "rgb.tif", np.moveaxis(pixels, 0, -1), photometric="rgb")
+    pages, deep = stack_file(tmp_path / "pages.tif", 3)
+    files = [str(tmp_path / "rgb.tif"), pages]
+    planes = [[0, 0, 2], [1, 4, 0], [0, 0, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]]
+    loader = _core.Loader(files, planes, [1, 2, 3, 4, 5, 6], (3, 12, 17), "uint16")
+    fields = read_pass(loader, [0, 1, 0])
+    assert np.array_equal(fields[0], [pixels[2], deep[4], pixels[0]])
+    assert np.array_equal(fields[1], [deep[0], pixels[1], pixels[1]])
+    assert np.array_equal(fields[2], fields[0])
+
+
+@pytest.mark.parametrize(("planes", "ends", "options", "words"), [
+    ([[0, 5, 0]], [1], {}, "5 pages.*no page 5"), ([[0, 0, 1]], [1], {}, "1 samples.*no sample 1"),
+    ([[0, 0, -1]], [1], {}, "no sample -1"), ([[0, 0, 0], [0, 1, 0]], [2], {}, "one of 2 planes")])
+def test_planes_that_are_not_there(tmp_path, planes, ends, options, words):
+    path, _ = stack_file(tmp_path / "a.tif", 1)
+    loader = _core.Loader([path], planes, ends, (1, 12, 17), "uint16", **options)
+    loader.start([0])
+    with pytest.raises(ValueError, match=words):
+        loader.next()
+
+
+@pytest.mark.parametrize(("planes", "ends", "options"), [
+    ([[1, 0, 0]], [1], {}), ([[-1, 0, 0]], [1], {}), ([[0, 0, 0]], [0], {}),
+    ([[0, 0, 0]], [2], {}), ([[0, 0]], [1], {}), ([], [0], {}), ([[0, 0, 0]], [1], {"bin": 13}),
+    ([[0, 0, 0]], [1], {"bin": 0}), ([[0, 0, 0]], [1], {"bin": 65}),
+    ([[0, 0, 0]], [1], {"z": "median"})])
+def test_senseless_planes_are_refused(tmp_path, planes, ends, options):
+    path, _ = stack_file(tmp_path / "a.tif", 1)
+    with pytest.raises(ValueError):
+        _core.Loader([path], np.array(planes, np.int64).reshape(len(planes), -1), ends,
+                     (1, 12, 17), "uint16", **options)
+
+
+def test_senseless_arrays_are_refused():
+    plane = np.zeros((4, 4), np.uint16)
+    for n in (0, 65, -1):
+        with pytest.raises(ValueError):
+            _core.bin(plane, n)
+    for stack in (plane, plane.astype(np.int64)[None], plane[None][:0]):
+        with pytest.raises(ValueError):
+            _core.z("max", stack)
+    with pytest.raises(ValueError, match="no projection 'sum'"):
+        _core.z("sum", plane[None])
+    for plane in (np.zeros((0, 3), np.uint8), np.zeros((3, 3)), np.zeros(3, np.uint8)):
+        with pytest.raises(ValueError):
+            _core.measure(plane)
+
+
+# ---- measures ------------------------------------------------------------------------------------
+
+
+def slow_detail(plane):
+    """Mean variance within 2x2, halving by means, octave after octave."""
+    found, level = [], plane.astype(np.float64)
+    while min(level.shape) > 1 and len(found) < 5:
+        h, w = (side // 2 for side in level.shape)
+        blocks = level[: 2 * h, : 2 * w].reshape(h, 2, w, 2)
+        found.append(blocks.var(axis=(1, 3)).mean())
+        level = blocks.mean((1, 3))
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 2), (37, 61), (128, 96)])
+def test_measures_are_those_of_the_twin(dtype, shape):
+    top = {"uint8": 200, "uint16": 4096, "float32": 5}[dtype]
+    plane = np.random.default_rng(0).integers(0, top, shape).astype(dtype)
+    found = _core.measure(plane)
+    assert (found["min"], found["max"]) == (plane.min(), plane.max())
+    assert found["at_max"] == (plane == plane.max()).sum()
+    assert np.isclose(found["mean"], plane.mean(dtype=float))
+    assert found["bits"] == (0 if dtype == "float32" else np.bitwise_or.reduce(plane, axis=None))
+    assert np.allclose(found["detail"], slow_detail(plane), rtol=1e-5)

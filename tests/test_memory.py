@@ -16,7 +16,8 @@ import screens
 from phenoscale import WholeImageClassifier, _core
 from phenoscale.__main__ import main
 from phenoscale.atomic import write_atomically
-from phenoscale.fields import FieldFiles
+from phenoscale.fields import open_fields
+from phenoscale.survey import survey
 from phenoscale.table import read_table
 
 LABEL = "Metadata_Class"
@@ -29,7 +30,7 @@ def table(tmp_path_factory):
 
 @pytest.mark.parametrize("threads, workers", [(1, 1), (1, 2), (4, 2)])
 def test_the_ring_is_of_the_threads_and_not_of_the_batch(table, threads, workers):
-    source = FieldFiles(table, (2, 128, 128), "uint16", threads, workers)
+    source = open_fields(table, survey(table), threads, 1, workers)
     source.start(range(18))
     for _ in range(2 * threads + workers):
         source.next()

@@ -84,7 +84,7 @@ def test_the_metadata_has_all_that_design_promises(parts):
     assert parts[0]["__metadata__"]["format"] == "phenoscale 1"
     assert about.keys() == {
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
-        "normalisation", "label", "split", "table_digest", "seed", "bin", "z", "padding",
+        "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
         "embedding", "controls", "temperature", "novelty", "version"}
     assert [about[key] for key in ("bin", "z", "controls", "temperature", "novelty")] == [
         1, None, None, None, None]
@@ -236,7 +236,9 @@ def test_keys_that_are_there_twice(tmp_path, parts):
     ("scale", [10**400]),
     ("scale", ["1"]), ("scale", [True]), ("scale", []), ("scale", [1, 1]), ("scale", 1),
     ("offset", [None]), ("offset", [-1e39]), ("offset", [1, 2]),
-    ("bin", 2), ("z", "max"), ("controls", {}), ("temperature", 1.0), ("novelty", 0.5),
+    ("bin", 0), ("bin", 65), ("bin", 2.0), ("z", "sum"), ("z", 1), ("z", "-1"),
+    ("sources", ["A"] * 9), ("sources", "A"), ("controls", {}),
+    ("temperature", 1.0), ("novelty", 0.5),
     ("seed", 1.5), ("seed", None), ("split", []), ("embedding", "512"), ("version", 1),
     ("network", None), ("label", 3), ("padding", 128), ("normalisation", {}),
     ("table_digest", None), ("description", ["conv"]),

@@ -20,7 +20,7 @@ from phenoscale.predict import (
     prediction_frame,
     write_errors,
 )
-from phenoscale.table import read_table
+from phenoscale.table import Plane, read_table
 
 PROBABILITIES = ["Phenoscale_Prob_coarse", "Phenoscale_Prob_fine"]
 
@@ -152,7 +152,8 @@ def broken(screen, tmp_path):
     screens.spoil(table.paths[3][1])
     tifffile.imwrite(table.paths[4][0], np.zeros((64, 64), np.uint16))
     tifffile.imwrite(table.paths[6][1], np.zeros((128, 128, 3), np.uint16), photometric="rgb")
-    return table.source, {1: "does not exist", 3: "A04_Actin.tif", 4: "is 64 x 64", 6: "colour"}
+    return table.source, {1: "does not exist", 3: "A04_Actin.tif", 4: "is 64 x 64",
+                          6: "has 3 channels"}
 
 
 def test_skipping_keeps_the_rest_and_names_each(broken, screen, model, tmp_path):
@@ -167,7 +168,7 @@ def test_skipping_keeps_the_rest_and_names_each(broken, screen, model, tmp_path)
     assert same(found.logits[kept], predict(model, screen[1], 2).logits[kept])
     frame = prediction_frame(model, table, found)
     assert frame["Metadata_Well"].tolist() == ["A01", "A03", "A06"]
-    listed = pandas.read_csv(write_errors(table, found, tmp_path / "out.csv"), dtype=str)
+    listed = pandas.read_csv(write_errors(table, found.skipped, tmp_path / "out.csv"), dtype=str)
     assert listed["Line"].tolist() == ["3", "5", "6", "8"]
     assert listed["Well"].tolist() == ["P1 A02", "P1 A04", "P1 A05", "P1 A07"]
     assert listed.columns.tolist() == ["Line", "Well", "Files", "Error"]
@@ -187,14 +188,14 @@ def test_the_verb_skips_with_status_3(broken, model, tmp_path, capsys):
     assert verb(*words, "--on-error", "skip", "--embedding", "none") == 3
     out, err = capsys.readouterr()
     assert out.split() == [str(tmp_path / "p.csv"), str(tmp_path / "errors.csv")]
-    assert err.splitlines()[-1].startswith("4 fields cannot be read and were skipped: see ")
+    assert err.splitlines()[-1].startswith("4 fields were skipped: see ")
     assert len(pandas.read_csv(tmp_path / "errors.csv")) == 4
     assert len(pandas.read_csv(tmp_path / "p.csv")) == 3
 
 
 def test_every_field_unreadable_is_an_error(screen, model):
     table = read_table(screen[0]).select([0, 1])
-    table.paths = [[path + ".gone" for path in row] for row in table.paths]
+    table.planes = [[(Plane(path + ".gone"),) for path in row] for row in table.paths]
     with pytest.raises(InputError, match="does not exist"):
         predict_table(model, table, on_error="skip")
 

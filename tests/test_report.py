@@ -18,7 +18,7 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("matplotlib"), pytest.importorskip("jinja2")
 tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Image")
 
-from phenoscale import InputError, figures
+from phenoscale import InputError, figures, gallery
 from phenoscale.csv_file import write_csv
 from phenoscale.model_file import class_key
 from phenoscale.report import write_report
@@ -393,7 +393,7 @@ def test_plate_map_draws_each_well_and_refuses_fields():
 
 def test_composite_and_confusion():
     image = np.stack([np.full((2, 3), 5.0), np.zeros((2, 3))])
-    picture = figures.composite(image, [(0, 10), (0, 0)])
+    picture = gallery.composite(image, [(0, 10), (0, 0)])
     assert picture.shape == (2, 3, 3) and np.allclose(picture[0, 0], [0, 0.5, 0.5 * 90 / 255])
     texts = [t.get_text() for t in figures.confusion([[3, 1], [0, 0]], ["a", "b"]).axes[0].texts]
     assert texts == ["3\n75 %", "1\n25 %"]

@@ -6,7 +6,7 @@ import pandas
 import pytest
 
 from phenoscale.errors import InputError
-from phenoscale.presets import folder_table
+from phenoscale.presets import read_source
 from phenoscale.split import split_table
 from phenoscale.table import read_table
 
@@ -114,7 +114,7 @@ def test_bbbc013_rows(tmp_path):
         for column in range(1, 13):
             for channel in (1, 2):
                 (tmp_path / f"Channel{channel}-00-{row}-{column:02d}.tif").touch()
-    table = folder_table(tmp_path, "bbbc013")
+    table = read_source(tmp_path, "bbbc013")
     sides, _ = split_table(table, "Metadata_Control", holdout={"Metadata_Row": list("BDFH")})
     counts = {side: int((sides == side).sum()) for side in set(sides)}
     assert counts == {"train": 12, "test": 12, "unlabelled": 72}

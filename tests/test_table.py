@@ -4,14 +4,16 @@
 import csv
 import gzip
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas
 import pytest
 
-from phenoscale.csv_file import read_csv, write_csv
+from phenoscale.csv_file import write_csv
+from phenoscale.doses import tidy_dose
 from phenoscale.errors import InputError, listed
-from phenoscale.presets import PRESETS, folder_table, read_source
 from phenoscale.table import normalise_well, read_table, write_table
 
 SCREEN = """\
@@ -21,18 +23,6 @@ a1.tif,plate1,b1.tif,plate1,P1,b2,1,Actin,0.30
 a2.tif,/far/away,b2.tif,plate1,P1,B02,2,,1e-3
 a3.tif,plate2/../plate3,b3.tif,,007,B12,1,Eg5,
 """
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write text or bytes as screen.csv; its path."""
-
-    def write(content, name="screen.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return str(path)
-
-    return write
 
 
 def fails(path, **options):
@@ -47,8 +37,8 @@ def fails(path, **options):
 # ---- what is read ------------------------------------------------------------------------------
 
 
-def test_loaddata_csv(write, tmp_path):
-    table = read_table(write(SCREEN))
+def test_loaddata_csv(write_text, tmp_path):
+    table = read_table(write_text(SCREEN))
     assert len(table) == 3
     assert table.channels == ["DNA", "Actin"]
     assert table.paths == [
@@ -71,26 +61,32 @@ def test_loaddata_csv(write, tmp_path):
     assert table.place(2) == f"{tmp_path}/screen.csv line 4 (well 007 B12)"
 
 
-def test_channels_root_and_roles_can_be_chosen(write):
+def test_channels_root_and_roles_can_be_chosen(write_text, tmp_path):
+    root = tmp_path / "images"
+    root.mkdir()
     text = SCREEN.replace("Metadata_Plate", "Barcode").replace("Metadata_Well", "Position")
     roles = {"plate": "Barcode", "well": "Position"}
-    table = read_table(write(text), channels=["Actin", "DNA"], roles=roles, root="/images")
+    table = read_table(write_text(text.replace("/far/away", "far")), ["Actin", "DNA"], roles, root)
     assert table.channels == ["Actin", "DNA"]
-    assert table.paths[0] == ["/images/plate1/b1.tif", "/images/plate1/a1.tif"]
+    assert table.paths[0] == [f"{root}/plate1/b1.tif", f"{root}/plate1/a1.tif"]
     assert table.role("well").tolist() == ["B02", "B02", "B12"]
-    assert read_table(write(SCREEN), channels=["DNA"]).paths[1] == ["/far/away/a2.tif"]
+    assert read_table(write_text(SCREEN), channels=["DNA"]).paths[1] == ["/far/away/a2.tif"]
+    renamed = read_table(write_text(SCREEN), channels=["Nuclei=DNA", "Second=Actin:1"])
+    assert renamed.channels == ["Nuclei", "Second"]
+    assert [c.plane for c in renamed.sources] == [None, 1]
+    assert renamed.paths[0] == [f"{tmp_path}/plate1/a1.tif", f"{tmp_path}/plate1/b1.tif"]
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_line_ends_and_marks(write, ends, mark):
-    plain = read_table(write(SCREEN))
-    other = read_table(write(mark + SCREEN.replace("\n", ends).encode(), "other.csv"))
+def test_line_ends_and_marks(write_text, ends, mark):
+    plain = read_table(write_text(SCREEN))
+    other = read_table(write_text(mark + SCREEN.replace("\n", ends).encode(), "other.csv"))
     assert other.frame.equals(plain.frame) and other.lines == plain.lines
 
 
-def test_quotes_blanks_empty_lines_and_columns(write):
-    table = read_table(write('"FileName_A", moa ,,\n\n "x, y.tif",  two words ,,\n'))
+def test_quotes_blanks_empty_lines_and_columns(write_text):
+    table = read_table(write_text('"FileName_A", moa ,,\n\n "x, y.tif",  two words ,,\n'))
     assert table.column("Image_FileName_A").tolist() == ["x, y.tif"]
     assert table.column("moa").tolist() == ["two words"]
     assert list(table.frame.columns) == ["Image_FileName_A", "moa"]
@@ -98,21 +94,114 @@ def test_quotes_blanks_empty_lines_and_columns(write):
     assert table.file_columns == {"A": "FileName_A"}
 
 
-def test_lines_count_line_ends_within_quotes(write):
-    path = write('FileName_A,note\na.tif,"one\ntwo"\nb.tif,x\n')
+def test_lines_count_line_ends_within_quotes(write_text):
+    path = write_text('FileName_A,note\na.tif,"one\ntwo"\nb.tif,x\n')
     assert read_table(path).lines == [2, 4]
 
 
-def test_gzip(write):
-    table = read_table(write(gzip.compress(SCREEN.encode()), "screen.csv.gz"))
+@pytest.mark.parametrize("mark", ["utf-16", "utf-8"])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_other_delimiters(write_text, delimiter, mark):
+    """As spreadsheets of other countries save them: semicolons and decimal commas, tabs, UTF-16."""
+    text = SCREEN.replace(",", delimiter).replace("0.30", "0,30").encode(mark)
+    plain, other = read_table(write_text(SCREEN)), read_table(write_text(text, "other.csv"))
+    assert other.frame.equals(plain.frame) and other.paths == plain.paths
+
+
+def test_workbook(tmp_path):
+    """The first sheet of an .xlsx, whole numbers without a point, empty rows and columns gone."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in ([], ["FileName_A", "Well", "Concentration", "moa"], ["a.tif", "b2", 0.3, 1.0], [],
+                ["b.tif", "B03", 30, None]):
+        book.active.append(row)
+    book.create_sheet("other").append(["nothing"])
+    book.save(tmp_path / "screen.xlsx")
+    table = read_table(tmp_path / "screen.xlsx")
+    assert table.role("well").tolist() == ["B02", "B03"] and table.lines == [3, 5]
+    assert table.role("concentration").tolist() == ["0.3", "30"]
+    assert table.column("moa").tolist() == ["1", ""]
+
+
+def test_doses():
+    given = ["0,3", "3e-4", "30 micromolar", "30 nM", "1.000000", "5 µM", "low", "", "1 dozen",
+             "2 mM"]
+    tidy = ["0.3", "3e-4", "30", "0.03", "1.000000", "5", "low", "", "1 dozen", "2000"]
+    assert [tidy_dose(text) for text in given] == tidy
+
+
+def test_index_of_deepprofiler(write_text, tmp_path):
+    """A path column a channel, and nothing else that names files."""
+    table = read_table(write_text(
+        "Metadata_Plate,Metadata_Well,Metadata_Site,DNA,ER,Treatment,Replicate\n"
+        "P1,a01,1,P1/a_d.tif,P1/a_e.tiff,taxol.tif like,1\nP1,A02,1,P1/b_d.tif,,DMSO,1\n"))
+    assert table.channels == ["DNA", "ER"] and table.role("well").tolist() == ["A01", "A02"]
+    assert table.paths == [[f"{tmp_path}/P1/a_d.tif", f"{tmp_path}/P1/a_e.tiff"],
+                           [f"{tmp_path}/P1/b_d.tif", ""]]
+    assert table.place(0).endswith("line 2 (well P1 A01)") and table.file_column(0) == "DNA"
+
+
+def test_bare_roles(write_text):
+    table = read_table(write_text("file,compound,Concentration,moa,plate,WELL,replicate\n"
+                             "a.png,taxol,0.3,Eg5,P1,b2,3\n"))
+    assert table.channels == ["file"] and table.column("moa").tolist() == ["Eg5"]
+    assert table.roles == {role: f"Metadata_{role.capitalize()}" for role in
+                           ("plate", "well", "compound", "concentration")}
+    # a Metadata_ column of the same role wins
+    both = read_table(write_text("FileName_A,plate,Metadata_Plate\na.tif,x,P1\n"))
+    assert both.role("plate").tolist() == ["P1"] and both.column("plate").tolist() == ["x"]
+
+
+def test_other_columns_are_not_taken_for_files(write_text):
+    table = read_table(write_text("FileName_A,Sample_ID,Frame_Rate,Series_2,URL_B,PathName_A\n"
+                             "a.tif,7,25,x,file:///d/b%20c.tif,p\n"))
+    assert table.channels == ["A", "B"] and table.paths[0][1] == "/d/b c.tif"
+    assert {"Sample_ID", "Frame_Rate", "Series_2"} <= set(table.frame.columns)
+
+
+def test_a_huge_table(write_text, tmp_path):
+    """A million rows are read, in bounded memory."""
+    rows = "".join(f"f{i}.tif,P{i % 55},A{i % 12 + 1:02d},Eg5 inhibitors\n" for i in range(10**6))
+    path = write_text("FileName_A,Metadata_Plate,Metadata_Well,moa\n" + rows)
+    code = ("import resource, sys; from phenoscale.table import read_table;"
+            "table = read_table(sys.argv[1]); assert len(table) == 10**6;"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 3_000_000  # KiB
+
+
+def test_mutated_tables(write_text):
+    """A table or an InputError of one line, whatever the bytes."""
+    random, n_read = np.random.default_rng(0), 0
+    base = (SCREEN * 3).encode()
+    pieces = [b",", b'"', b"\n", b"\r", b";", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"'", b"=",
+              b"../", b"C:\\", b"\xff\xfe", b"PK\x03\x04", "細".encode(), b"x" * 5000]
+    for _ in range(3000):
+        mutant = bytearray(base)
+        for _ in range(random.integers(1, 3)):
+            at = random.integers(len(mutant))
+            piece = pieces[random.integers(len(pieces))]
+            mutant[at : at + random.integers(0, 9)] = piece
+        if random.random() < 0.1:
+            mutant = mutant[: random.integers(len(mutant))]
+        try:
+            n_read += len(read_table(write_text(bytes(mutant)))) > 0
+        except InputError as error:
+            assert "\n" not in str(error) and "screen.csv" in str(error)
+    assert 300 < n_read < 2700, n_read
+
+
+def test_gzip(write_text):
+    table = read_table(write_text(gzip.compress(SCREEN.encode()), "screen.csv.gz"))
     assert table.column("moa").tolist() == ["Actin", "", "Eg5"]
 
 
-def test_data_frame_gives_the_same_cells(write):
-    from_csv = read_table(write(SCREEN), root="/r")
-    frame = pandas.read_csv(write(SCREEN), dtype={"Metadata_Plate": str})
+def test_data_frame_gives_the_same_cells(write_text, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    from_csv = read_table(write_text(SCREEN))
+    frame = pandas.read_csv(write_text(SCREEN), dtype={"Metadata_Plate": str})
     frame.loc[1, "Metadata_Concentration"] = np.nan
-    from_frame = read_table(frame.convert_dtypes(), root="/r")
+    from_frame = read_table(frame.convert_dtypes())
     assert from_frame.paths == from_csv.paths
     assert from_frame.column("Metadata_Site").tolist() == ["1", "2", "1"]
     assert from_frame.column("Metadata_Concentration").tolist() == ["0.3", "", ""]
@@ -131,8 +220,8 @@ def test_wells():
     assert [normalise_well(name) for name in names] == clean
 
 
-def test_select_keeps_the_lines(write):
-    table = read_table(write(SCREEN))
+def test_select_keeps_the_lines(write_text):
+    table = read_table(write_text(SCREEN))
     for which in ([False, True, True], [1, 2], np.array([1, 2])):
         part = table.select(which)
         assert part.lines == [3, 4] and part.frame.index.tolist() == [0, 1]
@@ -140,26 +229,27 @@ def test_select_keeps_the_lines(write):
     assert len(table.select([])) == 0
 
 
-def test_digest_is_of_the_content_not_the_place(write):
-    digest = read_table(write(SCREEN)).digest()
+def test_digest_is_of_the_content_not_the_place(write_text):
+    digest = read_table(write_text(SCREEN)).digest()
     assert len(digest) == 64
-    assert read_table(write(SCREEN, "copy.csv"), root="/elsewhere").digest() == digest
-    assert read_table(write(SCREEN.replace("plate1", "plate9"))).digest() == digest
+    moved = SCREEN.replace("plate", "/elsewhere/plate")
+    assert read_table(write_text(moved, "copy.csv")).digest() == digest
+    assert read_table(write_text(SCREEN.replace("plate1", "plate9"))).digest() == digest
     for change in (("Eg5", "Eg6"), ("a3.tif", "a4.tif"), ("moa", "mao")):
-        assert read_table(write(SCREEN.replace(*change))).digest() != digest
-    assert read_table(write(SCREEN), channels=["Actin", "DNA"]).digest() != digest
+        assert read_table(write_text(SCREEN.replace(*change))).digest() != digest
+    assert read_table(write_text(SCREEN), channels=["Actin", "DNA"]).digest() != digest
 
 
-def test_bbbc021_names(write):
+def test_bbbc021_names(write_text):
     text = (
         "TableNumber,Image_FileName_DAPI,Image_PathName_DAPI,Image_FileName_Actin,"
         "Image_PathName_Actin,Image_Metadata_Plate_DAPI,Image_Metadata_Well_DAPI,"
         "Image_Metadata_Compound\n4,d.tif,W4,a.tif,W4,Week4_27481,G10,taxol\n"
     )
-    table = read_table(write(text))
+    table = read_table(write_text(text))
     assert set(table.roles) == {"plate", "well", "compound"}
     assert table.role("plate").tolist() == ["Week4_27481"]
-    given = read_table(write(text), roles={"plate": "Image_Metadata_Plate_DAPI"})
+    given = read_table(write_text(text), roles={"plate": "Image_Metadata_Plate_DAPI"})
     assert given.roles == table.roles
 
 
@@ -182,8 +272,8 @@ def test_real_tables_without_files(shared_data):
 # ---- what is written ---------------------------------------------------------------------------
 
 
-def test_written_table_reads_the_same(write, tmp_path):
-    table = read_table(write(SCREEN), channels=["Actin"])
+def test_written_table_reads_the_same(write_text, tmp_path):
+    table = read_table(write_text(SCREEN), channels=["Actin"])
     out = tmp_path / "elsewhere" / "clean.csv"
     out.parent.mkdir()
     write_table(table, out)
@@ -241,33 +331,33 @@ def test_missing_file_and_folder(tmp_path):
         ("FileName_A,moa,moa\na,b,c\n", ["line 1", "column moa is there twice"]),
         ("FileName_A,Image_FileName_A\na,b\n", ["FileName_A and Image_FileName_A", "twice"]),
         ("FileName_A,,x\na,b,c\n", ["line 1", "column 2 has no name"]),
-        ("FileName_A;moa\na;0,3\n", ["line 1 has no commas"]),
-        ("FileName_A\tmoa\na\tb\n", ["line 1 has no commas"]),
+        ("FileName_A;moa\na;b;c\n", ["line 2 has 3 cells"]),
+        ("FileName_A\tmoa\na\n", ["line 2 has 1 cells"]),
         ('FileName_A,x\na,1\nb,"2\nc,3\n', ["line 3 is not well-formed"]),
-        ("FileName_A,x\na,1\nb," + "2" * 200000, ["line 3 is not well-formed", "field limit"]),
+        ("FileName_A,x\na,1\nb," + "2" * 2000000, ["line 3 is not well-formed", "field limit"]),
         ("FileName_A,x\na,1\nb,\0\n", ["line 3 has a zero byte"]),
         (b"FileName_A,x\na,1\nb,\xb5\n", ["line 3 is not UTF-8", "save it as"]),
-        (SCREEN.encode("utf-16"), ["line 1 is not UTF-8"]),
-        (SCREEN.replace("b2.tif", ""), ["line 3 (well P1 B02)", "Image_FileName_Actin is empty"]),
-        ("FileName_A,x\na,1\n\n,2\n", ["line 4", "column FileName_A is empty"]),
+        (SCREEN.encode("utf-16-le"), ["line 1 has a zero byte"]),
+        (SCREEN.encode("utf-16")[:-1], ["is not UTF-8"]),
+        (b"PK\x03\x04 no workbook", ["cannot be read as an .xlsx workbook"]),
     ],
 )
-def test_broken_tables(write, text, words):
-    path = write(text)
+def test_broken_tables(write_text, text, words):
+    path = write_text(text)
     sentence = fails(path)
     assert path in sentence
     for word in words:
         assert word in sentence, sentence
 
 
-def test_broken_gzip(write):
-    path = write(gzip.compress(SCREEN.encode())[:-20], "short.csv.gz")
+def test_broken_gzip(write_text):
+    path = write_text(gzip.compress(SCREEN.encode())[:-20], "short.csv.gz")
     assert path in fails(path)
-    assert "cannot be read" in fails(write(SCREEN, "plain.csv.gz"))
+    assert "cannot be read" in fails(write_text(SCREEN, "plain.csv.gz"))
 
 
-def test_unknown_names_are_answered_with_the_closest(write):
-    path = write(SCREEN)
+def test_unknown_names_are_answered_with_the_closest(write_text):
+    path = write_text(SCREEN)
     assert "no channel Dna" in fails(path, channels=["Dna"])
     assert fails(path, channels=["Actn"]).endswith("its channels are Actin, DNA")
     assert "each channel once" in fails(path, channels=["DNA", "DNA"])
@@ -281,69 +371,3 @@ def test_unknown_names_are_answered_with_the_closest(write):
 def test_listed():
     assert listed([]) == "none"
     assert listed("abc", limit=2) == "a, b and 1 more"
-
-
-# ---- folders -----------------------------------------------------------------------------------
-
-
-def test_bbbc013_layout(shared_data):
-    folder = shared_data("bbbc013")
-    table = folder_table(folder, "bbbc013")
-    assert (len(table), table.channels) == (96, ["GFP", "DNA"])
-    header, rows, _ = read_csv(str(folder / "1049_Metadata.csv"))
-    controls = {"-1": "negative", "1": "positive", "0": ""}
-    for row, line in enumerate(rows):
-        true = dict(zip(header, line))
-        cells = table.frame.iloc[row]
-        well = f"{true['Row']}{true['Column']}"
-        assert cells["Metadata_Well"] == well
-        assert (cells["Metadata_Row"], cells["Metadata_Column"]) == (true["Row"], true["Column"])
-        assert cells["Metadata_Concentration"] == true["SBS_Doses"]
-        assert cells["Metadata_Control"] == controls[true["SBS_Controls"]]
-        assert cells["Metadata_Compound"] == ("Wortmannin" if true["Row"] < "E" else "LY294002")
-        assert (cells["Metadata_Plate"], cells["Metadata_Site"]) == ("BBBC013", "1")
-        for c, path in enumerate(table.paths[row]):
-            name = f"Channel{c + 1}-{int(true['ImageNumber']):02d}-{well[0]}-{well[1:]}.tif"
-            assert path == str(folder / name) and os.path.isfile(path)
-    assert set(table.roles) == {"plate", "well", "site", "compound", "concentration"}
-    assert "dose ranks" in table.notes[0]
-
-
-@pytest.fixture
-def plate(tmp_path):
-    for name in PRESETS["bbbc013"].channels:
-        for well in ("01-A-01", "12-A-12", "50-E-02"):
-            (tmp_path / f"Channel{name}-{well}.tif").touch()
-    (tmp_path / "Channel2ILLUM.mat").touch()
-    (tmp_path / "Channel1-97-I-01.tif").touch()
-    return tmp_path
-
-
-def test_part_of_a_folder(plate):
-    table = read_source(plate, "bbbc013", channels=["DNA"], roles={"batch": "Metadata_Row"})
-    assert table.role("well").tolist() == ["A01", "A12", "E02"]
-    assert table.column("Metadata_Control").tolist() == ["negative", "positive", "negative"]
-    assert table.role("batch").tolist() == ["A", "A", "E"]
-    assert table.place(1) == f"{plate} row 2 (well BBBC013 A12)"
-    write_table(table, plate / "t.csv")
-    assert read_source(plate / "t.csv").paths == table.paths
-
-
-def test_wrong_folders(plate):
-    def sentence(*arguments):
-        with pytest.raises(InputError) as error:
-            read_source(*arguments)
-        return str(error.value)
-
-    assert "unknown preset bbbc13: there are bbbc013" in sentence(plate, "bbbc13")
-    assert "say with --preset" in sentence(plate)
-    (plate / "t.csv").write_text(SCREEN)
-    assert "t.csv is no folder" in sentence(plate / "t.csv", "bbbc013")
-    (plate / "Channel2-12-A-12.tif").unlink()
-    assert "well A12 has no file of channel DNA beside Channel1-12-A-12" in sentence(
-        plate, "bbbc013"
-    )
-    (plate / "Channel1-13-A-12.tif").touch()
-    assert "for one well and channel" in sentence(plate, "bbbc013")
-    (plate / "empty").mkdir()
-    assert "no file named like Channel1-01-A-01.tif" in sentence(plate / "empty", "bbbc013")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: it learns, the same seed gives the same bits, and what is drawn is fair."""
 
+import dataclasses
 import os
 from fractions import Fraction
 
@@ -8,11 +9,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import phenoscale
 import screens
 from phenoscale import InputError, _core, train
-from phenoscale.fields import FieldArrays, FieldFiles
+from phenoscale.fields import FieldArrays, open_fields
 from phenoscale.predict import run
-from phenoscale.table import read_table
+from phenoscale.survey import survey
+from phenoscale.table import Plane, read_table
 from phenoscale.train import BALANCES, SCHEDULES, Recipe, fit, statistics
 
 SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
@@ -75,6 +78,18 @@ def test_both_towers_train_alike():
 # ---- the same bits --------------------------------------------------------------------------
 
 
+def as_pngs(table):
+    """The same fields as PNGs, which Python decodes."""
+    from PIL import Image
+
+    planes = []
+    for row in table.paths:
+        for path in row:
+            Image.fromarray(phenoscale.read_image(path)[0]).save(path + ".png")
+        planes.append([(Plane(path + ".png"),) for path in row])
+    return dataclasses.replace(table, planes=planes)
+
+
 @pytest.mark.parametrize("network", ["mcnn-gap", "mcnn"])
 def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, network):
     table, images, labels = screen  # seven fields: the last batch has three
@@ -83,9 +98,10 @@ def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, ne
     expected = weights(images, labels, recipe, threads=1)
     for threads in (2, 4):
         assert weights(images, labels, recipe, threads) == expected
-    source = FieldFiles(table, images.shape[1:], "uint16", threads=2)
-    of_files = fit(source, labels, np.arange(7), [], recipe, 2)
-    assert of_files.net.parameters.tobytes() == expected
+    for files in (table, as_pngs(table)):
+        source = open_fields(files, survey(files), threads=2)
+        of_files = fit(source, labels, np.arange(7), [], recipe, 2)
+        assert of_files.net.parameters.tobytes() == expected
 
     def in_parts(description, batch, threads):
         return _core.Net(description, threads=threads, training=True, images=3, batch=batch)
@@ -284,7 +300,7 @@ def test_numbers_of_numpy_are_numbers_of_a_recipe():
 
 def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
     table = read_table(screens.write_screen(tmp_path, 1, 4, 0))
-    source = FieldFiles(table, (2, 128, 128), "uint16", threads=2)
+    source = open_fields(table, survey(table), threads=2)
 
     def break_one(event):
         if event["stage"] == "epoch":

@@ -27,7 +27,7 @@ _HOMES = {
     "load": "phenoscale.model_file",
     "predict": "phenoscale.predict",
     "predict_table": "phenoscale.predict",
-    "read_image": "phenoscale._core",
+    "read_image": "phenoscale.image_file",
     "read_table": "phenoscale.table",
     "simulate": "phenoscale.simulate",
     "write_report": "phenoscale.report",

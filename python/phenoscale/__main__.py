@@ -23,52 +23,24 @@ try:
     import phenoscale
     from phenoscale import _core
     from phenoscale.errors import InputError
-    from phenoscale.models import NETWORKS, TOWERS
+    from phenoscale.options import (
+        bin_option,
+        listed_words,
+        network_option,
+        pairs,
+        quiet_option,
+        refuse_to_lose,
+        size_of,
+        table_options,
+        threads_option,
+        tower_option,
+        z_option,
+    )
+    from phenoscale.progress import Progress
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
 SKIPPED = 3
-
-
-# ---- words of options ----------------------------------------------------------------------
-
-
-def pairs(words, option: str) -> dict[str, list[str]]:
-    """("A=x,y", "B=z") -> {"A": ["x", "y"], "B": ["z"]}."""
-    found: dict[str, list[str]] = {}
-    for word in words:
-        name, equals, values = word.partition("=")
-        if not (name and equals and values):
-            raise click.UsageError(f"{option} {word}: write it as {option} COLUMN=VALUE")
-        found.setdefault(name, []).extend(values.split(","))
-    return found
-
-
-def roles_of(words) -> dict[str, str]:
-    return {role: columns[0] for role, columns in pairs(words, "--role").items()}
-
-
-def size_of(word: str) -> tuple[int, int]:
-    height, _, width = word.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise click.UsageError(f"--size {word}: write it as HEIGHTxWIDTH, for example 1024x1280")
-    return int(height), int(width)
-
-
-def listed_words(word: str | None) -> list[str] | None:
-    return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
-
-
-def refuse_to_lose(out, *inputs) -> None:
-    """Before the work: a file that cannot be written, or that one of the inputs lies at."""
-    folder = os.path.dirname(os.path.abspath(out))
-    is_special = os.path.exists(out) and not os.path.isfile(out)  # a folder, a device, a pipe
-    if is_special or not os.access(folder, os.W_OK):
-        raise InputError(f"{out} cannot be written: give a file in a folder that is there and "
-                         "yours to write")
-    for path in inputs:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise InputError(f"{out} is the file to read: choose another to write")
 
 
 def say_skipped(errors: str) -> int:
@@ -77,66 +49,8 @@ def say_skipped(errors: str) -> int:
 
     _, rows, _ = read_csv(errors)
     print(errors)
-    print(f"{len(rows)} fields cannot be read and were skipped: see {errors}", file=sys.stderr)
+    print(f"{len(rows)} fields were skipped: see {errors}", file=sys.stderr)
     return SKIPPED
-
-
-class Progress:
-    """Progress of every stage on stderr: a bar on a terminal, plain lines elsewhere."""
-
-    def __init__(self, quiet: bool):
-        self.quiet, self.stage, self.bar = quiet, None, None
-
-    def __call__(self, event: dict) -> None:
-        if self.quiet:
-            return
-        stage = {"statistics": "reading", "step": "training", "predict": "predicting",
-                 "check": "checking", "simulate": "drawing"}.get(event["stage"])
-        if event["stage"] == "epoch":
-            self._say(self.epoch_line(event))
-            return
-        if stage != self.stage:
-            self.close()
-            from tqdm import tqdm
-
-            self.stage = stage
-            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=sys.stderr,
-                            disable=not sys.stderr.isatty(), leave=False)
-            if not sys.stderr.isatty():
-                print(f"{stage} ...", file=sys.stderr, flush=True)
-        self.bar.update(event["done"] - self.bar.n)
-        if "loss" in event:
-            self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
-                                     refresh=False)
-
-    def counting(self, stage: str):
-        """A callable (done, of) for one stage."""
-        return lambda done, of: self({"stage": stage, "done": done, "of": of})
-
-    @staticmethod
-    def epoch_line(event: dict) -> str:
-        line = (f"epoch {event['epoch']}/{event['of']}: loss {event['loss']:.4f}, "
-                f"{event['images_per_s']:.1f} images/s")
-        if "val_balanced_accuracy" in event:
-            line += f", validation {event['val_balanced_accuracy']:.0%} balanced accuracy"
-        return line
-
-    def _say(self, line: str) -> None:
-        if self.bar is None or self.bar.disable:
-            print(line, file=sys.stderr, flush=True)
-        else:
-            self.bar.write(line, file=sys.stderr)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error) -> None:
-        self.close()
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        self.bar = self.stage = None
 
 
 # ---- verbs ---------------------------------------------------------------------------------
@@ -146,20 +60,6 @@ class Progress:
 @click.version_option(phenoscale.__version__)
 def cli():
     """Whole-image networks for high-content screens."""
-
-
-network_option = click.option("--network", default="mcnn", show_default=True,
-                              type=click.Choice(list(NETWORKS)))
-tower_option = click.option("--tower", default="fused", show_default=True,
-                            type=click.Choice(list(TOWERS)),
-                            help="plain: the slow twin through oneDNN, the same up to rounding.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
-threads_option = click.option("--threads", type=click.IntRange(1, 1024),
-                              help="Default: every processor. Results do not depend on it.")
-channels_option = click.option("--channels", help="Names in the order wanted: DNA,Actin.")
-role_option = click.option("--role", "roles", multiple=True, metavar="ROLE=COLUMN",
-                           help="plate, well, site, compound, concentration or batch.")
-root_option = click.option("--root", help="Where relative paths begin. Default: at the table.")
 
 
 @cli.command()
@@ -185,34 +85,47 @@ def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
 
 @cli.command()
 @click.argument("source", type=click.Path())
-@click.option("--preset", help="How the files of a folder are named: bbbc013.")
+@click.option("--preset", metavar="NAME", help="How the files of a folder are named: imagexpress, "
+              "operetta, cellvoyager, incell, cellprofiler, bbbc013, bbbc021.")
+@click.option("--pattern", metavar="REGEX", help="The same in your own words: named groups Well "
+              "(or Row, Column), Channel, Plate, Site, Z.")
 @click.option("--write", "out", type=click.Path(), help="Write a clean LoadData CSV.")
+@click.option("--html", type=click.Path(), help="Write a page with pictures.")
 @click.option("--label", help="Column of the classes: counts them by plate.")
-@network_option
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(1, 65536))
-@channels_option
-@role_option
-@root_option
+@z_option
+@table_options
 @threads_option
 @quiet_option
-def check(source, preset, out, label, network, batch, channels, roles, root, threads, quiet):
-    """Look at a table and all its files before a long run."""
+def check(source, preset, pattern, out, html, label, batch, z, how, threads, quiet):
+    """Look at a table or FOLDER and all its files before a long run."""
     from phenoscale.check import check as run_check
     from phenoscale.presets import read_source
     from phenoscale.table import write_table
 
-    if out is not None:
-        refuse_to_lose(out, source)
-    table = read_source(source, preset, listed_words(channels), roles_of(roles), root)
+    for path in filter(None, (out, html)):
+        refuse_to_lose(path, source)
+    table = read_source(source, preset, pattern, z=z, **how)
     with Progress(quiet) as progress:
-        found = run_check(table, network, batch, threads, progress.counting("check"), label)
+        found = run_check(table, batch, threads, progress, label)
     print(found.text())
-    if not found.ok:
-        raise InputError("some files cannot be used, see the list"
-                         + (f": {out} is not written" if out is not None else ""))
+    bad = found.bad()
+    if html is not None:
+        from phenoscale.check_page import write_check_page
+
+        write_check_page(found, html)
+        print(f"written: {html}")
     if out is not None:
-        write_table(table, out)
-        print(f"written: {out}")
+        write_table(table, out, bad)
+        print(f"written: {out}" + (f", {len(bad)} fields in it marked not to be used" if bad
+                                   else ""))
+    if len(bad) == len(table):
+        raise InputError("no field can be used, see the list")
+    if bad:
+        from phenoscale.predict import write_errors
+
+        return say_skipped(write_errors(table, bad, out)) if out is not None else SKIPPED
+    return 0
 
 
 @cli.command()
@@ -243,12 +156,14 @@ def check(source, preset, out, label, network, batch, channels, roles, root, thr
               type=click.Choice(["well", "plate", "compound"]))
 @click.option("--val-fraction", type=float, help="0: none. Default: 0.15 where wells suffice.")
 @click.option("--controls", multiple=True, metavar="COLUMN=VALUE", help="For the report.")
-@channels_option
-@role_option
-@root_option
+@click.option("--on-error", default="stop", show_default=True,
+              type=click.Choice(["stop", "skip"]), help="For fields that cannot be used.")
+@bin_option
+@z_option
+@table_options
 @threads_option
 @quiet_option
-def train(table, label, out, split, holdout, val_by, val_fraction, controls, channels, roles, root,
+def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_error, how,
           threads, quiet, augment, **recipe):
     """Train a network on the labelled fields of a TABLE."""
     from phenoscale.report import write_report
@@ -263,11 +178,12 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
     except InputError as error:
         raise click.UsageError(str(error)) from None
     holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
-    fields = read_table(table, listed_words(channels), roles_of(roles), root)
+    fields = read_table(table, z=recipe.z, **how)
     with Progress(quiet) as progress:
         folder = train_run(
             fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
-            val_fraction=val_fraction, controls=controls, threads=threads, progress=progress)[1]
+            val_fraction=val_fraction, controls=controls, on_error=on_error, threads=threads,
+            progress=progress)[1]
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(folder))
     errors = os.path.join(folder, "errors.csv")
@@ -282,27 +198,25 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, cha
               type=click.Choice(["last", "none"]))
 @click.option("--on-error", default="skip", show_default=True,
               type=click.Choice(["skip", "stop"]), help="For fields that cannot be read.")
-@channels_option
-@root_option
+@table_options
 @tower_option
 @threads_option
 @quiet_option
-def predict(model, table, out, embedding, on_error, channels, root, tower, threads, quiet):
+def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
     from phenoscale.csv_file import write_csv
     from phenoscale.model_file import load
-    from phenoscale.predict import predict_table, prediction_frame, write_errors
-    from phenoscale.table import read_table
+    from phenoscale.predict import predict_table, prediction_frame, read_fields, write_errors
 
     refuse_to_lose(out, model, table)
     loaded = load(model)
-    fields = read_table(table, listed_words(channels) or loaded.channels, root=root)
+    fields = read_fields(loaded, table, **how)
     with Progress(quiet) as progress:
         found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"),
                               tower)
     write_csv(prediction_frame(loaded, fields, found, embedding), out)
     print(out)
-    return say_skipped(write_errors(fields, found, out)) if found.skipped else 0
+    return say_skipped(write_errors(fields, found.skipped, out)) if found.skipped else 0
 
 
 @cli.command()

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define LOADER_WAIT_S 0.05 /* between two looks at Ctrl-C while waiting for a field */
+#define MOST_DESCRIPTION (1 << 20) /* bytes of a TIFF's that anyone needs */
 
 static PyObject *ImageError, *UnsupportedImage;
 
@@ -97,10 +98,10 @@ to_dtype(int type)
                                         : type == NPY_FLOAT32 ? PS_FLOAT32 : 0;
 }
 
-static int
-to_numpy(ps_dtype dtype)
+static const char *
+dtype_name(ps_dtype dtype)
 {
-    return dtype == PS_UINT8 ? NPY_UINT8 : dtype == PS_UINT16 ? NPY_UINT16 : NPY_FLOAT32;
+    return dtype == PS_UINT8 ? "uint8" : dtype == PS_UINT16 ? "uint16" : "float32";
 }
 
 static PyObject *
@@ -151,12 +152,13 @@ core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
     if (!image)
         return NULL;
     const ps_image_info *info = ps_image_about(image);
+    const char *text = ps_image_description(image);
     PyObject *result = Py_BuildValue(
-        "{s:L,s:L,s:L,s:L,s:s,s:O}", "pages", (long long)info->pages, "samples",
+        "{s:L,s:L,s:L,s:L,s:s,s:s,s:O,s:N}", "pages", (long long)info->pages, "samples",
         (long long)info->samples, "height", (long long)info->height, "width",
-        (long long)info->width, "dtype",
-        info->dtype == PS_UINT8 ? "uint8" : info->dtype == PS_UINT16 ? "uint16" : "float32",
-        "is_min_white", info->is_min_white ? Py_True : Py_False);
+        (long long)info->width, "dtype", dtype_name(info->dtype), "native", info->native,
+        "is_min_white", info->is_min_white ? Py_True : Py_False, "description",
+        PyUnicode_DecodeUTF8(text, (Py_ssize_t)strnlen(text, MOST_DESCRIPTION), "replace"));
     ps_image_close(image);
     return result;
 }
@@ -165,6 +167,8 @@ static PyObject *
 core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
 {
     ps_image *image = open_image(args, keywords);
+    PyArray_Descr *native = NULL;
+    PyObject *array = NULL;
     int status = PS_OK;
 
     (void)module;
@@ -172,12 +176,14 @@ core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
         return NULL;
     const ps_image_info *info = ps_image_about(image);
     npy_intp shape[3] = {info->samples, info->height, info->width};
-    PyObject *array = PyArray_SimpleNew(3, shape, to_numpy(info->dtype));
+    PyObject *name = PyUnicode_FromString(info->native);
+    if (name && PyArray_DescrConverter(name, &native))
+        array = PyArray_NewFromDescr(&PyArray_Type, native, 3, shape, NULL, NULL, 0, NULL);
+    Py_XDECREF(name);
     if (array) {
         void *pixels = PyArray_DATA((PyArrayObject *)array);
-        ps_dtype dtype = info->dtype;
         Py_BEGIN_ALLOW_THREADS
-        status = ps_image_read(image, dtype, pixels);
+        status = ps_image_read_native(image, pixels);
         Py_END_ALLOW_THREADS
     }
     ps_image_close(image);
@@ -186,6 +192,106 @@ core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
         Py_CLEAR(array);
     }
     return array;
+}
+
+/* A contiguous array of n_dims and of one of the three types, or an exception. */
+static PyArrayObject *
+as_pixels(PyObject *object, int n_dims)
+{
+    PyArrayObject *array = (PyArrayObject *)PyArray_FromAny(
+        object, NULL, n_dims, n_dims, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, NULL);
+
+    if (array && !to_dtype(PyArray_TYPE(array))) {
+        PyErr_SetString(PyExc_ValueError, "pixels are uint8, uint16 or float32");
+        Py_CLEAR(array);
+    }
+    return array;
+}
+
+static PyObject *
+core_z(PyObject *module, PyObject *args)
+{
+    const char *name;
+    PyObject *object, *out = NULL;
+    int status = PS_OK;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sO", &name, &object))
+        return NULL;
+    PyArrayObject *stack = as_pixels(object, 3);
+    if (stack)
+        out = PyArray_SimpleNew(2, PyArray_DIMS(stack) + 1, PyArray_TYPE(stack));
+    if (out) {
+        ps_dtype dtype = (ps_dtype)to_dtype(PyArray_TYPE(stack));
+        int64_t planes = PyArray_DIM(stack, 0), pixels = PyArray_SIZE((PyArrayObject *)out);
+        const void *from = PyArray_DATA(stack);
+        void *to = PyArray_DATA((PyArrayObject *)out);
+        Py_BEGIN_ALLOW_THREADS
+        status = ps_z(name, dtype, planes, pixels, from, to);
+        Py_END_ALLOW_THREADS
+    }
+    Py_XDECREF((PyObject *)stack);
+    if (status != PS_OK) {
+        raise_error(status);
+        Py_CLEAR(out);
+    }
+    return out;
+}
+
+static PyObject *
+core_bin(PyObject *module, PyObject *args)
+{
+    PyObject *object, *out = NULL;
+    long long bin;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OL", &object, &bin))
+        return NULL;
+    if (bin < 1 || bin > PS_LIMIT_BIN)
+        return PyErr_Format(PyExc_ValueError, "bin is a number from 1 to %d", PS_LIMIT_BIN);
+    PyArrayObject *plane = as_pixels(object, 2);
+    if (plane) {
+        npy_intp shape[2] = {PyArray_DIM(plane, 0) / bin, PyArray_DIM(plane, 1) / bin};
+        out = PyArray_SimpleNew(2, shape, PyArray_TYPE(plane));
+    }
+    if (out) {
+        ps_dtype dtype = (ps_dtype)to_dtype(PyArray_TYPE(plane));
+        int64_t h = PyArray_DIM(plane, 0), w = PyArray_DIM(plane, 1);
+        const void *from = PyArray_DATA(plane);
+        void *to = PyArray_DATA((PyArrayObject *)out);
+        Py_BEGIN_ALLOW_THREADS
+        ps_bin(dtype, h, w, bin, from, to);
+        Py_END_ALLOW_THREADS
+    }
+    Py_XDECREF((PyObject *)plane);
+    return out;
+}
+
+static PyObject *
+core_measure(PyObject *module, PyObject *object)
+{
+    PyArrayObject *plane = as_pixels(object, 2);
+    ps_measures found;
+    int status;
+
+    (void)module;
+    if (!plane)
+        return NULL;
+    ps_dtype dtype = (ps_dtype)to_dtype(PyArray_TYPE(plane));
+    int64_t h = PyArray_DIM(plane, 0), w = PyArray_DIM(plane, 1);
+    const void *pixels = PyArray_DATA(plane);
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_measure(dtype, h, w, pixels, &found);
+    Py_END_ALLOW_THREADS
+    Py_DECREF((PyObject *)plane);
+    if (status != PS_OK)
+        return raise_error(status);
+    PyObject *detail = PyList_New(found.octaves);
+    for (int k = 0; detail && k < found.octaves; k++)
+        PyList_SetItem(detail, k, PyFloat_FromDouble(found.detail[k]));
+    return Py_BuildValue("{s:d,s:d,s:d,s:L,s:K,s:N}", "min", found.min, "max", found.max, "mean",
+                         found.mean, "at_max", (long long)found.at_max, "bits",
+                         (unsigned long long)found.bits, "detail", detail);
 }
 
 static PyObject *
@@ -230,25 +336,33 @@ typedef struct {
     int dtype, busy;
 } Loader;
 
-/* The bytes of n * c paths, from a list of n sequences of c; `kept` keeps them alive. */
+/* The bytes of n paths; `kept` keeps them alive. */
 static int
-take_paths(PyObject *paths, Py_ssize_t n, Py_ssize_t c, PyObject **kept, const char **list)
+take_paths(PyObject *paths, Py_ssize_t n, PyObject **kept, const char **list)
 {
     for (Py_ssize_t i = 0; i < n; i++) {
-        PyObject *row = PyList_GetItem(paths, i);
-        if (PySequence_Size(row) != c) {
-            if (!PyErr_Occurred())
-                PyErr_Format(PyExc_ValueError, "field %zd does not have %zd paths", i, c);
+        if (!PyUnicode_FSConverter(PyList_GetItem(paths, i), &kept[i]))
             return 0;
-        }
-        for (Py_ssize_t k = i * c; k < (i + 1) * c; k++) {
-            PyObject *path = PySequence_GetItem(row, k - i * c);
-            int is_path = path && PyUnicode_FSConverter(path, &kept[k]);
-            Py_XDECREF(path);
-            if (!is_path)
-                return 0;
-            list[k] = PyBytes_AsString(kept[k]);
-        }
+        list[i] = PyBytes_AsString(kept[i]);
+    }
+    return 1;
+}
+
+/* The arrays of a spec: planes (p, 3), ends (n * c). */
+static int
+take_planes(ps_loader_spec *spec, PyArrayObject *planes, PyArrayObject *ends)
+{
+    npy_intp n = planes && ends ? PyArray_DIM(ends, 0) : 0;
+
+    if (!planes || !ends)
+        return 0;
+    spec->planes = PyArray_DATA(planes);
+    spec->ends = PyArray_DATA(ends);
+    spec->n_fields = n / spec->c;
+    if (PyArray_DIM(planes, 1) != 3 || n % spec->c ||
+        (n > 0 && spec->ends[n - 1] != PyArray_DIM(planes, 0))) {
+        PyErr_SetString(PyExc_ValueError, "planes are (p, 3), ends (n * c) and the last of them p");
+        return 0;
     }
     return 1;
 }
@@ -256,48 +370,55 @@ take_paths(PyObject *paths, Py_ssize_t n, Py_ssize_t c, PyObject **kept, const c
 static int
 loader_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *words[] = {"paths", "shape", "dtype", "workers", "slots", NULL};
+    static char *words[] = {"files", "planes", "ends", "shape", "dtype", "z", "bin", "workers",
+                            "slots", NULL};
     Loader *self = (Loader *)object;
-    PyObject *paths, *dtype, **kept;
-    ps_loader_spec spec = {.n_workers = 2};
+    PyObject *files, *planes, *ends, *dtype;
+    ps_loader_spec spec = {.n_workers = 2, .n_slots = 4, .bin = 1};
     PyArray_Descr *descr = NULL;
-    long long c, h, w, slots = 4;
+    long long c, h, w, slots = 4, bin = 1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!(LLL)O|iL", words, &PyList_Type, &paths,
-                                     &c, &h, &w, &dtype, &spec.n_workers, &slots) ||
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O!OO(LLL)O|zLiL", words, &PyList_Type,
+                                     &files, &planes, &ends, &c, &h, &w, &dtype, &spec.z, &bin,
+                                     &spec.n_workers, &slots) ||
         !PyArray_DescrConverter(dtype, &descr))
         return -1;
     self->dtype = descr->type_num;
     Py_DECREF(descr);
-    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > 64) {
+    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > 64 || bin < 1) {
         PyErr_SetString(PyExc_ValueError, "a Loader is initialised once, for fields of 1 to 64 "
                                           "channels of uint8, uint16 or float32");
         return -1;
     }
-    Py_ssize_t n = PyList_Size(paths), count = n * (Py_ssize_t)c;
-    const char **list = calloc((size_t)count + 1, sizeof *list);
-    kept = calloc((size_t)count + 1, sizeof *kept);
+    spec.c = c;
+    spec.h = h;
+    spec.w = w;
+    spec.bin = bin;
+    spec.n_slots = slots;
+    spec.dtype = (ps_dtype)to_dtype(self->dtype);
+    spec.n_files = PyList_Size(files);
+    PyArrayObject *plane_array = as_array(planes, NPY_INT64, 2);
+    PyArrayObject *end_array = plane_array ? as_array(ends, NPY_INT64, 1) : NULL;
+    const char **list = calloc((size_t)spec.n_files + 1, sizeof *list);
+    PyObject **kept = calloc((size_t)spec.n_files + 1, sizeof *kept);
     if (!kept || !list)
         PyErr_NoMemory();
-    else if (take_paths(paths, n, (Py_ssize_t)c, kept, list)) {
-        spec.n_fields = n;
-        spec.c = c;
-        spec.h = h;
-        spec.w = w;
-        spec.n_slots = slots;
-        spec.dtype = (ps_dtype)to_dtype(self->dtype);
-        spec.paths = list;
+    else if (take_planes(&spec, plane_array, end_array) &&
+             take_paths(files, spec.n_files, kept, list)) {
+        spec.files = list;
         int status = ps_loader_init(&self->loader, &spec);
         if (status != PS_OK)
             raise_error(status);
         self->shape[0] = (npy_intp)c;
-        self->shape[1] = (npy_intp)h;
-        self->shape[2] = (npy_intp)w;
+        self->shape[1] = (npy_intp)(h / bin);
+        self->shape[2] = (npy_intp)(w / bin);
     }
-    for (Py_ssize_t k = 0; kept && k < count; k++)
+    for (int64_t k = 0; kept && k < spec.n_files; k++)
         Py_XDECREF(kept[k]);
     free(kept);
     free(list);
+    Py_XDECREF((PyObject *)plane_array);
+    Py_XDECREF((PyObject *)end_array);
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -409,9 +530,12 @@ static PyMethodDef loader_methods[] = {
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot loader_slots[] = {
-    {Py_tp_doc, "Loader(paths, shape, dtype, workers=2, slots=4)\n--\n\n"
-                "Reads fields ahead in threads. paths: list of n lists of c paths; shape: "
-                "(c, h, w) of every field; dtype: uint8, uint16 or float32."},
+    {Py_tp_doc, "Loader(files, planes, ends, shape, dtype, z=None, bin=1, workers=2, slots=4)"
+                "\n--\n\n"
+                "Reads fields ahead in threads. files: list of paths; planes (p, 3) int64: file, "
+                "page and sample of each plane; ends (n * c) int64: channel k of field i has the "
+                "planes up to ends[i * c + k], made one as z says; shape: (c, h, w) in the files, "
+                "of which bin x bin pixels become one; dtype: uint8, uint16 or float32."},
     {Py_tp_init, loader_init},
     {Py_tp_dealloc, loader_dealloc},
     {Py_tp_methods, loader_methods},
@@ -1063,6 +1187,7 @@ NAMES(core_layer_names, ps_layer_name)
 NAMES(core_loss_names, ps_loss_name)
 NAMES(core_optimizer_names, ps_optimizer_name)
 NAMES(core_augment_names, ps_augment_name)
+NAMES(core_z_names, ps_z_name)
 
 static PyObject *
 core_isa(PyObject *module, PyObject *unused)
@@ -1097,11 +1222,20 @@ core_versions(PyObject *module, PyObject *unused)
 
 static PyMethodDef functions[] = {
     {"read_image", (PyCFunction)(void (*)(void))core_read_image, METH_VARARGS | METH_KEYWORDS,
-     "read_image(path, page=0)\n--\n\nPixels of a TIFF, (samples, height, width), in the file's "
-     "own type: uint8, uint16 or float32."},
+     "read_image(path, page=0)\n--\n\nPixels of a TIFF, (samples, height, width), of the type "
+     "that holds the file's numbers exactly."},
     {"image_info", (PyCFunction)(void (*)(void))core_image_info, METH_VARARGS | METH_KEYWORDS,
-     "image_info(path, page=0)\n--\n\n{pages, samples, height, width, dtype, is_min_white} of a "
-     "TIFF, from its header alone."},
+     "image_info(path, page=0)\n--\n\n{pages, samples, height, width, dtype, native, "
+     "is_min_white, description} of a TIFF, from its header alone; dtype: the type in a Loader, "
+     "native: in read_image."},
+    {"z", core_z, METH_VARARGS,
+     "z(name, stack, /)\n--\n\nA stack (planes, h, w) as one plane (h, w): 'max' or 'mean'."},
+    {"bin", core_bin, METH_VARARGS,
+     "bin(plane, n, /)\n--\n\nMeans of n x n pixels: (h, w) -> (h // n, w // n), whole numbers "
+     "rounded."},
+    {"measure", core_measure, METH_O,
+     "measure(plane, /)\n--\n\n{min, max, mean, at_max, bits, detail} of a plane (h, w): pixels "
+     "at the maximum, bits set anywhere (whole numbers), energy of detail by octave."},
     {"augment", core_augment, METH_VARARGS,
      "augment(field, rows, seed, epoch, sample, /)\n--\n\nAugment a field (c, h, w) in place; "
      "rows is a set of bits, row k of augment_names() being 1 << k."},
@@ -1112,6 +1246,7 @@ static PyMethodDef functions[] = {
     {"layer_names", core_layer_names, METH_NOARGS, "Names of the layer types."},
     {"loss_names", core_loss_names, METH_NOARGS, "Names of the losses."},
     {"optimizer_names", core_optimizer_names, METH_NOARGS, "Names of the optimizers."},
+    {"z_names", core_z_names, METH_NOARGS, "Names of the projections of a stack."},
     {"augment_names", core_augment_names, METH_NOARGS, "Names of the augmentations."},
     {"fma_peak", core_fma_peak, METH_NOARGS,
      "GFLOP/s of one core in multiply-adds with that instruction set, best of short bursts."},

@@ -6,10 +6,13 @@ Below table.py, which gives the cells their meaning; every CSV of the package is
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
+import os
 import re
+import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -19,8 +22,11 @@ from phenoscale.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["FORMULA", "read_csv", "write_csv"]
+__all__ = ["FORMULA", "cell_text", "read_cells", "read_csv", "write_csv"]
 
+_LIMIT_BYTES = 1 << 32  # of a table
+_LIMIT_CELL = 1 << 20  # characters
+_LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
 _ROWS = 256  # made into text at a time: embeddings are wide
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
 #: What a spreadsheet takes for the beginning of a formula.
@@ -30,13 +36,40 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
     """Header, rows of stripped cells, and the line where each row begins.
 
-    UTF-8 with or without a mark, LF, CRLF or CR; lines without content are left out, and so are
-    columns without name and content (spreadsheets leave some at the right).  InputError names
-    the line of anything else.
+    As `read_cells`; the first line with content is the header.  Columns without name and content
+    are left out (spreadsheets leave some at the right).
+    """
+    rows, lines = read_cells(path)
+    if not rows:
+        return [], [], []
+    header = rows[0]
+    for cells, line in zip(rows, lines):
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path} line {line} has {len(cells)} cells where the header has {len(header)}: a "
+                "comma or a quote is missing or too many")
+    rows, lines = rows[1:], lines[1:]
+    empty = [c for c, name in enumerate(header) if not name and not any(row[c] for row in rows)]
+    for c in reversed(empty):
+        for row in (header, *rows):
+            del row[c]
+    return header, rows, lines
+
+
+def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
+    """Rows of stripped cells, those without content left out, and the line where each begins.
+
+    A CSV with commas, semicolons or tabs, UTF-8 with or without a mark or UTF-16 with one, LF,
+    CRLF or CR, plain or .gz; or the first sheet of an .xlsx.  InputError names the line of
+    anything else.
     """
     content = _read_bytes(path)
+    if content.startswith(b"PK\x03\x04"):
+        return _read_sheet(path, content)
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) \
+        else "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = len(content[: error.start].splitlines()) or 1
         raise InputError(f"{path} line {line} is not UTF-8: save it as 'CSV UTF-8'") from None
@@ -46,38 +79,67 @@ def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
     return _parse(path, text)
 
 
-def _parse(path: str, text: str) -> tuple[list[str], list[list[str]], list[int]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    header, rows, lines, begin = [], [], [], 1
+def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
+    before = csv.field_size_limit(_LIMIT_CELL)
+    rows, lines, begin, seen = [], [], 1, {}
     try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True,
+                            delimiter=_delimiter(text))
         for row in reader:
-            cells, line = [cell.strip() for cell in row], begin
+            # a plate or a folder stands in a thousand rows: one text for all
+            cells, line = [seen.setdefault(cell, cell) for cell in map(str.strip, row)], begin
             begin = reader.line_num + 1
-            if not any(cells):
-                continue
-            if not header:
-                header = cells
-                if len(header) == 1 and (";" in header[0] or "\t" in row[0].strip(" ")):
-                    raise InputError(
-                        f"{path} line {line} has no commas: save the table with commas "
-                        "between the cells"
-                    )
-                continue
-            if len(cells) != len(header):
-                raise InputError(
-                    f"{path} line {line} has {len(cells)} cells where the header has "
-                    f"{len(header)}: a comma or a quote is missing or too many"
-                )
-            rows.append(cells)
-            lines.append(line)
+            if len(cells) > _LIMIT_COLUMNS or len(rows) > _LIMIT_ROWS:
+                raise InputError(f"{path} line {line}: a table has at most {_LIMIT_COLUMNS:,} "
+                                 f"columns and {_LIMIT_ROWS:,} rows: split it")
+            if any(cells):
+                rows.append(cells)
+                lines.append(line)
     except csv.Error as error:
         raise InputError(f"{path} line {begin} is not well-formed CSV: {error}") from None
-    empty = [c for c, name in enumerate(header) if not name and not any(row[c] for row in rows)]
-    for c in reversed(empty):
-        del header[c]
-        for row in rows:
-            del row[c]
-    return header, rows, lines
+    finally:
+        csv.field_size_limit(before)
+    return rows, lines
+
+
+def _delimiter(text: str) -> str:
+    """Comma, semicolon or tab: what cuts the first line with content into the most cells."""
+    line = next((line for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS) if line.strip()), "")
+    line = re.sub(r'"[^"]*"', "", line)
+    return max(",;\t", key=line.count)
+
+
+def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
+    """The first sheet of a workbook; numbers as a CSV would have them."""
+    import openpyxl
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _LIMIT_BYTES // 4:
+                raise InputError(f"{path} unpacks to more than {_LIMIT_BYTES // 4:,} bytes: save "
+                                 "its sheet as CSV")
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()
+        found = [[cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+    except InputError:
+        raise
+    except Exception as error:  # whatever a broken workbook makes its reader raise
+        raise InputError(f"{path} cannot be read as an .xlsx workbook ({error}): save its sheet "
+                         "as CSV") from None
+    width = max((len(row) for row in found), default=0)
+    kept = [(row + [""] * (width - len(row)), line) for line, row in enumerate(found, 1)
+            if any(row)]
+    return [row for row, _ in kept], [line for _, line in kept]
+
+
+def cell_text(cell) -> str:
+    """A cell of a sheet or frame as a CSV would have it: whole floats without ".0"."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
 
 
 def write_csv(frame: pandas.DataFrame, path) -> None:
@@ -108,9 +170,10 @@ def _defuse(cell):
 def _read_bytes(path: str) -> bytes:
     """The file, unpacked when it is a .gz."""
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-        return gzip.decompress(content) if path.endswith(".gz") else content
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise InputError(f"{path} is a device or a pipe: give a file")
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+            content = file.read(_LIMIT_BYTES + 1)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None
     except IsADirectoryError:
@@ -121,3 +184,6 @@ def _read_bytes(path: str) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read: {why}") from error
+    if len(content) > _LIMIT_BYTES:
+        raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
+    return content

@@ -8,13 +8,13 @@ from dataclasses import fields as dataclass_fields
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.fields import FieldArrays, FieldFiles, thread_count
+from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, load
 from phenoscale.predict import predict as predict_fields
-from phenoscale.predict import predict_table
+from phenoscale.predict import predict_table, read_fields
 from phenoscale.run import class_names
 from phenoscale.split import split_table
-from phenoscale.survey import field_shape
+from phenoscale.survey import usable
 from phenoscale.train import PART, Recipe, fit
 
 __all__ = ["WholeImageClassifier"]
@@ -28,7 +28,7 @@ class WholeImageClassifier:
     Parameters
     ----------
     network, epochs, batch, rate, schedule, optimizer, momentum, decay, smoothing, clip, augment,
-    balance, fc_relu, tower, seed
+    balance, bin, z, fc_relu, tower, seed
         As in `phenoscale.train.Recipe`.
     threads : int, optional
         By default every processor this process may use; results do not depend on it.
@@ -55,12 +55,13 @@ class WholeImageClassifier:
 
     def __init__(self, network="mcnn", epochs=20, batch=4, rate=0.01, schedule="linear",
                  optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.1, clip=5.0,
-                 augment=("flip",), balance="class", fc_relu=True, tower="fused", seed=0,
-                 threads=None, progress=None):
+                 augment=("flip",), balance="class", bin=1, z=None, fc_relu=True, tower="fused",
+                 seed=0, threads=None, progress=None):
         self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate
         self.schedule, self.optimizer, self.momentum = schedule, optimizer, momentum
         self.decay, self.smoothing, self.clip, self.augment = decay, smoothing, clip, augment
-        self.balance, self.fc_relu, self.tower, self.seed = balance, fc_relu, tower, seed
+        self.balance, self.bin, self.z = balance, bin, z
+        self.fc_relu, self.tower, self.seed = fc_relu, tower, seed
         self.threads, self.progress = threads, progress
 
     def get_params(self, deep=True) -> dict:
@@ -100,27 +101,30 @@ class WholeImageClassifier:
         recipe = Recipe(**{f.name: getattr(self, f.name) for f in dataclass_fields(Recipe)})
         threads = thread_count(self.threads)
         if isinstance(table, np.ndarray):
-            source, names = FieldArrays(table), _names(label)
+            source, names = FieldArrays(table, recipe.bin), _names(label)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            label_name, digest = "", ""
+            label_name, digest, sources = "", "", []
             if len(names) != source.n:
                 raise InputError(f"{len(names)} labels for {source.n} images: give one each")
             if len(set(names) - {""}) < 2:
                 raise InputError("a classifier needs at least two classes")
         else:
-            table = _as_table(table)
+            table = _as_table(table, z=recipe.z)
+            rows, found, _ = usable(table)
+            table = table.select(rows)
             names, channels = table.column(_column_name(label)), table.channels
             label_name, digest = label, table.digest()
+            sources = [channel.source() for channel in table.sources]
             split_table(table, label, val_fraction=0)  # for its checks of the classes
-            shape, dtype = field_shape(table)
-            source = FieldFiles(table, shape, dtype, max(threads, PART))
+            source = open_fields(table, found, max(threads, PART), recipe.bin)
         classes = class_names(names, label_name)
         labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,
                       self.progress)
         self.log_ = trained.log
         self.classes_ = np.array(classes, dtype=object)
-        self.model_ = trained.model(classes, channels, label=label_name, table_digest=digest)
+        self.model_ = trained.model(classes, channels, sources=sources, label=label_name,
+                                    table_digest=digest)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
@@ -133,7 +137,9 @@ class WholeImageClassifier:
         model = self._trained()
         if isinstance(table, np.ndarray):
             return predict_fields(model, table, self.threads)
-        return predict_table(model, _as_table(table, model.channels), self.threads)
+        if not hasattr(table, "planes"):
+            table = read_fields(model, table)
+        return predict_table(model, table, self.threads)
 
     def predict_proba(self, table) -> np.ndarray:
         """Probabilities (n, k), float32, in the order of `classes_`."""
@@ -186,7 +192,7 @@ def _column_name(label) -> str:
     return label
 
 
-def _as_table(table, channels=None):
+def _as_table(table, **options):
     from phenoscale.table import Table, read_table
 
-    return table if isinstance(table, Table) else read_table(table, channels)
+    return table if isinstance(table, Table) else read_table(table, **options)

@@ -18,9 +18,6 @@ from phenoscale.errors import InputError
 # Okabe and Ito's colours, then Tol's: told apart with any colour vision.
 CLASS_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442",
                  "#8C8C8C", "#332288", "#882255", "#999933", "#44AA99", "#661100", "#BBBBEE")
-# Additive colours of the channels, by how many there are; as for 4 where there are more.
-CHANNEL_COLOURS = {1: ("#FFFFFF",), 2: ("#00FF5A", "#FF00FF"), 3: ("#3C78FF", "#FFB400", "#FF3C96"),
-                   4: ("#3C78FF", "#00DC78", "#FFB400", "#FF3C96", "#00D2FF", "#FF6400", "#B464FF")}
 PLATE_LAYOUTS = ((8, 12), (16, 24), (32, 48))
 INK, FAINT, ALARM, UNSEEN = "#22313f", "#8a949d", "#b3261e", "#e3e6e9"
 
@@ -28,11 +25,6 @@ INK, FAINT, ALARM, UNSEEN = "#22313f", "#8a949d", "#b3261e", "#e3e6e9"
 def class_colour(index):
     """Colour of class number `index` from 0; after 14 they begin again."""
     return CLASS_COLOURS[index % len(CLASS_COLOURS)]
-
-
-def channel_colours(count):
-    """Colours of `count` channels in a composite picture, in channel order."""
-    return (CHANNEL_COLOURS[min(count, 4)] + ("#C8C8C8",))[:count]
 
 
 def label_text(name, width=30):
@@ -60,13 +52,14 @@ def plate_layout(wells):
     return None
 
 
-def _new_figure(width, height):
+def new_figure(width, height):
+    """An empty white figure, sizes in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _tidy(axes, title, x_label, y_label, pad=6):
+def tidy(axes, title, x_label, y_label, pad=6):
     """Title at the left, light grid, no box."""
     axes.set_title(title, fontsize=11, color=INK, loc="left", fontweight="bold", pad=pad)
     axes.set_xlabel(x_label, fontsize=9, color=INK)
@@ -108,7 +101,7 @@ def curves(log, chance=None):
               ("Learning rate", "rate", {"rate": "rate"}))
     known = {column for column in log if log[column].notna().any()}
     panels = [panel for panel in panels if known & set(panel[2])]
-    figure = _new_figure(3.6 * max(len(panels), 1), 2.9)
+    figure = new_figure(3.6 * max(len(panels), 1), 2.9)
     for number, (title, unit, lines) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)
         for index, (column, name) in enumerate(lines.items()):
@@ -122,7 +115,7 @@ def curves(log, chance=None):
             axes.set_ylim(-0.03, 1.03)
             if chance:
                 axes.axhline(chance, color=FAINT, linestyle=":", label="guessing")
-        _tidy(axes, title, "epoch", unit)
+        tidy(axes, title, "epoch", unit)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(axes.lines) > 1:
             axes.legend(fontsize=8, frameon=False)
@@ -145,7 +138,7 @@ def confusion(matrix, classes):
     rows = matrix.sum(axis=1)
     share = matrix / np.maximum(rows, 1)[:, None]
     side, size = min(0.72 * count, 12.0), 10 if count <= 12 else 6
-    figure = _new_figure(side + 2.8, side + 1.4)
+    figure = new_figure(side + 2.8, side + 1.4)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1.25)
     for i, j in np.ndindex(count, count):
@@ -323,7 +316,7 @@ def dose_curves(frame, compound, dose, score, reference=None, score_label=None, 
     names = list(dict.fromkeys(frame[compound]))
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = _new_figure(3.6 * columns, 2.7 * rows + 0.2)
+    figure = new_figure(3.6 * columns, 2.7 * rows + 0.2)
     is_log, shared = frame[dose].max() >= 20 * frame[dose].min(), None
     for number, name in enumerate(names):
         axes = shared = figure.add_subplot(rows, columns, number + 1, sharex=shared, sharey=shared)
@@ -340,60 +333,11 @@ def dose_curves(frame, compound, dose, score, reference=None, score_label=None, 
         middle = group.groupby(dose)[score].median()
         axes.plot(middle.index, middle.to_numpy(), "-", color=INK, linewidth=1.6)
         is_last = number >= len(names) - columns
-        _tidy(axes, label_text(name, 32), label_text(dose) if is_last else "",
+        tidy(axes, label_text(name, 32), label_text(dose) if is_last else "",
               label_text(score_label or score, 40) if number % columns == 0 else "", pad=18)
         if is_log:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.text(0, 1.03, label_text((notes or {}).get(name, ""), 48), color=INK, fontsize=8.5,
                   transform=axes.transAxes)
-    return figure
-
-
-def composite(image, limits):
-    """Channels (c, h, w) as one colour picture (h, w, 3) of floats from 0 to 1.
-
-    `limits` holds the black and the white level of each channel, (c, 2).
-    """
-    from matplotlib.colors import to_rgb
-
-    picture = np.zeros(image.shape[1:] + (3,))
-    for plane, (low, high), colour in zip(image, limits, channel_colours(len(image))):
-        level = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
-        picture += level[..., None] * np.asarray(to_rgb(colour))
-    return np.clip(picture, 0, 1)
-
-
-def gallery(rows, limits=None):
-    """Example fields in rows, one row a predicted class, from the surest call to the least sure.
-
-    Parameters
-    ----------
-    rows : list of (str, list of (array (c, h, w), str, bool))
-        Name of the row and its pictures: pixels, caption, and whether to frame it as an error.
-    limits : (c, 2) array, optional
-        Black and white level a channel; by default the 1st and 99.8th percentile over all pictures,
-        so that brightness can be compared between them.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    if limits is None:
-        images = [image for _, cells in rows for image, _, _ in cells]
-        limits = [np.percentile(np.concatenate([image[c].ravel() for image in images]), (1, 99.8))
-                  for c in range(len(images[0]))]
-    columns, (height, width) = max(len(cells) for _, cells in rows), rows[0][1][0][0].shape[1:]
-    figure = _new_figure(2.0 * columns, (2.0 * height / width + 0.75) * len(rows))
-    for r, (name, cells) in enumerate(rows):
-        for c, (image, caption, is_wrong) in enumerate(cells):
-            axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
-            axes.imshow(np.uint8(255 * composite(image, limits) + 0.5), interpolation="antialiased")
-            axes.set(xticks=[], yticks=[])
-            axes.set_xlabel("\n".join(label_text(line, 28) for line in caption.split("\n")),
-                            fontsize=9, color=ALARM if is_wrong else INK, labelpad=3)
-            axes.spines[:].set(color=ALARM if is_wrong else FAINT, linewidth=3 if is_wrong else 0.5)
-            if c == 0:
-                axes.set_title(label_text(name, 40), fontsize=11, loc="left", fontweight="bold",
-                               color=INK)
     return figure

@@ -55,8 +55,10 @@ class Model:
         Its name: "mcnn" or "mcnn-gap".
     classes, channels : list of str
         In the order of the probabilities, and of the channels of a field.
+    sources : list of str
+        Where the channels were in the training table: COLUMN or COLUMN:NUMBER.
     size : list of int
-        (height, width) of the fields it was trained on, in pixels.
+        (height, width) of the fields it was trained on, in pixels of the files.
     dtype : str
         Depth of those files: "uint8", "uint16" or "float32".
     scale, offset : list of float
@@ -74,7 +76,7 @@ class Model:
     bin : int
         Pixels are means of bin x bin.
     z : str or None
-        How a stack becomes a plane.
+        How a stack becomes a plane: "max", "mean" or a number.
     padding : str
         The rule for sides that are no multiples of 128.
     embedding : dict
@@ -99,6 +101,7 @@ class Model:
     label: str = ""
     split: dict = field(default_factory=dict)
     table_digest: str = ""
+    sources: list = field(default_factory=list)
     seed: int = 0
     bin: int = 1
     z: str | None = None
@@ -118,11 +121,11 @@ class Model:
         return hashlib.sha256(self.parameters).hexdigest()
 
     def net(self, height: int, width: int, threads: int, tower: str = "fused"):
-        """A `phenoscale._core.Net` for predictions on fields of this size."""
+        """A `phenoscale._core.Net` for predictions on fields of this size in their files."""
         from phenoscale import _core
 
         try:
-            description = models.resize(self.description, height, width)
+            description = models.resize(self.description, height // self.bin, width // self.bin)
             net = _core.Net(models.TOWERS[tower](description), threads=threads)
         except ValueError as error:
             raise InputError(f"no network for fields of {height} x {width}: {error}") from None
@@ -170,7 +173,7 @@ def load(path) -> Model:
         net = _core.Net(model.description, limit=os.path.getsize(path) // 4)
     except (ValueError, MemoryError) as error:
         raise InputError(f"{path}: its network cannot be built: {error}") from None
-    height, width = model.size
+    height, width = (side // model.bin for side in model.size)
     field = {f"channels={len(model.channels)}", f"height={height}", f"width={width}"}
     is_ours = field <= set(model.description.partition("\n")[0].split(" "))
     if not is_ours or net.classes != len(model.classes):
@@ -249,8 +252,9 @@ _CHECKS = {
     "split": lambda v: isinstance(v, dict),
     "table_digest": lambda v: isinstance(v, str),
     "seed": lambda v: type(v) is int,
-    "bin": lambda v: v == 1,
-    "z": lambda v: v is None,
+    "sources": lambda v: v == [] or _is_names(v),
+    "bin": lambda v: type(v) is int and 1 <= v <= 64,
+    "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
     "padding": lambda v: isinstance(v, str),
     "embedding": lambda v: isinstance(v, dict),
     "controls": lambda v: v is None,
@@ -265,6 +269,8 @@ def _check_about(path: str, about: dict) -> Model:
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
     if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
+    if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
+        bad = ["sources"]
     if bad:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")

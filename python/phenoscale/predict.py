@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
-from phenoscale.fields import FieldArrays, FieldFiles, thread_count
+from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, class_key
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from phenoscale.table import Table
 
-__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "write_errors"]
+__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "read_fields",
+           "write_errors"]
 
 
 @dataclass
@@ -39,6 +40,14 @@ class Predictions:
     embeddings: np.ndarray
     skipped: dict = field(default_factory=dict)
 
+    def spread(self, rows, n: int, left_out) -> Predictions:
+        """The same as rows of n fields; the others, in `left_out` with their reasons, are NaN."""
+        wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
+                             for part in (self.logits, self.embeddings)), dict(left_out))
+        wide.logits[rows], wide.embeddings[rows] = self.logits, self.embeddings
+        wide.skipped.update({int(rows[i]): why for i, why in self.skipped.items()})
+        return wide
+
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the logits, (n, classes) float32."""
@@ -53,8 +62,8 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
     ----------
     model : Model
         From `phenoscale.load`.
-    source : FieldFiles, or array (n, channels, height, width)
-        Counts as in the files, of the depth the model was trained on.
+    source : FieldFiles, FieldPictures, or array (n, channels, height, width)
+        Counts as in the files, of the depth the model was trained on; arrays not yet binned.
     threads : int, optional
         By default every processor this process may use; the numbers do not depend on it.
     on_error : {"stop", "skip"}
@@ -70,10 +79,10 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         For fields of other channels, size or depth than the model's.
     """
     if not hasattr(source, "release"):
-        source = FieldArrays(source)
-    check_fits(model, source.shape, source.dtype)
+        source = FieldArrays(source, model.bin)
+    check_fits(model, (source.shape[0], *source.size), source.dtype)
     threads = thread_count(threads)
-    net = model.net(*source.shape[1:], threads, tower)
+    net = model.net(*source.size, threads, tower)
     return run(net, source, np.arange(source.n), model.scale, model.offset, threads, on_error,
                progress)
 
@@ -105,7 +114,7 @@ def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
 
 
 def check_fits(model: Model, shape, dtype: str) -> None:
-    """InputError unless fields of this shape and depth are what the model was trained on."""
+    """InputError unless files of this shape and depth are what the model was trained on."""
     c, h, w = shape
     if c != len(model.channels):
         raise InputError(
@@ -122,29 +131,48 @@ def check_fits(model: Model, shape, dtype: str) -> None:
             "wrong; export the images as they were for training")
 
 
+def read_fields(model: Model, source, channels=None, **options) -> Table:
+    """A table as a model wants it: its channels, and stacks as in training.
+
+    Parameters
+    ----------
+    source, options
+        As for `phenoscale.table.read_table`.
+    channels : list of str, optional
+        By default those of the model, by name where the table has them all, else where they were
+        in the training table.
+    """
+    from phenoscale.columns import Channel
+    from phenoscale.table import read_table
+
+    if channels is None:
+        try:
+            return read_table(source, model.channels, z=model.z, **options)
+        except InputError:
+            channels = [Channel.parse(f"{name}={where}")
+                        for name, where in zip(model.channels, model.sources)]
+            if not channels or all(c.name == c.column for c in channels):
+                raise
+    return read_table(source, channels, z=model.z, **options)
+
+
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
                   progress=None, tower: str = "fused") -> Predictions:
     """Classify the fields of a table; see `predict`.
 
     The channels are those of the model, by name where the table has them all, else in order.
+    Fields that a check marked are left out.
     """
-    from phenoscale.survey import field_shape
+    from phenoscale.survey import usable
 
     if set(model.channels) <= set(table.channels):
-        columns = [table.channels.index(name) for name in model.channels]
-        table = replace(table, channels=list(model.channels),
-                        paths=[[row[k] for k in columns] for row in table.paths])
-    problems = []
-    if on_error == "skip":
-        shape, dtype, problems = field_shape(table, skip=True)
-    else:
-        shape, dtype = field_shape(table)
-    check_fits(model, shape, dtype)
+        table = table.with_channels(model.channels)
+    rows, found, left_out = usable(table, on_error)
+    check_fits(model, found.shape, found.dtype)
     threads = thread_count(threads)
-    source = FieldFiles(table, shape, dtype, threads)
-    found = predict(model, source, threads, on_error, progress, tower)
-    found.skipped.update({problem.row: problem.sentence for problem in reversed(problems)})
-    return found
+    source = open_fields(table.select(rows), found, threads, model.bin)
+    part = predict(model, source, threads, on_error, progress, tower)
+    return part.spread(rows, len(table), left_out)
 
 
 def prediction_frame(model: Model, table: Table, found: Predictions,
@@ -157,13 +185,13 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
     """
     import pandas
 
+    from phenoscale.table import file_cells
+
     kept = [i for i in range(len(table)) if i not in found.skipped]
     frame = table.frame
     about = [c for c in frame.columns if c.startswith("Metadata_") or c == model.label]
     columns = {c: frame[c].to_numpy()[kept] for c in about}
-    for k, channel in enumerate(table.channels):
-        columns[f"Image_FileName_{channel}"] = [os.path.basename(table.paths[i][k]) for i in kept]
-        columns[f"Image_PathName_{channel}"] = [os.path.dirname(table.paths[i][k]) for i in kept]
+    columns.update(file_cells(table, [[planes[0] for planes in table.planes[i]] for i in kept]))
     probabilities = found.probabilities[kept]
     columns["Phenoscale_Class"] = np.array(model.classes, dtype=object)[
         probabilities.argmax(axis=1)] if kept else []
@@ -177,18 +205,18 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
     return pandas.DataFrame(columns)
 
 
-def write_errors(table: Table, found: Predictions, out) -> str:
-    """Write errors.csv beside a predictions file: the fields that were skipped, and why."""
+def write_errors(table: Table, skipped: dict[int, str], out) -> str:
+    """Write errors.csv beside a file: the fields that were skipped, row to reason."""
     import pandas
 
     from phenoscale.csv_file import write_csv
 
-    rows = sorted(found.skipped)
+    rows = sorted(skipped)
     frame = pandas.DataFrame({
         "Line": [table.lines[row] for row in rows],
         "Well": [table.well_name(row) for row in rows],
         "Files": [" ".join(table.paths[row]) for row in rows],
-        "Error": [found.skipped[row] for row in rows]})
+        "Error": [skipped[row] for row in rows]})
     path = os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")
     write_csv(frame, path)
     return path

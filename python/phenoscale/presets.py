@@ -1,45 +1,60 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Folders of known screens to tables: a pattern for the file names and a layout of the plate.
+"""Folders of image files -> tables: a pattern with named groups says what a file name means.
 
-To add a screen: a row of PRESETS.
+To add an instrument or a screen: a row of PRESETS.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Callable
 
+from phenoscale.columns import IMAGE_NAME
 from phenoscale.errors import InputError, listed
 from phenoscale.table import Table, normalise_well, read_table
 
 __all__ = ["PRESETS", "Preset", "folder_table", "read_source"]
 
+_GUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+_MATCHES = 5  # shown before the run
+#: Groups in other words.
+_SAME = {"Field": "Site", "ChannelNumber": "Channel", "ChannelName": "Channel", "T": "Time"}
+_THUMBNAIL = re.compile(r"thumb", re.IGNORECASE)
+#: Folders within a plate's own, by instruments.
+_INNER = re.compile(r"Images|TimePoint_\d+|ZStep_\d+", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class Preset:
-    """How a screen names its files.
+    """How an instrument or a screen names its files.
 
     Attributes
     ----------
     pattern : str
-        Regular expression of a whole file name, with the groups Row, Column and Channel.
+        Regular expression that is searched in the path of a file below the folder, with ``/``.
+        Groups: Well, or Row and Column; Channel; and if there are any Plate (else the name of the
+        folder that the file is in), Site, Z, Time; others become columns.
     example : str
-        A file name that it matches, for messages.
+        A path that it matches, for messages.
     channels : dict of str to str
-        What the group Channel holds, to the name of the channel, in the order of the network.
-    describe : callable
-        (row letter, column number) to the `Metadata_` values of that well, names without prefix.
+        What the group Channel holds, to the name of the channel, in the order of the network;
+        empty: named as `channel` says, in the order of their names.
+    channel : str
+        Name of a channel that `channels` does not name; ``{}`` is what the group holds.
+    describe : callable, optional
+        (row letter, column number) to more `Metadata_` values of that well, without prefix.
     note : str
         What a user must know to read the table.
     """
 
     pattern: str
     example: str
-    channels: dict[str, str]
-    describe: Callable[[str, int], dict[str, str]]
-    note: str
+    channels: dict[str, str] = field(default_factory=dict)
+    channel: str = "w{}"
+    describe: Callable[[str, int], dict[str, str]] | None = None
+    note: str = ""
 
 
 def _bbbc013_well(row: str, column: int) -> dict[str, str]:
@@ -57,6 +72,9 @@ def _bbbc013_well(row: str, column: int) -> dict[str, str]:
         rank, control = 10, "positive"
     return {
         "Plate": "BBBC013",
+        "Row": row,
+        "Column": f"{column:02d}",
+        "Site": "1",
         "Compound": "Wortmannin" if is_wortmannin else "LY294002",
         "Concentration": str(rank),
         "Control": control,
@@ -64,103 +82,198 @@ def _bbbc013_well(row: str, column: int) -> dict[str, str]:
 
 
 PRESETS = {
+    "imagexpress": Preset(
+        pattern=r"(?:TimePoint_(?P<Time>\d+)/)?(?:ZStep_(?P<Z>\d+)/)?(?P<Plate>[^/]+)_"
+        r"(?P<Well>[A-Z]{1,2}\d\d)(?:_s(?P<Site>\d+))?(?:_w(?P<Channel>\d))?(?:" + _GUID
+        + r")?\.tiff?$",
+        example="TimePoint_1/Plate1_B02_s1_w1.tif",
+    ),
+    "operetta": Preset(  # and Opera Phenix
+        pattern=r"(?:^|/)r(?P<Row>\d+)c(?P<Column>\d+)f(?P<Site>\d+)p(?P<Z>\d+)-ch(?P<Channel>\d+)"
+        r"(?:sk(?P<Time>\d+))?[^/]*\.tiff?$",
+        example="Images/r02c03f01p01-ch1sk1fk1fl1.tiff",
+        channel="ch{}",
+    ),
+    "cellvoyager": Preset(
+        pattern=r"(?:^|/)(?:(?P<Plate>[^/]*)_)?(?P<Well>[A-Z]{1,2}\d\d)_T(?P<Time>\d{4})"
+        r"F(?P<Site>\d{3})L\d\dA\d\dZ(?P<Z>\d\d)C(?P<Channel>\d\d)\.(?:tiff?|png)$",
+        example="Plate1_B02_T0001F001L01A01Z01C01.tif",
+        channel="C{}",
+    ),
+    "incell": Preset(
+        pattern=r"(?:^|/)(?P<Row>[A-P]) - (?P<Column>\d+)\(fld (?P<Site>\d+) wv (?P<Channel>[^)]*?)"
+        r"(?: z (?P<Z>\d+))?(?: time (?P<Time>\d+)[^)]*)?\)\.tiff?$",
+        example="B - 02(fld 1 wv DAPI - DAPI).tif",
+        channel="{}",
+    ),
+    "cellprofiler": Preset(
+        pattern=r"(?:^|/)(?P<Plate>[^/]*)_(?P<Well>[A-P]\d\d)_s(?P<Site>\d)_w(?P<Channel>\d)",
+        example="Plate1_B02_s1_w1.tif",
+    ),
     "bbbc013": Preset(
-        pattern=r"Channel(?P<Channel>[12])-\d\d-(?P<Row>[A-H])-(?P<Column>0[1-9]|1[0-2])\.tif",
+        pattern=r"(?:^|/)Channel(?P<Channel>[12])-\d\d-(?P<Row>[A-H])-(?P<Column>0[1-9]|1[0-2])"
+        r"\.tif$",
         example="Channel1-01-A-01.tif",
         channels={"1": "GFP", "2": "DNA"},
         describe=_bbbc013_well,
         note="Metadata_Concentration holds dose ranks (0 = none, 1 to 9, 10 = positive control), "
         "not concentrations",
     ),
+    "bbbc021": Preset(
+        pattern=r"(?:^|/)(?:[^/]*_)?(?P<Well>[A-P]\d\d)_s(?P<Site>\d)_w(?P<Channel>[124])" + _GUID
+        + r"\.tif$",
+        example="Week1_22123/G10_s1_w1BEDC2073-A983-4B98-95E9-84466707A25D.tif",
+        channels={"1": "DAPI", "2": "Tubulin", "4": "Actin"},
+    ),
 }
 
 
-def folder_table(folder, preset: str, channels=None, roles=None) -> Table:
-    """The table of a folder whose file names follow a preset; other files are left alone.
+def read_source(source, preset=None, pattern=None, **options) -> Table:
+    """A table from a CSV, or from a folder whose file names a preset or a pattern explains.
+
+    options: as for `phenoscale.table.read_table`; for errors see there and `folder_table`.
+    """
+    if not os.path.isdir(source):
+        if preset is not None or pattern is not None:
+            raise InputError(f"{source} is no folder: a preset or pattern describes the files of a "
+                             "folder")
+        return read_table(source, **options)
+    if (preset is None) == (pattern is None):
+        raise InputError(
+            f"{source} is a folder: say with --preset how its files are named "
+            f"({listed(PRESETS)}), or with --pattern, or give a LoadData CSV"
+        )
+    if preset is None:
+        known = Preset(pattern, "the pattern", channel="{}")
+    elif preset in PRESETS:
+        known = PRESETS[preset]
+    else:
+        raise InputError(f"unknown preset {preset}: there are {listed(PRESETS, near=preset)}")
+    return folder_table(source, known, **options)
+
+
+def folder_table(folder, preset: Preset, **options) -> Table:
+    """The table of a folder and all below it.
 
     Parameters
     ----------
     folder : str or path
-    preset : str
-        A name in PRESETS.
-    channels, roles : optional
-        As for `read_table`.
+    preset : Preset
+    options
+        As for `phenoscale.table.read_table`.
 
     Returns
     -------
     Table
-        One field a well, in the order of the wells, with `Metadata_Plate`, `_Well`, `_Row`,
-        `_Column`, `_Site` and what the preset knows of the well.
+        In the order of plates, wells and sites; `Metadata_Plate`, `_Well`, `_Site` and the other
+        groups, and what the preset knows of the well.  Notes show the first matches, and count
+        the files that were passed over.
 
     Raises
     ------
     InputError
-        For an unknown preset, a folder without such files, or a well that lacks a channel.
+        For a pattern that is none, a folder without such files, or two files for one channel.
     """
     import pandas
 
-    if preset not in PRESETS:
-        raise InputError(f"unknown preset {preset}: there are {listed(PRESETS, near=preset)}")
-    known, folder = PRESETS[preset], os.path.abspath(folder)
-    rows = []
-    for (row, column), files in sorted(_find_wells(folder, known).items()):
-        well = normalise_well(f"{row}{column}")
-        missing = [name for key, name in known.channels.items() if key not in files]
-        if missing:
-            raise InputError(
-                f"{folder}: well {well} has no file of channel {listed(missing)} beside "
-                f"{next(iter(files.values()))}: unpack the data set again, or move the well's "
-                "other files away"
-            )
-        cells = {}
-        for key, name in known.channels.items():
-            cells[f"Image_FileName_{name}"], cells[f"Image_PathName_{name}"] = files[key], folder
-        described = known.describe(row, column)
-        cells["Metadata_Plate"] = described.pop("Plate")
-        cells["Metadata_Well"], cells["Metadata_Row"] = well, row
-        cells["Metadata_Column"], cells["Metadata_Site"] = f"{column:02d}", "1"
-        rows.append(cells | {f"Metadata_{key}": value for key, value in described.items()})
-    table = read_table(pandas.DataFrame(rows), channels, roles)
-    table.source, table.lines, table.notes = folder, list(range(1, len(rows) + 1)), [known.note]
+    folder = os.path.abspath(folder)
+    compiled = _compile(preset.pattern)
+    fields, notes, channels = {}, [], set(preset.channels.values())
+    passed = {"thumbnails": 0, "images that the pattern does not fit": 0, "other files": 0}
+    for path in _files(folder):
+        match = compiled.search(path)
+        if match is None or _THUMBNAIL.search(path):
+            passed[_kind(path)] += 1
+            continue
+        about = _about(folder, path, match, preset)
+        channel = about.pop("Channel", "") or "1"
+        channel = preset.channels.get(channel, preset.channel.format(channel))
+        files = fields.setdefault(tuple(about.items()), {})
+        if channel in files:
+            raise InputError(f"{folder} has {files[channel]} and {path} for one field and channel: "
+                             "remove one")
+        files[channel] = path
+        channels.add(channel)
+        if len(notes) < _MATCHES:
+            words = {**about, "Channel": channel}
+            notes.append(f"{path}: " + ", ".join(f"{k} {v}" for k, v in words.items() if v))
+    if not fields:
+        raise InputError(f"{folder} has no file named like {preset.example}: give the folder that "
+                         "holds the images")
+    ordered = [name for name in preset.channels.values()] or sorted(channels)
+    frame = pandas.DataFrame([
+        {**{f"Image_FileName_{name}": files.get(name, "") for name in ordered},
+         **{f"Image_PathName_{name}": folder for name in ordered},
+         **{f"Metadata_{key}": value for key, value in about}}
+        for about, files in sorted(fields.items(), key=_sort_key)]).fillna("")
+    frame = frame.loc[:, [c for c in frame.columns
+                          if not c.startswith("Metadata_") or frame[c].astype(bool).any()]]
+    for once in ("Metadata_Time", "Metadata_Z"):  # one time, one plane: nothing to tell apart
+        if once in frame.columns and frame[once].nunique() == 1:
+            del frame[once]
+    table = read_table(frame, **options)
+    skipped = ", ".join(f"{n} {what}" for what, n in passed.items() if n)
+    table.source, table.lines = folder, [row + 1 for row in table.lines]
+    table.notes = [*notes, *([preset.note] if preset.note else []),
+                   *([f"passed over: {skipped}"] if skipped else []), *table.notes]
     return table
 
 
-def _find_wells(folder: str, preset: Preset) -> dict[tuple[str, int], dict[str, str]]:
-    """(row, column) to {channel group: file name}."""
+def _compile(pattern: str) -> re.Pattern:
     try:
-        names = sorted(os.listdir(folder))
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"the pattern is no regular expression: {error}") from None
+    groups = set(compiled.groupindex)
+    if not ("Well" in groups or {"Row", "Column"} <= groups):
+        raise InputError("the pattern needs the named groups (?P<Well>...), or (?P<Row>...) and "
+                         f"(?P<Column>...); it has {listed(sorted(groups))}")
+    return compiled
+
+
+def _files(folder: str):
+    """Paths of all files below a folder, with "/", in order; links to folders are not followed."""
+    try:
+        os.listdir(folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be listed: {error.strerror}") from None
-    wells = {}
-    for name in names:
-        if match := re.fullmatch(preset.pattern, name):
-            well = wells.setdefault((match["Row"], int(match["Column"])), {})
-            if match["Channel"] in well:
-                raise InputError(
-                    f"{folder} has {well[match['Channel']]} and {name} for one well and channel: "
-                    "remove one"
-                )
-            well[match["Channel"]] = name
-    if not wells:
-        raise InputError(
-            f"{folder} has no file named like {preset.example}: give the folder that holds the "
-            "images themselves"
-        )
-    return wells
+    for at, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            yield os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
 
 
-def read_source(source, preset=None, channels=None, roles=None, root=None) -> Table:
-    """A table from a CSV, or from a folder with the preset that knows its file names.
+def _kind(path: str) -> str:
+    """Why a file is passed over."""
+    if not IMAGE_NAME.fullmatch(path):
+        return "other files"
+    return "thumbnails" if _THUMBNAIL.search(path) else "images that the pattern does not fit"
 
-    Parameters and errors as for `read_table` and `folder_table`.
-    """
-    if not os.path.isdir(source):
-        if preset is not None:
-            raise InputError(f"{source} is no folder: a preset describes the files of a folder")
-        return read_table(source, channels, roles, root)
-    if preset is None:
-        raise InputError(
-            f"{source} is a folder: say with --preset how its files are named "
-            f"({listed(PRESETS)}), or give a LoadData CSV"
-        )
-    return folder_table(source, preset, channels, roles)
+
+def _about(folder: str, path: str, match: re.Match, preset: Preset) -> dict[str, str]:
+    """What the groups say: Plate, Well, Site, then the others."""
+    found = {_SAME.get(key, key): value or "" for key, value in match.groupdict().items()}
+    if "Well" not in found:
+        row, column = found.pop("Row"), int(found.pop("Column"))
+        letter = chr(ord("A") + int(row) - 1) if row.isdecimal() and int(row) < 27 else row
+        found["Well"] = f"{letter}{column:02d}"
+        more = preset.describe(letter, column) if preset.describe else {}
+    else:
+        more = {}
+    found["Well"] = normalise_well(found["Well"])
+    plate = found.pop("Plate", "") or _plate_folder(folder, path)
+    first = {"Plate": plate, "Well": found.pop("Well"), "Site": found.pop("Site", "") or "1"}
+    return {**first, **found, **more}
+
+
+def _plate_folder(folder: str, path: str) -> str:
+    """The deepest folder of a file that is not one of an instrument's within a plate."""
+    parents = [part for part in path.split("/")[:-1] if not _INNER.fullmatch(part)]
+    return parents[-1] if parents else os.path.basename(folder)
+
+
+def _sort_key(item):
+    """Numbers within words as numbers: site 2 before site 10."""
+    about, _ = item
+    return [[(not part.isdecimal(), int(part) if part.isdecimal() else 0, part)
+             for part in re.split(r"(\d+)", str(value))] for _, value in about]

@@ -7,29 +7,28 @@ reaches no score, map or curve.  A part that cannot be made is left out with one
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import math
 import os
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from phenoscale import figures
-from phenoscale._core import read_image
-from phenoscale.atomic import write_atomically
+from phenoscale import figures, gallery
 from phenoscale.csv_file import FORMULA
 from phenoscale.errors import InputError
 from phenoscale.evaluate import classification, dose_response, z_prime
+from phenoscale.fields import open_fields
 from phenoscale.model_file import class_key
+from phenoscale.page import count, encode, number, write_page
 from phenoscale.profiles import aggregate, log_odds, probability_columns
+from phenoscale.survey import usable
+from phenoscale.table import read_table
 
 __all__ = ["write_report"]
 
 _SIDES = ("train", "val", "test", "unlabelled")
-_MOST_PLATES, _MOST_CURVES, _MOST_CLASSES, _EXAMPLES, _THUMBNAIL = 12, 24, 12, 6, 256
+_MOST_PLATES, _MOST_CURVES, _MOST_CLASSES, _EXAMPLES = 12, 24, 12, 6
 
 
 @dataclass
@@ -65,16 +64,10 @@ def write_report(run):
     InputError
         No readable config.json, a table that `train` did not write, or no room for the page.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     data = _read_run(os.path.abspath(run))
-    templates = Environment(loader=FileSystemLoader(os.path.dirname(__file__)), autoescape=True,
-                            undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    templates.filters.update(number=_number, count=_count, colour=figures.class_colour)
     sections = {name: {"why": "", **make(data)} for name, make in _SECTIONS.items()}
-    page = templates.get_template("report.html.j2").render(run=data, **sections)
     path = os.path.join(data.folder, "report.html")
-    write_atomically(path, [page.encode("utf-8", "replace")])
+    write_page(path, "report.html.j2", run=data, **sections)
     return path
 
 
@@ -126,7 +119,7 @@ def _own_columns(config, cells):
     """Roles as Metadata_<Role>; Side; Truth, the label; Mark, "-" and "+" controls, "c" others."""
     frame = cells.rename(columns=lambda name: name.removeprefix("Image_"))
     frame = frame[[c for c in frame if c.startswith(
-        ("Metadata_", "Phenoscale_", "FileName_", "PathName_"))]].copy()
+        ("Metadata_", "Phenoscale_", "FileName_", "PathName_", "Frame_", "Sample_"))]].copy()
     for name in [c for c in frame if c.startswith("FileName_")]:
         frame[name] = frame[name].map(os.path.basename)  # as predict writes them
     for role, column in (config.get("roles") or {}).items():
@@ -174,7 +167,7 @@ def _not_trained_on(run, frame):
         left_out = int((~keep[frame.index]).sum())
         if left_out:
             run.notes.append("Left out of every score and picture: "
-                             f"{_count(left_out, 'field')} of predictions.csv {why}.")
+                             f"{count(left_out, 'field')} of predictions.csv {why}.")
         frame = frame[keep[frame.index]]
     return frame.reset_index(drop=True) if len(frame) else None
 
@@ -213,7 +206,7 @@ def _result(run):
         "field": by_field, "well": by_well, "best": by_well or by_field,
         "unit": "well" if by_well else "field", "chance": 1 / sum(n > 0 for n in by_field["of"]),
         "shared": _shared_with_training(run, fields),
-        "confusion": _encode(figures.confusion(by_field["confusion"], run.classes), "svg+xml")}
+        "confusion": encode(figures.confusion(by_field["confusion"], run.classes), "svg+xml")}
 
 
 def _score(run, frame):
@@ -245,7 +238,7 @@ def _shared_with_training(run, held):
 def _curves(run):
     if run.log is None or not len(run.log):
         return {"why": "The folder holds no log.csv with epochs."}
-    return {"image": _encode(figures.curves(run.log, 1 / len(run.classes)), "svg+xml"),
+    return {"image": encode(figures.curves(run.log, 1 / len(run.classes)), "svg+xml"),
             "epochs": len(run.log), "loss": run.log["loss"].iloc[-1]}
 
 
@@ -270,7 +263,7 @@ def _plates(run):
     for plate in plates[:_MOST_PLATES]:
         frame = frames[frames["Metadata_Plate"] == plate].fillna({"Phenoscale_Class": ""})
         figure = figures.plate_map(frame, run.classes, "Score", name, limits, plate, layout=layout)
-        maps.append({"name": plate or "plate", "image": _encode(figure, "png", 125),
+        maps.append({"name": plate or "plate", "image": encode(figure, "png", 125),
                      "held": plate in held, "wells": len(frame), "asked": int(frame["Asked"].sum()),
                      "wrong": int(frame["Wrong"].sum()), "scored": int(seen[frame.index].sum())})
     return {"maps": maps, "score": name, "left_out": plates[_MOST_PLATES:]}
@@ -300,10 +293,10 @@ def _doses(run):
     table = dose_response(wells, *names).sort_values(
         "spearman", ascending=False, key=abs, na_position="last")
     rows = table.to_dict("records")
-    notes = {r["compound"]: f"Spearman {_number(r['spearman'])}, {_count(r['n'], 'well')}"
+    notes = {r["compound"]: f"Spearman {number(r['spearman'])}, {count(r['n'], 'well')}"
              for r in rows}
     drawn = wells[wells["Metadata_Compound"].isin(table["compound"][:_MOST_CURVES])]
-    return {"image": _encode(figures.dose_curves(drawn, *names, controls, label, notes), "svg+xml"),
+    return {"image": encode(figures.dose_curves(drawn, *names, controls, label, notes), "svg+xml"),
             "rows": rows, "shown": min(len(rows), _MOST_CURVES), "label": label, "is_rank": is_rank,
             "has_marked": bool((drawn["Mark"] != "").any()),
             "controls": max(len(scores) for scores in controls.values())}
@@ -353,48 +346,33 @@ def _gallery(run):
             truth = f", is {row['Truth']}" if is_wrong else ", right" if row["Truth"] else ""
             try:
                 caption = " ".join(row[where]) + f"\np {row[score]:.2f}{truth}"
-                cells.append((_thumbnail(run.folder, row, channels), caption, is_wrong))
+                picture = _thumbnail(run.folder, row, channels, run.config)
+                cells.append((picture, caption, is_wrong))
             except (OSError, ValueError, KeyError):
                 missing += 1
         if cells:
-            rows.append((f"{name} ({_count(int(counts[name]), 'field')})", cells))
+            rows.append((f"{name} ({count(int(counts[name]), 'field')})", cells))
     if not rows:
         return {"why": "The images of the predicted fields are no longer where they were."}
-    return {"image": _encode(figures.gallery(rows), "jpeg", 130), "missing": missing,
-            "channels": list(zip(channels, figures.channel_colours(len(channels))))}
+    return {"image": encode(gallery.gallery(rows), "jpeg", 130), "missing": missing,
+            "channels": list(zip(channels, gallery.channel_colours(len(channels))))}
 
 
-def _thumbnail(folder, row, channels):
-    """One field, (c, h, w) float32, reduced by means to at most _THUMBNAIL on a side."""
-    planes = []
-    for channel in channels:
-        place = row.get(f"PathName_{channel}", ""), row[f"FileName_{channel}"]
-        plane = read_image(os.path.join(folder, *place))[0]
-        n = -(-max(plane.shape) // _THUMBNAIL)
-        h, w = plane.shape[0] // n * n, plane.shape[1] // n * n
-        planes.append(plane[:h, :w].reshape(h // n, n, w // n, n).mean((1, 3), np.float32))
-    return np.stack(planes)
+def _thumbnail(folder, row, channels, config):
+    """One field as the network had it, small."""
+    import pandas
+
+    cells = {f"Image_{name}": row[name] for name in row.index if name.startswith(
+        ("FileName_", "PathName_", "Frame_", "Sample_"))}
+    for channel in channels:  # a relative path begins at the run
+        name = f"Image_PathName_{channel}"
+        cells[name] = os.path.join(folder, cells.get(name, ""))
+    table = read_table(pandas.DataFrame([cells]), channels, z=config.get("z"))
+    _, found, _ = usable(table)
+    source = open_fields(table, found, 1, config.get("bin") or 1, workers=1)
+    source.start([0])
+    return gallery.thumbnail(source.next())
 
 
 _SECTIONS = {"result": _result, "curves": _curves, "plates": _plates, "doses": _doses,
              "gallery": _gallery}
-
-
-def _number(value):
-    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "not defined"
-
-
-def _count(number, noun):
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _encode(figure, kind, dpi=100):
-    """A figure as a data URI, the same text for the same figure."""
-    import matplotlib
-
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "phenoscale"}), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a name in a script that the font lacks
-        figure.savefig(buffer, format=kind.split("+")[0], dpi=dpi,
-                       metadata={"Date": None} if "svg" in kind else None)
-    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -22,13 +22,13 @@ from phenoscale import _core
 from phenoscale.atomic import write_atomically
 from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
-from phenoscale.fields import FieldFiles, thread_count
+from phenoscale.fields import open_fields, thread_count
 from phenoscale.model_file import Model, class_key
 from phenoscale.predict import prediction_frame, write_errors
 from phenoscale.predict import run as predict_run
 from phenoscale.split import split_table
-from phenoscale.survey import field_shape
-from phenoscale.table import Table
+from phenoscale.survey import usable
+from phenoscale.table import Table, file_cells
 from phenoscale.train import PART, Recipe, Trained, fit
 
 __all__ = ["train_run"]
@@ -91,8 +91,8 @@ def run_folder(out):
 
 
 def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, holdout=None,
-              val_by="well", val_fraction=None, controls=None, threads=None, progress=None,
-              ) -> tuple[Model, str]:
+              val_by="well", val_fraction=None, controls=None, on_error="stop", threads=None,
+              progress=None) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
 
     Parameters
@@ -107,6 +107,9 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         As for `phenoscale.split.split_table`.
     controls : dict of str to list of str, optional
         Column to values that mark control wells, for the report.
+    on_error : {"stop", "skip"}
+        What to do about fields whose files cannot be used, known before the first epoch; those
+        left out, and those that a check marked, are listed in errors.csv.
     threads : int, optional
     progress : callable, optional
         As for `phenoscale.train.fit`; also the stages "check" and "predict".
@@ -126,32 +129,42 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     tell = progress or (lambda event: None)
     threads = thread_count(threads)
     refuse_run(out)
-    sides, notes = split_table(table, label, split=split, holdout=holdout, val_by=val_by,
-                               val_fraction=val_fraction, seed=recipe.seed)
-    classes = class_names(table.column(label), label)
+    whole, rule = table, {"split": split, "holdout": holdout, "val_by": val_by,
+                          "val_fraction": val_fraction, "seed": recipe.seed}
+    split_table(whole, label, **rule)  # its complaints before all files are looked at
     for column in controls or {}:
-        table.column(column)
-    shape, dtype = field_shape(table, progress=lambda done, of: tell(
+        whole.column(column)
+    rows, found, left_out = usable(whole, on_error, threads, lambda done, of: tell(
         {"stage": "check", "done": done, "of": of}))
-    if "turn" in recipe.augment and shape[1] != shape[2]:
+    table = whole.select(rows)
+    sides, notes = split_table(table, label, **rule)
+    classes = class_names(table.column(label), label)
+    if left_out:
+        notes = [*notes, f"{len(left_out)} of {len(whole)} fields were left out: see errors.csv"]
+    if "turn" in recipe.augment and found.shape[1] != found.shape[2]:
         recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
         notes = [*notes, "fields are not square: no quarter turns"]
     labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
     train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
     with run_folder(out) as folder:
-        source = FieldFiles(table, shape, dtype, max(threads, PART))
+        source = open_fields(table, found, max(threads, PART), recipe.bin)
         trained = fit(source, labels, train, val, recipe, threads, progress)
-        rule = {"column": split, "holdout": holdout or {}, "val_by": val_by,
-                "val_fraction": val_fraction, "seed": recipe.seed}
-        model = trained.model(classes, table.channels, label=label, split=rule,
-                              table_digest=table.digest())
+        model = trained.model(classes, table.channels, label=label, split={
+            "column": rule.pop("split"), **rule, "holdout": holdout or {}},
+            sources=[channel.source() for channel in table.sources], table_digest=table.digest())
         _write_split(folder, table, label, sides)
         _write_log(folder, trained.log)
-        notes = [*notes, *_predict_rest(folder, trained, model, source, table,
-                                        np.flatnonzero(sides != "train"), threads, tell)]
+        unread = _predict_rest(folder, trained, model, source, table,
+                               np.flatnonzero(sides != "train"), threads, tell)
+        if unread:
+            notes = [*notes, f"{len(unread)} of {int((sides != 'train').sum())} fields not trained "
+                             "on cannot be read: see errors.csv"]
+        left_out.update({int(rows[row]): why for row, why in unread.items()})
+        if left_out:
+            write_errors(whole, left_out, os.path.join(folder, "errors.csv"))
         config = {
             "table": table.source, "label": label, "channels": table.channels,
-            "classes": classes, "size": list(shape[1:]), "dtype": dtype, **asdict(recipe),
+            "classes": classes, "size": list(source.size), "dtype": source.dtype, **asdict(recipe),
             "roles": table.roles,
             "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                               "scale": trained.scale, "offset": trained.offset},
@@ -171,29 +184,27 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
 
 
 def _predict_rest(folder: str, trained: Trained, model: Model, source, table: Table, rest,
-                  threads: int, tell) -> list[str]:
-    """Write predictions.csv of the fields not trained on, errors.csv of those among them that
-    cannot be read; a note on the latter.  The network and the files are those of the training:
-    a second network would be in memory beside it."""
+                  threads: int, tell) -> dict[int, str]:
+    """Write predictions.csv of the fields not trained on; the rows of those that cannot be read,
+    and why.  The network and the files are those of the training: a second network would be in
+    memory beside it."""
     if not len(rest):
-        return []
+        return {}
     found = predict_run(trained.net, source, rest, trained.scale, trained.offset, threads, "skip",
                         lambda done, of: tell({"stage": "predict", "done": done, "of": of}))
-    rest = table.select(rest)
-    path = os.path.join(folder, "predictions.csv")
-    write_csv(prediction_frame(model, rest, found), path)
-    if not found.skipped:
-        return []
-    write_errors(rest, found, path)
-    return [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: see "
-            "errors.csv"]
+    write_csv(prediction_frame(model, table.select(rest), found),
+              os.path.join(folder, "predictions.csv"))
+    return {int(rest[i]): why for i, why in found.skipped.items()}
 
 
 def _write_split(folder: str, table: Table, label: str, sides) -> None:
-    frame = table.frame
-    files = [c for c in frame.columns if c.startswith("Image_FileName_")]
-    about = [c for c in frame.columns if c.startswith("Metadata_") or c == label]
-    write_csv(frame[[*files, *about]].assign(Split=sides), os.path.join(folder, "split.csv"))
+    import pandas
+
+    files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
+    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == label]
+    columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
+               **{c: table.frame[c].to_numpy() for c in about}, "Split": sides}
+    write_csv(pandas.DataFrame(columns), os.path.join(folder, "split.csv"))
 
 
 def _write_log(folder: str, log: list[dict]) -> None:

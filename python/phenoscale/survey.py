@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A table against its files: every header read, no pixel decoded.
+"""A table against its files: every header read, every plane found, no pixel decoded.
 
 After table.py; `train` and `predict` ask here for the one shape and depth of all fields.
 """
@@ -9,25 +9,27 @@ from __future__ import annotations
 import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from phenoscale.columns import Channel
 from phenoscale.errors import InputError, listed
-from phenoscale.table import Table
+from phenoscale.image_file import axes, image_info
+from phenoscale.table import Plane, Table
 
-__all__ = ["Problem", "Survey", "field_shape", "size_words", "survey"]
+__all__ = ["Problem", "Survey", "size_words", "survey", "usable"]
 
 _DEPTHS = ("uint8", "uint16", "float32")  # each holds the counts of those before it
-_KINDS = ("missing", "unreadable", "samples", "size", "depth")
+_KINDS = ("missing", "unreadable", "channels", "stack", "size", "depth")
 _MOST = 20  # offenders in one message
 
 
 class Problem(NamedTuple):
     """A file that stops its field: `row` counts from 0 in the table, `line` as in its source."""
 
-    kind: str  # "missing", "unreadable", "samples", "size" or "depth"
+    kind: str  # one of _KINDS, or "pixels"
     row: int
     line: object
     well: str
@@ -45,30 +47,51 @@ class Survey:
         (c, h, w) of most fields; None where no file can be read.
     dtype : str or None
         Widest of the channels: "uint8", "uint16" or "float32".
+    planes : list of list of list of Plane
+        (fields, channels): the planes to read, page and sample known; empty where there is a
+        problem.
+    kinds, natives : Counter of str
+        Files of each kind ("TIFF", "PNG", ...), and of each type of number in them.
     sizes : Counter of (h, w)
         Files of each size.
     dtypes : dict of str to Counter
         Channel to the number of its files of each depth.
-    several_pages, white_zero : int
-        Files with more than one page; files where 0 is white.
+    white_zero : int
+        Files where 0 is white.
     problems : list of Problem
         In the order of the table; at most one a file.
     """
 
     shape: tuple[int, int, int] | None
     dtype: str | None
+    planes: list
+    kinds: Counter
+    natives: Counter
     sizes: Counter
     dtypes: dict[str, Counter]
-    several_pages: int
     white_zero: int
     problems: list[Problem]
 
+    def select(self, rows) -> Survey:
+        """The same of these rows of the table, for reading them."""
+        return replace(self, planes=[self.planes[row] for row in rows], problems=[])
 
-def image_info(path: str) -> dict:
-    """Header of a TIFF, as `phenoscale._core.image_info`."""
-    from phenoscale import _core
+    def for_loader(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """files, planes (p, 3) and ends (n * c) as `phenoscale._core.Loader` wants them.
 
-    return _core.image_info(path)
+        A field with a problem gets its first planes of a file that is not there: whoever asks for
+        it gets an error.
+        """
+        numbers, files, planes, ends = {}, [], [], []
+        for row in self.planes:
+            for found in row:
+                for path, page, sample in found or [Plane("/", 0, 0)]:
+                    if path not in numbers:
+                        numbers[path] = len(files)
+                        files.append(path)
+                    planes.append((numbers[path], page, sample))
+                ends.append(len(planes))
+        return files, np.array(planes, np.int64).reshape(-1, 3), np.array(ends, np.int64)
 
 
 def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
@@ -82,13 +105,15 @@ def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
     progress : callable, optional
         Called with (fields done, fields in all).
     """
-    infos, problems = [], []
+    rows, infos, problems = [], [], []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for row, found in enumerate(pool.map(_read_headers, table.paths)):
-            infos.append([info if isinstance(info, dict) else None for info in found])
-            for c, info in enumerate(found):
-                if not isinstance(info, dict):
-                    problems.append(_problem(table, row, c, *info))
+        for row, found in enumerate(pool.map(lambda planes: _look_at(table, planes),
+                                             table.planes)):
+            for c, one in enumerate(found):
+                if one.fault:
+                    problems.append(_problem(table, row, c, *one.fault))
+            infos.append([one.info for one in found])
+            rows.append([one.planes for one in found])
             if progress is not None:
                 progress(row + 1, len(table))
     good = [info for row in infos for info in row if info]
@@ -104,45 +129,137 @@ def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
         dtype = max(usual, key=_DEPTHS.index)
         problems += _compare(table, infos, shape, dtypes)
     problems.sort(key=lambda problem: problem.row)
-    several = sum(info["pages"] > 1 for info in good)
-    white_zero = sum(bool(info["is_min_white"]) for info in good)
-    return Survey(shape, dtype, sizes, dtypes, several, white_zero, problems)
+    for problem in problems:
+        rows[problem.row] = [[] for _ in table.channels]
+    return Survey(shape, dtype, rows, Counter(info["kind"] for info in good),
+                  Counter(info["native"] for info in good), sizes, dtypes,
+                  sum(bool(info["is_min_white"]) for info in good), problems)
 
 
-def _read_headers(paths: list[str]) -> list:
-    """For each path its header, or (kind, words) of what is wrong with it."""
+# ---- one file ------------------------------------------------------------------------------------
+
+
+class _Found(NamedTuple):
+    """What one channel of one field comes down to: its planes, or a fault (kind, words)."""
+
+    info: dict | None
+    planes: list
+    fault: tuple[str, str] | None
+
+
+def _look_at(table: Table, field) -> list[_Found]:
+    """Each channel of one field."""
+    headers = {}
+    for planes in field:
+        for plane in planes:
+            if plane.path not in headers:
+                headers[plane.path] = _read_header(plane.path)
+    return [_find(table, channel, planes, headers) for channel, planes in zip(table.sources, field)]
+
+
+def _read_header(path: str):
+    """The header, or (kind, words) of what is wrong with the file."""
+    if not path:
+        return "missing", "is not named: give the file"
+    if not os.path.exists(path):
+        return "missing", "does not exist: restore it, or correct its path"
+    try:
+        return image_info(path)
+    except (OSError, ValueError) as error:
+        sentence = str(error).removeprefix(f"{path}: ").rstrip(".")
+        return "unreadable", f"cannot be read ({sentence}): replace it"
+
+
+def _find(table: Table, channel: Channel, planes, headers) -> _Found:
     found = []
-    for path in paths:
-        if not os.path.exists(path):
-            found.append(("missing", "does not exist: restore it, or correct its path"))
-            continue
+    for plane in planes:
+        info = headers[plane.path]
+        if isinstance(info, tuple):
+            return _Found(None, [], info)
         try:
-            info = dict(image_info(path))
-        except (OSError, ValueError) as error:
-            sentence = str(error).removeprefix(f"{path}: ").rstrip(".")
-            found.append(("unreadable", f"cannot be read ({sentence}): replace it"))
-            continue
-        info["dtype"] = np.dtype(info["dtype"]).name
-        if info["samples"] > 1:
-            words = (
-                f"has {info['samples']} samples a pixel (a colour image): "
-                "save each channel as a gray TIFF of its own"
-            )
-            found.append(("samples", words))
-        else:
-            found.append(info)
+            found += _pages(table, channel, plane, info, len(planes) > 1)
+        except _Fault as fault:
+            return _Found(None, [], fault.args)
+    return _Found(headers[planes[0].path], found, None)
+
+
+class _Fault(Exception):
+    """(kind, words) of what keeps a file from being used."""
+
+
+def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bool) -> list[Plane]:
+    """The planes of a file that a channel is made of, page and sample known."""
+    samples = info["samples"]
+    if plane.page is not None:
+        if plane.page >= info["pages"]:
+            raise _Fault("unreadable", f"has {info['pages']} pages, counted from 0: there is no "
+                                       f"page {plane.page}: correct the column of frames")
+        order = {"C": 1}
+    elif info["pages"] == 1:
+        order = {"C": 1}
+    else:  # pages that nobody explains are channels where one is asked for, planes of z else
+        is_channels = channel.plane is not None and samples == 1
+        order = axes(info) or {"C" if is_channels else "Z": info["pages"]}
+    at = {"C": _channel_page(channel, plane, samples, order.get("C", 1)), "T": 0}
+    if order.get("T", 1) > 1:
+        raise _Fault("stack", f"has {order['T']} time points: export one of them, or name its page "
+                              f"in a column Frame_{channel.column}")
+    number, sample = divmod(at["C"], samples)
+    at["C"] = number
+    heights = _heights(table, order.get("Z", 1), is_part)
+    found = []
+    for z in heights:
+        page, step = 0, 1
+        for axis, size in order.items():
+            page += step * {**at, "Z": z}[axis]
+            step *= size
+        found.append(Plane(plane.path, page if plane.page is None else plane.page, sample))
     return found
 
 
+def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> int:
+    """Which of the channels of a file, those of one pixel first."""
+    wanted = channel.plane if plane.sample is None else plane.sample
+    total = samples * pages
+    if wanted is None:
+        if total > 1:
+            example = ",".join(f"{word}={channel.column}:{k}"
+                               for k, word in zip(range(total), ("A", "B", "C")))
+            raise _Fault("channels", f"has {total} channels: name those wanted, --channels "
+                                     f"{example}")
+        return 0
+    if wanted >= total:
+        raise _Fault("channels", f"has {total} channel{'s' * (total > 1)}, counted from 0: there "
+                                 f"is no channel {wanted}")
+    return wanted
+
+
+def _heights(table: Table, planes: int, is_part: bool) -> list[int]:
+    """Which planes of z."""
+    if planes == 1:
+        return [0]
+    if is_part:
+        raise _Fault("stack", f"has {planes} planes, and is itself one of a stack: export one "
+                              "plane a file")
+    if table.z is None:
+        raise _Fault("stack", f"has {planes} planes of z: say with --z how they become one: max, "
+                              f"mean, or a number from 0 to {planes - 1}")
+    if table.z.isdigit():
+        if int(table.z) >= planes:
+            raise _Fault("stack", f"has {planes} planes of z, counted from 0: there is no plane "
+                                  f"{table.z}")
+        return [int(table.z)]
+    return list(range(planes))
+
+
+# ---- files compared ------------------------------------------------------------------------------
+
+
 def _problem(table: Table, row: int, c: int, kind: str, words: str) -> Problem:
-    path, column = table.paths[row][c], _column(table, c)
-    sentence = f"{table.place(row)}, column {column}: {path} {words}, or leave the row out"
+    path = table.planes[row][c][0].path
+    sentence = (f"{table.place(row)}, column {table.file_column(c)}: "
+                f"{path or 'the file of ' + table.channels[c]} {words}, or leave the row out")
     return Problem(kind, row, table.lines[row], table.well_name(row), path, sentence)
-
-
-def _column(table: Table, c: int) -> str:
-    channel = table.channels[c]
-    return table.file_columns.get(channel, f"Image_FileName_{channel}")
 
 
 def _compare(table: Table, infos, shape, dtypes) -> list[Problem]:
@@ -173,46 +290,53 @@ def size_words(height: int, width: int) -> str:
     return f"{height} x {width}"
 
 
-def field_shape(table: Table, skip: bool = False, threads: int | None = None, progress=None):
-    """The shape and depth that all fields share.
+def usable(table: Table, on_error: str = "stop", threads: int | None = None,
+           progress=None) -> tuple[np.ndarray, Survey, dict[int, str]]:
+    """The fields of a table that can be used.
 
     Parameters
     ----------
     table : Table
-    skip : bool
-        Give the fields that cannot be used instead of raising.
+    on_error : {"stop", "skip"}
+        What to do about a field whose files cannot be used.
     threads, progress : optional
         As for `survey`.
 
     Returns
     -------
-    shape : tuple of int
-        (c, h, w).
-    dtype : str
-        "uint8", "uint16" or "float32": the widest of the channels.
-    problems : list of Problem
-        Only with `skip`: what is wrong, file by file; their `row`s are the fields to leave out.
+    rows : ndarray of int64
+        Numbers of the fields that can be used.
+    found : Survey
+        Of those.
+    left_out : dict of int to str
+        Number of each other field, and why: those that a check marked, and with "skip" those
+        with a problem.
 
     Raises
     ------
     InputError
-        Without `skip` for files that are missing, unreadable, of several samples a pixel, of
-        another size than most, or of another depth than most of their channel; with it only
-        where no field is left.
+        With "stop" for files that are missing, unreadable, of several channels or planes where
+        one is meant, of another size than most, or of another depth than most of their channel;
+        with "skip" only where no field is left.
     """
     found = survey(table, threads, progress)
-    problems = found.problems
-    if skip and len({problem.row for problem in problems}) < len(table):
-        return found.shape, found.dtype, problems
-    if problems:
-        raise InputError(_one_sentence(table, found))
-    return (found.shape, found.dtype, problems) if skip else (found.shape, found.dtype)
+    left_out = {row: f"{table.place(row)}: {why} (marked by a check)"
+                for row, why in table.skipped().items()}
+    problems = [problem for problem in found.problems if problem.row not in left_out]
+    bad = {problem.row for problem in problems}
+    if problems and (on_error == "stop" or len(bad) + len(left_out) == len(table)):
+        raise InputError(_one_sentence(table, found, problems))
+    left_out.update({problem.row: problem.sentence for problem in reversed(problems)})
+    rows = np.array([row for row in range(len(table)) if row not in left_out], np.int64)
+    if not len(rows):
+        raise InputError(f"{table.source}: no field is left: {next(iter(left_out.values()))}")
+    return rows, found.select(rows), left_out
 
 
-def _one_sentence(table: Table, found: Survey) -> str:
+def _one_sentence(table: Table, found: Survey, problems) -> str:
     """The gravest kind of problem: its first file, or for sizes and depths the offenders."""
-    kind = min((problem.kind for problem in found.problems), key=_KINDS.index)
-    same = [problem for problem in found.problems if problem.kind == kind]
+    kind = min((problem.kind for problem in problems), key=_KINDS.index)
+    same = [problem for problem in problems if problem.kind == kind]
     if kind not in ("size", "depth"):
         more = f" ({len(same) - 1} more files have the same fault)" if len(same) > 1 else ""
         return same[0].sentence + more

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The table of fields: the first step of the flow, before any image is opened.
 
-One row is one field: the paths of its channels and what is known about it.  Every cell is text,
+One row is one field: the planes of its channels and what is known about it.  Every cell is text,
 as the file has it; who needs numbers parses them.
 """
 
@@ -11,29 +11,35 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phenoscale.csv_file import read_csv, write_csv
+from phenoscale.columns import FILE, ROLES, Channel, choose_channels, choose_roles, clean_header
+from phenoscale.csv_file import cell_text, read_csv, write_csv
+from phenoscale.doses import tidy_dose
 from phenoscale.errors import InputError, listed
+from phenoscale.file_paths import PathRules
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["ROLES", "Table", "normalise_well", "read_table", "write_table"]
+__all__ = ["ROLES", "SKIP", "Plane", "Table", "file_cells", "normalise_well", "read_table",
+           "write_table"]
 
-ROLES = {
-    "plate": "Metadata_Plate",
-    "well": "Metadata_Well",
-    "site": "Metadata_Site",
-    "compound": "Metadata_Compound",
-    "concentration": "Metadata_Concentration",
-    "batch": "Metadata_Batch",
-}
-_FILE = re.compile(r"(?:Image_)?(FileName|PathName)_(.+)")
 _WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})")
+#: Column of a clean table that says why a field is not to be used; empty for the others.
+SKIP = "Phenoscale_Skip"
+
+
+class Plane(NamedTuple):
+    """Where a plane of pixels is: `page` and `sample` from 0, None where the table says nothing."""
+
+    path: str
+    page: int | None = None
+    sample: int | None = None
 
 
 @dataclass
@@ -44,10 +50,11 @@ class Table:
     ----------
     frame : pandas.DataFrame
         One row a field, every column as read, all cells text ("" where empty).
-    channels : list of str
+    sources : list of Channel
         In the order in which the network gets them.
-    paths : list of list of str
-        (fields, channels), absolute.
+    planes : list of list of tuple of Plane
+        (fields, channels): one plane, or those of a z-stack that lies in several files; path ""
+        where the table names no file.
     roles : dict of str to str
         Role ("plate", "well", ...) to column; only the roles that the table has.
     source : str
@@ -55,43 +62,54 @@ class Table:
     lines : list
         Line in the CSV (the header is line 1), or row of the frame or folder, of each field.
     file_columns : dict of str to str
-        Channel to the spelling of its file-name column in the source, for messages.
+        Column of `Channel` to its spelling in the source, for messages.
+    z : str or None
+        How a stack becomes one plane: a name of `phenoscale._core.z_names`, or a number.
     notes : list of str
         What the user should know about how the table was made.
     """
 
     frame: pandas.DataFrame
-    channels: list[str]
-    paths: list[list[str]]
+    sources: list[Channel]
+    planes: list[list[tuple[Plane, ...]]]
     roles: dict[str, str]
     source: str
     lines: list = field(default_factory=list)
     unit: str = "line"
     file_columns: dict[str, str] = field(default_factory=dict)
+    z: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
         if not len(self.lines):
-            self.lines = [row + 2 for row in range(len(self.paths))]
+            self.lines = [row + 2 for row in range(len(self.planes))]
 
     def __len__(self):
-        return len(self.paths)
+        return len(self.planes)
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the channels."""
+        return [channel.name for channel in self.sources]
+
+    @cached_property
+    def paths(self) -> list[list[str]]:
+        """(fields, channels): the file of each channel, the first of a stack in several."""
+        return [[planes[0].path for planes in row] for row in self.planes]
 
     def select(self, which) -> Table:
         """The fields of a boolean mask (fields,) or of row numbers, in that order."""
         rows = np.asarray(which)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-        return Table(
-            self.frame.iloc[rows].reset_index(drop=True),
-            self.channels,
-            [self.paths[row] for row in rows],
-            self.roles,
-            self.source,
-            [self.lines[row] for row in rows],
-            self.unit,
-            self.file_columns,
-            self.notes,
-        )
+        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True),
+                       planes=[self.planes[row] for row in rows],
+                       lines=[self.lines[row] for row in rows])
+
+    def with_channels(self, names) -> Table:
+        """The same fields with these of their channels, in this order."""
+        at = [self.channels.index(name) for name in names]
+        return replace(self, sources=[self.sources[k] for k in at],
+                       planes=[[row[k] for k in at] for row in self.planes])
 
     def role(self, name: str) -> pandas.Series | None:
         """The column that plays a role ("plate", "well", ...), or None."""
@@ -117,9 +135,21 @@ class Table:
         well = self.well_name(row)
         return f"{self.source} {self.unit} {self.lines[row]}" + (f" (well {well})" if well else "")
 
+    def file_column(self, c: int) -> str:
+        """The source's spelling of the column of file names of channel number c."""
+        column = self.sources[c].column
+        return self.file_columns.get(column, f"Image_FileName_{column}")
+
+    def skipped(self) -> dict[int, str]:
+        """Row to the reason, for the fields that a check marked as not to be used."""
+        if SKIP not in self.frame.columns:
+            return {}
+        return {row: why for row, why in enumerate(self.frame[SKIP]) if why}
+
     def digest(self) -> str:
         """SHA-256 of metadata and file names, the same wherever the images lie."""
-        kept = [name for name in sorted(self.frame.columns) if "PathName_" not in name]
+        kept = [name for name in sorted(self.frame.columns)
+                if "PathName_" not in name and name != SKIP]
         content = hashlib.sha256(json.dumps([self.channels, kept]).encode())
         for row in self.frame[kept].itertuples(index=False, name=None):
             content.update(json.dumps(row).encode())
@@ -136,26 +166,38 @@ def normalise_well(name: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
 
 
-def read_table(source, channels=None, roles=None, root=None) -> Table:
+def read_table(source, channels=None, roles=None, root=None, path_map=None, z=None,
+               join=()) -> Table:
     """Read a table of fields.
 
     Parameters
     ----------
     source : str, path or pandas.DataFrame
-        A LoadData CSV of CellProfiler (`Image_FileName_X` and `Image_PathName_X`, or without
-        `Image_`), UTF-8, plain or .gz; or the same as a DataFrame.
-    channels : list of str, optional
-        The channels to use, in this order; by default all, in the order of the table.
+        A LoadData CSV of CellProfiler (`Image_FileName_X`, `Image_PathName_X`, or without
+        `Image_`; also `URL_X` of files, `Frame_X`), BBBC021's own, an index of DeepProfiler, or
+        any table with a column of image files: CSV with commas, semicolons or tabs, UTF-8 or
+        UTF-16, plain or .gz, the first sheet of an .xlsx; or the same as a DataFrame.
+    channels : list of str or Channel, optional
+        The channels to use, in this order: NAME, NAME=COLUMN, or NAME=COLUMN:NUMBER for one of
+        several channels in a file; by default all, in the order of the table.
     roles : dict of str to str, optional
         Role to column where it is not `Metadata_Plate`, `Metadata_Well`, ...
     root : str or path, optional
-        Where relative paths begin; by default the folder of the CSV, or the current one.
+        Where relative paths begin, and outside of which nothing is read; by default they begin at
+        the folder of the table, or at the current one, and may lead anywhere.
+    path_map : dict of str to str, optional
+        Beginnings of paths as the table has them, to what they are here.
+    z : str, optional
+        "max", "mean", or the number of a plane from 0: how rows that differ only in `Metadata_Z`,
+        and files with several planes, become one field.
+    join : list of str or path, optional
+        Tables that say more about wells or compounds; see `phenoscale.join.join_table`.
 
     Returns
     -------
     Table
-        Wells as "B02"; `Image_Metadata_X` (with or without a channel after it) as `Metadata_X`;
-        `FileName_X` as `Image_FileName_X`.  No image is opened.
+        Wells as "B02", doses as plain numbers; columns as `phenoscale.columns` spells them.  No
+        image is opened.
 
     Raises
     ------
@@ -169,128 +211,164 @@ def read_table(source, channels=None, roles=None, root=None) -> Table:
         unit, name, folder = "row", "the DataFrame", root or "."
         header, lines = [str(column).strip() for column in source.columns], list(source.index)
         cells = source.astype(object).where(source.notna(), "")
-        rows = [[_text(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
+        rows = [[cell_text(cell) for cell in row]
+                for row in cells.itertuples(index=False, name=None)]
     else:
         name = os.fspath(source)
         folder = root or os.path.dirname(name) or "."
         header, rows, lines = read_csv(name)
     if not rows:
         raise InputError(f"{name} has no fields: it needs one row for each field below the header")
-    header, spelling = _clean_header(header, name)
-    file_columns = {
-        match[2]: spelling[column]
-        for column in header
-        if (match := _FILE.fullmatch(column)) and match[1] == "FileName"
-    }
-    chosen = _choose_channels(file_columns, channels, name)
+    header, spelling = clean_header(header, rows, name)
+    file_columns = {match[2]: spelling[column] for column in header
+                    if (match := FILE.fullmatch(column)) and match[1] in ("FileName", "URL")}
+    sources = choose_channels(file_columns, channels, name)
     frame = pandas.DataFrame(rows, columns=header, dtype=object)
-    table = Table(frame, chosen, [], {}, name, lines, unit, file_columns)
-    table.roles = _choose_roles(frame, roles or {}, spelling, name)
-    if "well" in table.roles:
-        column = table.roles["well"]
-        frame[column] = frame[column].map(normalise_well)
-    table.paths = _join_paths(table, os.path.abspath(folder))
+    table = Table(frame, sources, [], {}, name, lines, unit, file_columns, _known_z(z))
+    table.roles = choose_roles(frame, roles or {}, spelling, name)
+    _tidy(table)
+    table.planes = _find_planes(table, PathRules(folder, root, path_map))
+    table = _stack_rows(table)
+    for other in join:
+        from phenoscale.join import join_table
+
+        table = join_table(table, other, roles)
     return table
 
 
-def write_table(table: Table, path) -> None:
-    """Write a clean LoadData CSV: file names, absolute folders, `Metadata_*`, other columns."""
+def _known_z(z) -> str | None:
+    """The word of `--z`, checked."""
+    if z is None:
+        return None
+    from phenoscale import _core
+
+    word = str(z)
+    if word not in _core.z_names() and not re.fullmatch(r"\d{1,4}", word):
+        raise InputError(f"z={word}: give {', '.join(_core.z_names())} or the number of a plane, 0 "
+                         "for the first")
+    return word
+
+
+def _tidy(table: Table) -> None:
+    """Wells and doses in one spelling."""
+    for role, function in (("well", normalise_well), ("concentration", tidy_dose)):
+        if role in table.roles:
+            table.frame[table.roles[role]] = table.frame[table.roles[role]].map(function)
+
+
+def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]]:
+    """The plane of each channel of each row."""
+    frame, columns = table.frame, []
+    for c, channel in enumerate(table.sources):
+        cells = {what: frame[f"Image_{what}_{channel.column}"].tolist()
+                 if f"Image_{what}_{channel.column}" in frame.columns else [""] * len(frame)
+                 for what in ("FileName", "PathName", "URL", "Series", "Frame", "Sample")}
+        planes = []
+        for row, (name, folder, url, series, *numbers) in enumerate(zip(*cells.values())):
+            try:
+                path = rules.find(name or url, folder if name else "") if name or url else ""
+                page, sample = (int(n) if n else None for n in numbers)
+                if series not in ("", "0") or min(page or 0, sample or 0) < 0:
+                    raise ValueError(f"series {series}, frame {numbers[0]}: only pages of the "
+                                     "first series are read, from 0 on")
+            except ValueError as error:
+                raise InputError(f"{table.place(row)}, column {table.file_column(c)}: "
+                                 f"{error}") from None
+            planes.append((Plane(path, page, sample),))
+        columns.append(planes)
+    unused = [old for old, _ in rules.maps if old not in rules.used]
+    if unused:
+        raise InputError(f"{table.source}: no path begins with {unused[0]}, which --path-map names")
+    return [list(row) for row in zip(*columns)]
+
+
+def _stack_rows(table: Table) -> Table:
+    """Rows that are planes of one field, together."""
+    if "z" not in table.roles:
+        return table
+    known = [role for role in ("plate", "well", "site", "batch") if role in table.roles]
+    columns = [table.roles[role] for role in known]
+    columns += [name for name in ("Metadata_Time",) if name in table.frame.columns]
+    groups = {}
+    for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
+        groups.setdefault(key, []).append(row)
+    most = max(groups.values(), key=len)
+    if len(most) == 1:
+        return table
+    if "well" not in known or "site" not in known:
+        raise InputError(f"{table.source}: column {table.roles['z']} has planes of a stack, but "
+                         "nothing says of which well and site: name the columns with --role")
+    if table.z is None:
+        raise InputError(
+            f"{table.place(most[0])}: {len(most)} planes of one field (column "
+            f"{table.roles['z']}): say with --z how they become one: max, mean, or a number")
+    return _stack(table, groups.values())
+
+
+def _stack(table: Table, groups) -> Table:
+    """Each group of rows as one field, planes in the order of their z."""
+    heights, first, planes = table.frame[table.roles["z"]], [], []
+    for rows in groups:
+        try:
+            rows = sorted(rows, key=lambda row: float(heights.iloc[row]))
+        except ValueError:
+            raise InputError(f"{table.place(rows[0])}: column {table.roles['z']} is no number for "
+                             "some plane of this field") from None
+        if len({heights.iloc[row] for row in rows}) < len(rows):
+            raise InputError(f"{table.place(rows[0])}: two rows are the same plane of one field "
+                             f"(column {table.roles['z']}): remove one")
+        if table.z.isdigit():
+            if int(table.z) >= len(rows):
+                raise InputError(f"{table.place(rows[0])}: {len(rows)} planes, counted from 0: "
+                                 f"there is no plane {table.z}")
+            rows = [rows[int(table.z)]]
+        first.append(rows[0])
+        planes.append([tuple(plane for row in rows for plane in table.planes[row][c])
+                       for c in range(len(table.sources))])
+    frame = table.frame.iloc[first].reset_index(drop=True).drop(columns=table.roles["z"])
+    roles = {role: column for role, column in table.roles.items() if role != "z"}
+    return replace(table, frame=frame, planes=planes, roles=roles,
+                   lines=[table.lines[row] for row in first])
+
+
+def file_cells(table: Table, planes) -> dict[str, list]:
+    """Columns that say where the channels of some fields are, as LoadData has them.
+
+    planes: list of list of Plane, (rows, channels).
+    """
+    columns = {}
+    for c, channel in enumerate(table.sources):
+        mine = [row[c] for row in planes]
+        columns[f"Image_FileName_{channel.name}"] = [os.path.basename(p.path) for p in mine]
+        columns[f"Image_PathName_{channel.name}"] = [os.path.dirname(p.path) for p in mine]
+        for word, numbers in (
+                ("Frame", [p.page for p in mine]),
+                ("Sample", [channel.plane if p.sample is None else p.sample for p in mine])):
+            if any(number is not None for number in numbers):
+                columns[f"Image_{word}_{channel.name}"] = [
+                    "" if number is None else number for number in numbers]
+    return columns
+
+
+def write_table(table: Table, path, skip=None) -> None:
+    """Write a clean LoadData CSV: file names, absolute folders, `Metadata_*`, other columns.
+
+    skip: row to the reason, for the fields that `train` and `predict` are to leave out.  A field
+    of several files becomes several rows, one for each plane, told apart by `Metadata_Z`.
+    """
     import pandas
 
-    columns = {}
-    for c, channel in enumerate(table.channels):
-        columns[f"Image_FileName_{channel}"] = [os.path.basename(row[c]) for row in table.paths]
-        columns[f"Image_PathName_{channel}"] = [os.path.dirname(row[c]) for row in table.paths]
-    others = [name for name in table.frame.columns if not _FILE.fullmatch(name)]
+    rows = [(row, z) for row, field in enumerate(table.planes)
+            for z in range(max(len(planes) for planes in field))]
+    at = [row for row, _ in rows]
+    columns = file_cells(table, [[planes[min(z, len(planes) - 1)] for planes in table.planes[row]]
+                                 for row, z in rows])
+    others = [name for name in table.frame.columns if not FILE.fullmatch(name) and name != SKIP]
     for name in sorted(others, key=lambda name: not name.startswith("Metadata_")):
-        columns[name] = table.frame[name].to_numpy()
+        columns[name] = table.frame[name].to_numpy()[at]
+    if len(rows) > len(table):
+        columns[ROLES["z"]] = [z for _, z in rows]
+    reasons = {**table.skipped(), **(skip or {})}
+    if reasons:
+        columns[SKIP] = [reasons.get(row, "") for row in at]
     write_csv(pandas.DataFrame(columns), path)
-
-
-def _text(cell) -> str:
-    """A cell of a DataFrame as the CSV would have it; whole floats without ".0"."""
-    if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
-        return str(int(cell))
-    return str(cell).strip()
-
-
-def _clean_header(header: list[str], source: str) -> tuple[list[str], dict[str, str]]:
-    """Columns in our spelling, and our spelling to the source's."""
-    matches = [_FILE.fullmatch(column) for column in header]
-    channels = [match[2] for match in matches if match]
-    clean, spelling = [], {}
-    for number, (column, match) in enumerate(zip(header, matches), 1):
-        name = f"Image_{match[1]}_{match[2]}" if match else column
-        if column.startswith("Image_Metadata_"):
-            name = column[len("Image_") :]
-            for channel in channels:
-                if name.endswith(f"_{channel}"):
-                    name = name[: -len(channel) - 1]
-        if not name:
-            raise InputError(f"{source} line 1: column {number} has no name: give it one")
-        if name in spelling:
-            same = column if column == spelling[name] else f"{spelling[name]} and {column}"
-            raise InputError(f"{source} line 1: column {same} is there twice: remove or rename one")
-        clean.append(name)
-        spelling[name] = column
-    return clean, spelling
-
-
-def _choose_channels(file_columns: dict, channels, source: str) -> list[str]:
-    if not file_columns:
-        raise InputError(
-            f"{source} has no column Image_FileName_<channel> (or FileName_<channel>): "
-            "the table needs one for each channel"
-        )
-    if channels is None:
-        return list(file_columns)
-    chosen = list(channels)
-    for channel in chosen:
-        if channel not in file_columns:
-            raise InputError(
-                f"{source} has no channel {channel} (column Image_FileName_{channel}): "
-                f"its channels are {listed(file_columns, near=channel)}"
-            )
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise InputError(f"channels {listed(chosen)}: name each channel once, and at least one")
-    return chosen
-
-
-def _choose_roles(frame, roles: dict, spelling: dict, source: str) -> dict[str, str]:
-    """Role to column; default columns that are missing or wholly empty play none."""
-    ours = {theirs: name for name, theirs in spelling.items()}
-    for role, column in roles.items():
-        if role not in ROLES:
-            raise InputError(f"unknown role {role}: the roles are {listed(ROLES)}")
-        if ours.get(column, column) not in frame.columns:
-            there = listed(frame.columns, near=column)
-            raise InputError(f"{source} has no column {column} for the role {role}: it has {there}")
-    chosen = {role: ours.get(column, column) for role, column in {**ROLES, **roles}.items()}
-    return {
-        role: column
-        for role, column in chosen.items()
-        if role in roles or (column in frame.columns and (frame[column] != "").any())
-    }
-
-
-def _join_paths(table: Table, root: str) -> list[list[str]]:
-    """Absolute paths (fields, channels); folders are relative to the root."""
-    columns = []
-    for channel in table.channels:
-        names = table.frame[f"Image_FileName_{channel}"].tolist()
-        folders = [""] * len(names)
-        if f"Image_PathName_{channel}" in table.frame.columns:
-            folders = table.frame[f"Image_PathName_{channel}"].tolist()
-        for row, name in enumerate(names):
-            if not name:
-                raise InputError(
-                    f"{table.place(row)}: column {table.file_columns[channel]} is empty: "
-                    "give the file, or leave the whole row out"
-                )
-        columns.append(
-            [
-                os.path.normpath(os.path.join(root, folder, name))
-                for folder, name in zip(folders, names)
-            ]
-        )
-    return [list(paths) for paths in zip(*columns)]

@@ -17,7 +17,7 @@ import numpy as np
 import phenoscale
 from phenoscale import _core, models
 from phenoscale.errors import InputError, listed
-from phenoscale.fields import augment_bits, thread_count
+from phenoscale.fields import LIMIT_BIN, augment_bits, thread_count
 from phenoscale.model_file import Model
 from phenoscale.predict import run as predict_run
 
@@ -66,6 +66,10 @@ class Recipe:
         Any of "flip", "turn" (square fields), "shift", "intensity".
     balance : str
         "class": every class as often as any other; "none": as they come.
+    bin : int
+        Pixels are means of bin x bin.
+    z : str or None
+        How stacks become planes (`phenoscale.table.read_table`).
     fc_relu : bool
         A ReLU after the dense layer of mcnn (`phenoscale.models`).
     tower : str
@@ -85,6 +89,8 @@ class Recipe:
     clip: float = 5.0
     augment: tuple = ("flip",)
     balance: str = "class"
+    bin: int = 1
+    z: str | None = None
     fc_relu: bool = True
     tower: str = "fused"
     seed: int = 0
@@ -96,9 +102,9 @@ class Recipe:
             if getattr(self, name) not in list(table):
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
                                  f"{listed(table)}")
-        bounds = {"epochs": (1, 100000), "batch": (1, 65536), "rate": (1e-9, 100.0),
-                  "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
-                  "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
+        bounds = {"epochs": (1, 100000), "batch": (1, 65536), "bin": (1, LIMIT_BIN),
+                  "rate": (1e-9, 100.0), "momentum": (0.0, 0.99999), "decay": (0.0, 1.0),
+                  "smoothing": (0.0, 0.999), "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
         for name, (low, high) in bounds.items():
             value, kind = getattr(self, name), Real if isinstance(low, float) else Integral
             if not isinstance(value, kind) or not low <= value <= high:
@@ -117,7 +123,7 @@ class Trained:
     recipe: Recipe
     net: object
     description: str
-    shape: tuple  # of a field (c, h, w), and its depth
+    size: tuple  # of a field in its files (h, w), and its depth
     dtype: str
     mean: np.ndarray
     std: np.ndarray
@@ -128,13 +134,14 @@ class Trained:
     def model(self, classes, channels, **more) -> Model:
         """The model that it is; its parameters are those of the network, not a copy.
 
-        more: `label`, `table_digest` and `split` of a `Model`.
+        more: `label`, `table_digest`, `sources` and `split` of a `Model`.
         """
         return Model(
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
-            size=list(self.shape[1:]), dtype=self.dtype, scale=self.scale, offset=self.offset,
-            seed=self.recipe.seed, version=phenoscale.__version__,
+            size=list(self.size), dtype=self.dtype, scale=self.scale, offset=self.offset,
+            bin=self.recipe.bin, z=self.recipe.z, seed=self.recipe.seed,
+            version=phenoscale.__version__,
             embedding={"name": "input of the last dense layer", "size": self.net.embedding},
             **more)
 
@@ -293,8 +300,8 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
 
     Parameters
     ----------
-    source : FieldFiles or FieldArrays
-        The fields; files read ahead for as many `threads`.
+    source : FieldFiles, FieldPictures or FieldArrays
+        The fields, binned as the recipe says; files read ahead for as many `threads`.
     labels : ndarray of int64, (n,)
         Class of each field, 0 to k - 1; others than those of `train` and `val` are not looked at.
     train, val : ndarray of int64
@@ -325,7 +332,7 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     mean, std = statistics(source, train, lambda done, of: tell(
         {"stage": "statistics", "done": done, "of": of}))
     scale, offset = (1 / std).tolist(), (-mean / std).tolist()
-    trained = Trained(recipe, net, description, source.shape, source.dtype, mean, std, scale,
+    trained = Trained(recipe, net, description, source.size, source.dtype, mean, std, scale,
                       offset, [])
     optimizer = _core.Optimizer(recipe.optimizer, net)
     for epoch in range(recipe.epochs):

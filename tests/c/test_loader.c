@@ -13,6 +13,8 @@ enum { FIELDS = 9, C = 2, H = 5, W = 7, BAD = 4 };
 static char folder[] = "loader-XXXXXX"; /* where the program is run */
 static char paths[FIELDS * C][96];
 static const char *list[FIELDS * C];
+static ps_plane planes[FIELDS * C];
+static int64_t ends[FIELDS * C];
 
 static void
 put(FILE *file, uint32_t value, int bytes)
@@ -56,7 +58,8 @@ static ps_loader *
 loader_of(int64_t slots, int workers)
 {
     const ps_loader_spec spec = {.n_fields = FIELDS, .c = C, .h = H, .w = W, .dtype = PS_UINT16,
-                                 .paths = list, .n_slots = slots, .n_workers = workers};
+                                 .n_files = FIELDS * C, .files = list, .planes = planes,
+                                 .ends = ends, .bin = 1, .n_slots = slots, .n_workers = workers};
     ps_loader *loader = NULL;
 
     CHECK(ps_loader_init(&loader, &spec) == PS_OK);
@@ -125,7 +128,7 @@ test_misuse(void)
     const void *pixels;
     ps_loader *loader = NULL;
     ps_loader_spec spec = {.n_fields = FIELDS, .c = 0, .h = H, .w = W, .dtype = PS_UINT16,
-                           .paths = list, .n_slots = 1, .n_workers = 1};
+                           .files = list, .n_slots = 1, .n_workers = 1};
 
     CHECK(ps_loader_init(&loader, &spec) == PS_BAD_VALUE && !loader);
     loader = loader_of(2, 2);
@@ -151,6 +154,8 @@ main(void)
     for (int i = 0; i < FIELDS * C; i++) {
         snprintf(paths[i], sizeof paths[i], "%s/field%d_channel%d.tif", folder, i / C, i % C);
         list[i] = paths[i];
+        planes[i].file = i;
+        ends[i] = i + 1;
         if (i != BAD * C + 1) /* missing */
             write_tiff(i / C, i % C);
     }

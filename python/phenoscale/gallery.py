@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fields as pictures: channels in colour, small copies, rows of examples.
+
+As in figures.py: data in, a matplotlib Figure or an array out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phenoscale.figures import ALARM, FAINT, INK, label_text, new_figure
+
+__all__ = ["channel_colours", "composite", "gallery", "thumbnail"]
+
+# Additive colours of the channels, by how many there are; as for 4 where there are more.
+CHANNEL_COLOURS = {1: ("#FFFFFF",), 2: ("#00FF5A", "#FF00FF"), 3: ("#3C78FF", "#FFB400", "#FF3C96"),
+                   4: ("#3C78FF", "#00DC78", "#FFB400", "#FF3C96", "#00D2FF", "#FF6400", "#B464FF")}
+
+
+def channel_colours(count):
+    """Colours of `count` channels in a composite picture, in channel order."""
+    return (CHANNEL_COLOURS[min(count, 4)] + ("#C8C8C8",))[:count]
+
+
+def composite(image, limits):
+    """Channels (c, h, w) as one colour picture (h, w, 3) of floats from 0 to 1.
+
+    `limits` holds the black and the white level of each channel, (c, 2).
+    """
+    from matplotlib.colors import to_rgb
+
+    picture = np.zeros(image.shape[1:] + (3,))
+    for plane, (low, high), colour in zip(image, limits, channel_colours(len(image))):
+        level = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
+        picture += level[..., None] * np.asarray(to_rgb(colour))
+    return np.clip(picture, 0, 1)
+
+
+def thumbnail(field, side=256):
+    """A field (c, h, w) as float32, reduced by means to at most `side` pixels on a side."""
+    n = -(-max(field.shape[1:]) // side)
+    h, w = (length // n for length in field.shape[1:])
+    blocks = field[:, : h * n, : w * n].reshape(len(field), h, n, w, n)
+    return blocks.mean((2, 4), np.float32)
+
+
+def gallery(rows, limits=None):
+    """Example fields in rows, one row a predicted class, from the surest call to the least sure.
+
+    Parameters
+    ----------
+    rows : list of (str, list of (array (c, h, w), str, bool))
+        Name of the row and its pictures: pixels, caption, and whether to frame it as an error.
+    limits : (c, 2) array, optional
+        Black and white level a channel; by default the 1st and 99.8th percentile over all pictures,
+        so that brightness can be compared between them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if limits is None:
+        images = [image for _, cells in rows for image, _, _ in cells]
+        limits = [np.percentile(np.concatenate([image[c].ravel() for image in images]), (1, 99.8))
+                  for c in range(len(images[0]))]
+    columns, (height, width) = max(len(cells) for _, cells in rows), rows[0][1][0][0].shape[1:]
+    figure = new_figure(2.0 * columns, (2.0 * height / width + 0.75) * len(rows))
+    for r, (name, cells) in enumerate(rows):
+        for c, (image, caption, is_wrong) in enumerate(cells):
+            axes = figure.add_subplot(len(rows), columns, r * columns + c + 1)
+            axes.imshow(np.uint8(255 * composite(image, limits) + 0.5), interpolation="antialiased")
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel("\n".join(label_text(line, 28) for line in caption.split("\n")),
+                            fontsize=9, color=ALARM if is_wrong else INK, labelpad=3)
+            axes.spines[:].set(color=ALARM if is_wrong else FAINT, linewidth=3 if is_wrong else 0.5)
+            if c == 0:
+                axes.set_title(label_text(name, 40), fontsize=11, loc="left", fontweight="bold",
+                               color=INK)
+    return figure

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Options that several verbs share, and what their words mean."""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import click
+
+from phenoscale.errors import InputError
+from phenoscale.models import NETWORKS, TOWERS
+
+__all__ = ["bin_option", "listed_words", "network_option", "pairs", "quiet_option",
+           "refuse_to_lose", "size_of", "table_options", "threads_option", "tower_option",
+           "z_option"]
+
+
+def pairs(words, option: str) -> dict[str, list[str]]:
+    """("A=x,y", "B=z") -> {"A": ["x", "y"], "B": ["z"]}."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        name, equals, values = word.partition("=")
+        if not (name and equals and values):
+            raise click.UsageError(f"{option} {word}: write it as {option} COLUMN=VALUE")
+        found.setdefault(name, []).extend(values.split(","))
+    return found
+
+
+def roles_of(words) -> dict[str, str]:
+    """("plate=Barcode",) -> {"plate": "Barcode"}."""
+    return {role: columns[0] for role, columns in pairs(words, "--role").items()}
+
+
+def size_of(word: str) -> tuple[int, int]:
+    """ "1024x1280" -> (1024, 1280)."""
+    height, _, width = word.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise click.UsageError(f"--size {word}: write it as HEIGHTxWIDTH, for example 1024x1280")
+    return int(height), int(width)
+
+
+def listed_words(word: str | None) -> list[str] | None:
+    """ "DNA, Actin" -> ["DNA", "Actin"]."""
+    return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
+
+
+def refuse_to_lose(out, *inputs) -> None:
+    """Before the work: a file that cannot be written, or that one of the inputs lies at."""
+    folder = os.path.dirname(os.path.abspath(out))
+    is_special = os.path.exists(out) and not os.path.isfile(out)  # a folder, a device, a pipe
+    if is_special or not os.access(folder, os.W_OK):
+        raise InputError(f"{out} cannot be written: give a file in a folder that is there and "
+                         "yours to write")
+    for path in inputs:
+        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
+            raise InputError(f"{out} is the file to read: choose another to write")
+
+
+network_option = click.option("--network", default="mcnn", show_default=True,
+                              type=click.Choice(list(NETWORKS)))
+tower_option = click.option("--tower", default="fused", show_default=True,
+                            type=click.Choice(list(TOWERS)),
+                            help="plain: the slow twin through oneDNN, the same up to rounding.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
+threads_option = click.option("--threads", type=click.IntRange(1, 1024),
+                              help="Default: every processor. Results do not depend on it.")
+_TABLE_OPTIONS = [
+    click.option("--channels", metavar="NAME,...",
+                 help="In the order wanted: DNA,Actin; DNA=w1 for a column of another name, "
+                 "DNA=RGB:2 for the third channel of its files."),
+    click.option("--role", "roles", multiple=True, metavar="ROLE=COLUMN",
+                 help="plate, well, site, compound, concentration, batch or z."),
+    click.option("--join", multiple=True, type=click.Path(), metavar="TABLE",
+                 help="More about wells or compounds: a list, or the plate as a grid."),
+    click.option("--root", help="Where relative paths begin, and outside of which nothing is "
+                 "read. Default: they begin at the table."),
+    click.option("--path-map", "path_map", multiple=True, metavar="OLD=NEW",
+                 help="Beginnings of paths as the table has them, and what they are here.")]
+z_option = click.option("--z", metavar="max|mean|NUMBER",
+                        help="How a stack of planes becomes one; 0 is its first plane.")
+bin_option = click.option("--bin", default=1, show_default=True, type=click.IntRange(1, 64),
+                          help="Means of so many pixels each way.")
+
+
+def table_options(function):
+    """The options of every verb that reads a table; it gets them as `how`."""
+
+    @functools.wraps(function)
+    def call(channels, roles, join, root, path_map, **others):
+        maps = {}
+        for word in path_map:
+            old, equals, new = word.rpartition("=")
+            if not (old and equals and new):
+                raise click.UsageError(f"--path-map {word}: write it as --path-map OLD=NEW")
+            maps[old] = new
+        how = {"channels": listed_words(channels), "roles": roles_of(roles), "join": join,
+               "root": root, "path_map": maps}
+        return function(how=how, **others)
+
+    for option in reversed(_TABLE_OPTIONS):
+        call = option(call)
+    return call

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Progress of long work, on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """Progress of every stage on stderr: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, quiet: bool):
+        self.quiet, self.stage, self.bar = quiet, None, None
+
+    def __call__(self, event: dict) -> None:
+        if self.quiet:
+            return
+        stage = {"statistics": "reading", "step": "training", "predict": "predicting",
+                 "check": "checking", "look": "looking", "plan": "timing",
+                 "simulate": "drawing"}.get(event["stage"])
+        if event["stage"] == "epoch":
+            self._say(self.epoch_line(event))
+            return
+        if stage != self.stage:
+            self.close()
+            from tqdm import tqdm
+
+            self.stage = stage
+            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=sys.stderr,
+                            disable=not sys.stderr.isatty(), leave=False)
+            if not sys.stderr.isatty():
+                print(f"{stage} ...", file=sys.stderr, flush=True)
+        self.bar.update(event["done"] - self.bar.n)
+        if "loss" in event:
+            self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
+                                     refresh=False)
+
+    def counting(self, stage: str):
+        """A callable (done, of) for one stage."""
+        return lambda done, of: self({"stage": stage, "done": done, "of": of})
+
+    @staticmethod
+    def epoch_line(event: dict) -> str:
+        """What is said of an epoch."""
+        line = (f"epoch {event['epoch']}/{event['of']}: loss {event['loss']:.4f}, "
+                f"{event['images_per_s']:.1f} images/s")
+        if "val_balanced_accuracy" in event:
+            line += f", validation {event['val_balanced_accuracy']:.0%} balanced accuracy"
+        return line
+
+    def _say(self, line: str) -> None:
+        if self.bar is None or self.bar.disable:
+            print(line, file=sys.stderr, flush=True)
+        else:
+            self.bar.write(line, file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.close()
+        self.bar = self.stage = None
