@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 PLATE := bbbc013
+FIELDS := bbbc021
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
-.PHONY: dev demo test figures wheel bbbc013 lint clean
+.PHONY: dev demo test soak figures wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -35,6 +36,9 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 test: dev                    ## every test
 	$(BIN)/python -m pytest
 
+soak: dev                    ## the long forms: hours
+	$(BIN)/python -m pytest --soak -m soak -s
+
 bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_ITS_TIFFS
 	rm -rf $(PLATE) && mkdir $(PLATE)
 	$(BIN)/phenoscale check "$(BBBC013)" --preset bbbc013 --label Metadata_Control \
@@ -43,6 +47,13 @@ bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_I
 	$(TRAIN_PLATE) --holdout Metadata_Compound=LY294002 --out $(PLATE)/other_drug_LY294002
 	$(TRAIN_PLATE) --holdout Metadata_Compound=Wortmannin --out $(PLATE)/other_drug_Wortmannin
 	$(BIN)/python tests/plate_figures.py $(PLATE)
+
+bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_PNGS_AND_LABELS
+	rm -rf $(FIELDS) && mkdir $(FIELDS)
+	$(BIN)/phenoscale check "$(BBBC021)/labels.csv" --label moa \
+	    --channels Actin=file:0,Tubulin=file:1,DNA=file:2 --write $(FIELDS)/table.csv \
+	    --html $(FIELDS)/check.html
+	$(BIN)/python tests/leave_compound_out.py $(FIELDS)/table.csv moa Actin,Tubulin,DNA $(FIELDS)
 
 figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
 	$(BIN)/python tests/figures.py

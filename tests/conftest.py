@@ -11,8 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PHENOSCALE_TEST_DATA", ROOT.parent / "shared" / "data"))
 #: name -> archive in it that has to be unpacked before use
-ARCHIVES = {"bbbc013": "ExampleSBSImages.tar.xz"}
+ARCHIVES = {"bbbc013": "ExampleSBSImages.tar.xz", "bbbc021_fields": "images.tar"}
 _absent = []
+
+
+def pytest_addoption(parser):
+    parser.addoption("--soak", action="store_true",
+                     help="Far more mutants, kills and steps; `make soak` says so.")
+
+
+@pytest.fixture(scope="session")
+def amount(request):
+    """A function from how much is done at each change and in a soak to how much is done now."""
+    return lambda each_change, soak: soak if request.config.getoption("--soak") else each_change
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +42,8 @@ def shared_data(tmp_path_factory):
             target = tmp_path_factory.mktemp(name)
             with tarfile.open(folder / ARCHIVES[name]) as archive:
                 archive.extractall(target, filter="data")
-            (unpacked[name],) = target.iterdir()
+            inside = list(target.iterdir())
+            unpacked[name] = inside[0] if len(inside) == 1 else target
             for file in folder.glob("*.csv"):
                 (unpacked[name] / file.name).write_bytes(file.read_bytes())
         return unpacked[name]

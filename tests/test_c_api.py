@@ -34,7 +34,7 @@ def onednn_prefix():
 
 def run(*command, **options):
     """Standard error of a command; fails the test with it if the command fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=7200, **options)
     assert done.returncode == 0, f"{command[0]}: status {done.returncode}\n{done.stderr[-6000:]}"
     return done.stderr
 
@@ -68,10 +68,21 @@ CORE = ROOT / "tests/c/test_core.c"  # the one that runs kernels
                                           (CORE, "avx2"), (CORE, "portable")],
                          ids=lambda value: getattr(value, "stem", value))
 def test_program_under_sanitizers(program, isa, library):
+    run_program(program, isa, library)
+
+
+@pytest.mark.soak
+def test_mutated_tiffs_under_sanitizers(library, amount):
+    """20,000 of all kinds at each change, a million in a soak: no finding, no hang."""
+    run_program(ROOT / "tests/c/test_image.c", "", library, str(amount(20_000, 1_000_000)))
+
+
+def run_program(program, isa, library, *words):
+    """Build and run one program; a finding of a sanitizer ends it as well."""
     objects, link, folder = library
     target = folder / program.stem
     run("gcc", *FLAGS, f"-I{ROOT / 'csrc'}", program, *objects, *link, "-o", target)
     environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PHENOSCALE_ISA": isa,
                    "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
                    "UBSAN_OPTIONS": "print_stacktrace=1"}
-    run(str(target), cwd=folder, env=environment)
+    run(str(target), *words, cwd=folder, env=environment)

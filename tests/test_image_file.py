@@ -101,7 +101,8 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path):
             assert time.perf_counter() - start < 0.3
 
 
-def test_damaged_pictures(tmp_path):
+@pytest.mark.soak
+def test_damaged_pictures(tmp_path, amount):
     """Pixels or an ImageError that names the file, for every cut and many changes."""
     random, outcomes = np.random.default_rng(0), {"pixels": 0, "error": 0}
     for kind in ("PNG", "JPEG", "BMP", "PPM", "WEBP", "JPEG2000"):
@@ -110,7 +111,7 @@ def test_damaged_pictures(tmp_path):
         whole = buffer.getvalue()
         if kind == "PNG":
             deep = imagecodecs.png_encode(noise((32, 40, 3), "uint16"))
-        for turn in range(120):
+        for turn in range(amount(120, 30_000)):
             content = bytearray(deep if kind == "PNG" and turn % 2 else whole)
             if turn < 30:
                 content = content[: random.integers(3, len(content))]
@@ -180,16 +181,11 @@ def test_fields_of_pictures(tmp_path):
         source.release(1)
 
 
-def test_real_pictures(shared_data, tmp_path):
+def test_real_pictures(shared_data):
     """Fields of BBBC021 as their publisher made them: one RGB PNG each."""
-    import tarfile
-
-    with tarfile.open(shared_data("bbbc021_fields") / "images.tar") as archive:
-        names = archive.getnames()[:3]
-        for name in names:
-            archive.extract(name, tmp_path, filter="data")
-    for name in names:
-        read = phenoscale.read_image(tmp_path / name)
-        with Image.open(tmp_path / name) as picture:
+    folder = shared_data("bbbc021_fields")
+    for n in range(3):
+        read = phenoscale.read_image(folder / f"bbbc021v1_{n}.png")
+        with Image.open(folder / f"bbbc021v1_{n}.png") as picture:
             assert np.array_equal(read, np.moveaxis(np.asarray(picture), -1, 0))
         assert read.shape == (3, 256, 256)

@@ -170,13 +170,15 @@ def test_a_huge_table(write_text, tmp_path):
     assert int(done.stdout) < 3_000_000  # KiB
 
 
-def test_mutated_tables(write_text):
+@pytest.mark.soak
+def test_mutated_tables(write_text, amount):
     """A table or an InputError of one line, whatever the bytes."""
     random, n_read = np.random.default_rng(0), 0
     base = (SCREEN * 3).encode()
     pieces = [b",", b'"', b"\n", b"\r", b";", b"\t", b"\0", b"\xff", b"\xef\xbb\xbf", b"'", b"=",
               b"../", b"C:\\", b"\xff\xfe", b"PK\x03\x04", "細".encode(), b"x" * 5000]
-    for _ in range(3000):
+    n = amount(3000, 300_000)
+    for _ in range(n):
         mutant = bytearray(base)
         for _ in range(random.integers(1, 3)):
             at = random.integers(len(mutant))
@@ -188,7 +190,7 @@ def test_mutated_tables(write_text):
             n_read += len(read_table(write_text(bytes(mutant)))) > 0
         except InputError as error:
             assert "\n" not in str(error) and "screen.csv" in str(error)
-    assert 300 < n_read < 2700, n_read
+    assert 0.1 < n_read / n < 0.9, n_read
 
 
 def test_gzip(write_text):

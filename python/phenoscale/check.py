@@ -218,8 +218,9 @@ def _of_files(table: Table, found: Survey):
                                                                      "int64", "float64")}
     if wide:
         yield Finding("rounded", f"{_shares(wide)} are rounded to 24 bits, as float32 holds them")
-    uses = Counter(p for row in table.planes for planes in row for p in planes)
-    twice = [plane.path for plane, n in uses.items() if n > 1 and plane.path]
+    uses = Counter((plane, channel.plane) for row in table.planes
+                   for channel, planes in zip(table.sources, row) for plane in planes)
+    twice = [plane.path for (plane, _), n in uses.items() if n > 1 and plane.path]
     if twice:
         yield Finding("named twice", f"{count(len(twice), 'file')} named more than once in the "
                                      f"table: {listed(map(os.path.basename, twice), limit=3)}")

@@ -21,8 +21,8 @@ from phenoscale.table import Table
 __all__ = ["Pixels", "look"]
 
 SATURATED = 0.01  # of the pixels at the top, from which on it is said
-#: Octaves of detail whose ratio tells focus: neighbours of 2 pixels against those of 8.
-_FINE, _COARSE = 1, 3
+#: Octaves of detail whose ratio tells focus: neighbours of 2 pixels against those of 16.
+_FINE, _COARSE = 1, 4
 _GROUP = 8  # fields that make a spread
 #: So many interquartile ranges, and at least a factor of two, below the lower quartile: out of
 #: focus.  A texture that a quarter of the fields have is a phenotype, and widens the range.

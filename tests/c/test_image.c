@@ -367,7 +367,7 @@ main(int argc, char **argv)
         return 2;
     }
     snprintf(path, sizeof path, "%s/image.tif", folder);
-    int mutants = argc > 1 ? atoi(argv[1]) : 20000; /* of each file named, or in all */
+    int mutants = argc > 1 ? atoi(argv[1]) : 2000; /* of each file named, or in all */
     for (int i = 2; i < argc; i++)
         test_file(argv[i], mutants);
     if (argc < 3) {
