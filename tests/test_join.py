@@ -6,6 +6,7 @@ import pytest
 
 from phenoscale.errors import InputError
 from phenoscale.join import join_table
+from phenoscale.presets import read_source
 from phenoscale.table import read_table
 
 FIELDS = pandas.DataFrame({
@@ -18,7 +19,7 @@ FIELDS = pandas.DataFrame({
 
 def joined(tmp_path, text, name="map.csv", **options):
     (tmp_path / name).write_text(text)
-    return read_table(FIELDS, join=[tmp_path / name], **options)
+    return join_table(read_table(FIELDS, **options), tmp_path / name)
 
 
 def cells(table, column):
@@ -85,7 +86,7 @@ def test_a_workbook_with_a_grid_gives_compounds(tmp_path):
         book.active.append(row)
     book.save(tmp_path / "map.xlsx")
     fields = FIELDS.drop(columns=["Metadata_Compound", "Metadata_Concentration"])
-    table = read_table(fields, join=[tmp_path / "map.xlsx"])
+    table = join_table(read_table(fields), tmp_path / "map.xlsx")
     assert table.roles["concentration"] == "Metadata_Concentration"
     assert table.role("concentration").tolist() == ["0.3", "0.001", "10", "0.3", "0.001", "30"]
 
@@ -108,7 +109,7 @@ def test_tables_that_cannot_be_joined(tmp_path, text, words):
 def test_the_real_mechanisms(shared_data):
     """BBBC021's own two tables, and the annotation of the IDR: 2,528 labels without DMSO."""
     folder = shared_data("bbbc021_tables")
-    table = read_table(folder / "BBBC021_v1_image.csv.gz", join=[folder / "BBBC021_v1_moa.csv"])
+    table = read_source(folder / "BBBC021_v1_image.csv.gz", join=[folder / "BBBC021_v1_moa.csv"])
     moa = table.column("moa")
     assert ((moa != "") & (moa != "DMSO")).sum() == 2528 and (moa == "DMSO").sum() == 1320
     assert moa[moa != ""].nunique() == 13

@@ -166,9 +166,9 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_error, how,
           threads, quiet, augment, **recipe):
     """Train a network on the labelled fields of a TABLE."""
+    from phenoscale.presets import read_source
     from phenoscale.report import write_report
     from phenoscale.run import train_run
-    from phenoscale.table import read_table
     from phenoscale.train import Recipe
 
     if split is not None and (holdout or val_fraction is not None):
@@ -178,7 +178,7 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
     except InputError as error:
         raise click.UsageError(str(error)) from None
     holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
-    fields = read_table(table, z=recipe.z, **how)
+    fields = read_source(table, z=recipe.z, **how)
     with Progress(quiet) as progress:
         folder = train_run(
             fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,

@@ -137,9 +137,8 @@ class WholeImageClassifier:
         model = self._trained()
         if isinstance(table, np.ndarray):
             return predict_fields(model, table, self.threads)
-        if not hasattr(table, "planes"):
-            table = read_fields(model, table)
-        return predict_table(model, table, self.threads)
+        return predict_table(model, _as_table(table, lambda: read_fields(model, table)),
+                             self.threads)
 
     def predict_proba(self, table) -> np.ndarray:
         """Probabilities (n, k), float32, in the order of `classes_`."""
@@ -192,7 +191,9 @@ def _column_name(label) -> str:
     return label
 
 
-def _as_table(table, **options):
+def _as_table(table, read=None, **options):
     from phenoscale.table import Table, read_table
 
-    return table if isinstance(table, Table) else read_table(table, **options)
+    if isinstance(table, Table):
+        return table
+    return read() if read else read_table(table, **options)

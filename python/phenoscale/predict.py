@@ -137,23 +137,23 @@ def read_fields(model: Model, source, channels=None, **options) -> Table:
     Parameters
     ----------
     source, options
-        As for `phenoscale.table.read_table`.
+        As for `phenoscale.presets.read_source`.
     channels : list of str, optional
         By default those of the model, by name where the table has them all, else where they were
         in the training table.
     """
     from phenoscale.columns import Channel
-    from phenoscale.table import read_table
+    from phenoscale.presets import read_source
 
     if channels is None:
         try:
-            return read_table(source, model.channels, z=model.z, **options)
+            return read_source(source, channels=model.channels, z=model.z, **options)
         except InputError:
             channels = [Channel.parse(f"{name}={where}")
                         for name, where in zip(model.channels, model.sources)]
             if not channels or all(c.name == c.column for c in channels):
                 raise
-    return read_table(source, channels, z=model.z, **options)
+    return read_source(source, channels=channels, z=model.z, **options)
 
 
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",

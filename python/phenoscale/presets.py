@@ -13,6 +13,7 @@ from typing import Callable
 
 from phenoscale.columns import IMAGE_NAME
 from phenoscale.errors import InputError, listed
+from phenoscale.join import join_table
 from phenoscale.table import Table, normalise_well, read_table
 
 __all__ = ["PRESETS", "Preset", "folder_table", "read_source"]
@@ -128,12 +129,20 @@ PRESETS = {
 }
 
 
-def read_source(source, preset=None, pattern=None, **options) -> Table:
+def read_source(source, preset=None, pattern=None, join=(), **options) -> Table:
     """A table from a CSV, or from a folder whose file names a preset or a pattern explains.
 
+    join: tables that say more about wells or compounds; see `phenoscale.join.join_table`.
     options: as for `phenoscale.table.read_table`; for errors see there and `folder_table`.
     """
-    if not os.path.isdir(source):
+    table = _read(source, preset, pattern, options)
+    for other in join:
+        table = join_table(table, other, options.get("roles"))
+    return table
+
+
+def _read(source, preset, pattern, options) -> Table:
+    if not (isinstance(source, (str, os.PathLike)) and os.path.isdir(source)):
         if preset is not None or pattern is not None:
             raise InputError(f"{source} is no folder: a preset or pattern describes the files of a "
                              "folder")

@@ -166,8 +166,7 @@ def normalise_well(name: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
 
 
-def read_table(source, channels=None, roles=None, root=None, path_map=None, z=None,
-               join=()) -> Table:
+def read_table(source, channels=None, roles=None, root=None, path_map=None, z=None) -> Table:
     """Read a table of fields.
 
     Parameters
@@ -190,8 +189,6 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     z : str, optional
         "max", "mean", or the number of a plane from 0: how rows that differ only in `Metadata_Z`,
         and files with several planes, become one field.
-    join : list of str or path, optional
-        Tables that say more about wells or compounds; see `phenoscale.join.join_table`.
 
     Returns
     -------
@@ -228,12 +225,7 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     table.roles = choose_roles(frame, roles or {}, spelling, name)
     _tidy(table)
     table.planes = _find_planes(table, PathRules(folder, root, path_map))
-    table = _stack_rows(table)
-    for other in join:
-        from phenoscale.join import join_table
-
-        table = join_table(table, other, roles)
-    return table
+    return _stack_rows(table)
 
 
 def _known_z(z) -> str | None:
