@@ -174,7 +174,8 @@ void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const fl
 /* The gradient by the weights of outputs [o, o + n), of `rows` images in order; and by biases. */
 void ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient);
 void ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient);
-double ps_dense_square(const ps_dense *self, int threads, int64_t rows); /* norm^2 of the product */
+/* norm^2 of the product, added to *square */
+int ps_dense_square(const ps_dense *self, const ps_net_plan *plan, int64_t rows, double *square);
 
 /* ---- the net (describe.c reads it, net.c and arena.c build it, step.c runs it) ------------ */
 

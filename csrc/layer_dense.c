@@ -9,7 +9,8 @@
  * The factors are kept over the step; the product is formed once, images in global order. */
 #include "kernels.h"
 
-#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,17 +129,20 @@ dot_double(const float *a, const float *b, int64_t n)
 
 /* The squared norm of the gradient without forming it: of sum_i d_i x_i^T it is
  * sum_ij (d_i . d_j)(x_i . x_j); biases add sum_ij (d_i . d_j). */
-double
-ps_dense_square(const ps_dense *self, int threads, int64_t rows)
+int
+ps_dense_square(const ps_dense *self, const ps_net_plan *plan, int64_t rows, double *square)
 {
+    int ret = PS_OK;
     double sum = 0, *partial = NULL;
+    atomic_int is_over = 0;
 
-    if (ps_array(&partial, rows, sizeof *partial) != PS_OK)
-        return NAN;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+    TRY(ps_array(&partial, rows, sizeof *partial));
+#pragma omp parallel for num_threads(plan->threads) schedule(dynamic, 1)
     for (int64_t i = 0; i < rows; i++) {
         partial[i] = 0;
-        for (int64_t j = 0; j <= i; j++) {
+        if (omp_get_thread_num() == 0 && plan->poll && !is_over && plan->poll(plan->context))
+            is_over = 1;
+        for (int64_t j = 0; j <= i && !is_over; j++) {
             double x = dot_double(self->x + i * self->n, self->x + j * self->n, self->n);
             double d = dot_double(self->d + i * self->m, self->d + j * self->m, self->m);
             partial[i] += (i == j ? 1 : 2) * d * (x + 1);
@@ -146,8 +150,12 @@ ps_dense_square(const ps_dense *self, int threads, int64_t rows)
     }
     for (int64_t i = 0; i < rows; i++)
         sum += partial[i];
+    *square += sum < 0 ? 0 : sum;
+    if (is_over)
+        FAIL(PS_STOPPED, "stopped");
+out:
     free(partial);
-    return sum < 0 ? 0 : sum;
+    return ret;
 }
 
 const ps_layer_type ps_layer_dense = {

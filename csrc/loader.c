@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct {
     int is_ready, status;
@@ -30,11 +31,12 @@ struct ps_loader {
     char *pixels; /* of all slots */
     pthread_t *workers;
     int n_workers;
+    pid_t process; /* where the workers are */
     pthread_mutex_t mutex;
     pthread_cond_t work, ready;
     /* under the mutex: */
     const int64_t *order;
-    int64_t n, claimed, handed, released;
+    int64_t n, first, claimed, handed, released;
     int busy, is_closing; /* workers at a sample */
     unsigned augment;
     uint64_t seed, epoch;
@@ -54,8 +56,8 @@ read_field(const ps_loader *self, ps_field_reader *reader, int64_t sample, char 
     const ps_loader_spec *spec = &self->spec;
 
     TRY(ps_field_reader_read(reader, self->order[sample], pixels));
-    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)sample, spec->c,
-                   spec->h / spec->bin, spec->w / spec->bin, spec->dtype, pixels, spare));
+    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)(self->first + sample),
+                   spec->c, spec->h / spec->bin, spec->w / spec->bin, spec->dtype, pixels, spare));
 out:
     return ret;
 }
@@ -186,6 +188,7 @@ ps_loader_init(ps_loader **self, const ps_loader_spec *spec)
              (long long)spec->n_slots, spec->n_workers);
     TRY(check_planes(spec));
     TRY(ps_array_zeroed(&loader, 1, sizeof *loader));
+    loader->process = getpid();
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_mutex_init(&loader->mutex, NULL);
@@ -210,10 +213,21 @@ quiesce(ps_loader *self)
         pthread_cond_wait(&self->ready, &self->mutex);
 }
 
-int
-ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, unsigned augment, uint64_t seed,
-                uint64_t epoch)
+static int
+check_process(const ps_loader *self)
 {
+    if (self->process != getpid())
+        return ps_fail(PS_BAD_VALUE, "this loader was made before the process was forked: its "
+                       "threads are not here, make another");
+    return PS_OK;
+}
+
+int
+ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, int64_t first, unsigned augment,
+                uint64_t seed, uint64_t epoch)
+{
+    if (check_process(self) != PS_OK)
+        return PS_BAD_VALUE;
     for (int64_t i = 0; i < n; i++)
         if (order[i] < 0 || order[i] >= self->spec.n_fields)
             return ps_fail(PS_BAD_VALUE, "field %lld is not one of %lld", (long long)order[i],
@@ -223,6 +237,7 @@ ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, unsigned augme
     for (int64_t i = 0; i < self->spec.n_slots; i++)
         self->slots[i].is_ready = 0;
     self->order = order;
+    self->first = first;
     self->handed = self->released = 0;
     self->augment = augment;
     self->seed = seed;
@@ -252,6 +267,8 @@ ps_loader_next(ps_loader *self, double timeout_s, const void **pixels)
     int ret = PS_OK;
     struct timespec until = time_in(timeout_s);
 
+    if (check_process(self) != PS_OK)
+        return PS_BAD_VALUE;
     pthread_mutex_lock(&self->mutex);
     if (self->handed >= self->n)
         FAIL(PS_BAD_VALUE, "the pass of %lld fields is over", (long long)self->n);
@@ -279,6 +296,8 @@ ps_loader_release(ps_loader *self, int64_t n)
 {
     int ret = PS_OK;
 
+    if (check_process(self) != PS_OK)
+        return PS_BAD_VALUE;
     pthread_mutex_lock(&self->mutex);
     if (n < 0 || self->released + n > self->handed)
         FAIL(PS_BAD_VALUE, "%lld fields released of %lld handed out", (long long)n,
@@ -296,15 +315,17 @@ ps_loader_free(ps_loader *self)
 {
     if (!self)
         return;
-    pthread_mutex_lock(&self->mutex);
-    self->is_closing = 1;
-    pthread_cond_broadcast(&self->work);
-    pthread_mutex_unlock(&self->mutex);
-    for (int i = 0; i < self->n_workers; i++)
-        pthread_join(self->workers[i], NULL);
-    pthread_mutex_destroy(&self->mutex);
-    pthread_cond_destroy(&self->work);
-    pthread_cond_destroy(&self->ready);
+    if (self->process == getpid()) { /* else the mutex may be locked for ever */
+        pthread_mutex_lock(&self->mutex);
+        self->is_closing = 1;
+        pthread_cond_broadcast(&self->work);
+        pthread_mutex_unlock(&self->mutex);
+        for (int i = 0; i < self->n_workers; i++)
+            pthread_join(self->workers[i], NULL);
+        pthread_mutex_destroy(&self->mutex);
+        pthread_cond_destroy(&self->work);
+        pthread_cond_destroy(&self->ready);
+    }
     for (int64_t i = 0; self->files && i < self->spec.n_files; i++)
         free(self->files[i]);
     free(self->files);

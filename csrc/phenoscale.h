@@ -141,12 +141,14 @@ typedef struct {
     int n_workers;             /* decoding threads */
 } ps_loader_spec;
 
+/* Its threads stay behind where the process is forked: in the child it can only be freed. */
 typedef struct ps_loader ps_loader;
 
 int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
-/* Begin a pass over order[0..n) (indices of fields, borrowed until the pass ends). */
-int ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, unsigned augment,
-                    uint64_t seed, uint64_t epoch);
+/* Begin a pass over order[0..n) (indices of fields, borrowed until the pass ends), samples first,
+ * first + 1, ... of the epoch: what is drawn for a sample does not depend on where a pass began. */
+int ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, int64_t first,
+                    unsigned augment, uint64_t seed, uint64_t epoch);
 /* The next field of the pass, in order, (c, h / bin, w / bin); it stays valid until released.
  * PS_AGAIN after `timeout_s` without one; a field that cannot be read gives its error here, and
  * counts as handed out: release it too. */

@@ -389,10 +389,9 @@ ps_net_gradient(ps_net *self, double *norm)
     }
     memcpy(self->gradients, sum, (size_t)self->field_count * sizeof *sum);
     double square = sum_of_squares(self->gradients, self->field_count);
-    for (int k = 0; k < self->n_dense; k++) {
-        const ps_dense *dense = &self->dense[k];
-        square += ps_dense_square(dense, self->plan.threads, self->done);
-    }
+    for (int k = 0, ret; k < self->n_dense; k++)
+        if ((ret = ps_dense_square(&self->dense[k], &self->plan, self->done, &square)) != PS_OK)
+            return ret;
     *norm = sqrt(square);
     self->rows = self->done;
     self->done = 0;

@@ -14,8 +14,8 @@ import pandas
 import phenoscale
 from baselines import baselines
 from phenoscale.evaluate import classification
+from phenoscale.recipe import Recipe
 from phenoscale.run import train_run
-from phenoscale.train import Recipe
 
 HELD_OUT = "Plate04"
 #: The screen and the recipe of ``make demo``.

@@ -13,9 +13,9 @@ import pandas
 from phenoscale.evaluate import classification
 from phenoscale.profiles import aggregate
 from phenoscale.progress import Progress
+from phenoscale.recipe import Recipe
 from phenoscale.run import train_run
 from phenoscale.table import read_table
-from phenoscale.train import Recipe
 
 RECIPE = Recipe(network="mcnn-gap", epochs=20, augment=("flip", "turn"), seed=0)
 

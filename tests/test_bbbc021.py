@@ -4,9 +4,9 @@
 import pandas
 
 from phenoscale.check import check
+from phenoscale.recipe import Recipe
 from phenoscale.run import train_run
 from phenoscale.table import read_table
-from phenoscale.train import Recipe
 
 
 def test_one_compound_left_out(shared_data, tmp_path):

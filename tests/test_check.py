@@ -10,11 +10,12 @@ from scipy.ndimage import gaussian_filter
 
 import screens
 from phenoscale import check as check_module
-from phenoscale.check import check, duration
+from phenoscale.check import check
 from phenoscale.check_page import write_check_page
 from phenoscale.errors import InputError
 from phenoscale.plan import plan
 from phenoscale.presets import read_source
+from phenoscale.progress import duration
 from phenoscale.table import read_table
 
 tifffile = pytest.importorskip("tifffile")

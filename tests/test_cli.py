@@ -133,8 +133,8 @@ def test_check_train_predict_report(call, screen, tmp_path):
     status, out, err = call("train", clean, *LABEL, "--out", run, *FAST,
                             "--holdout", "Metadata_Plate=P2", "--controls", "Metadata_Class=fine")
     assert (status, out, err) == (0, f"{run / 'report.html'}\n", "")
-    assert files(run) == ["config.json", "log.csv", "model.safetensors", "predictions.csv",
-                          "report.html", "split.csv"]
+    assert files(run) == ["checkpoint-00000001.safetensors", "config.json", "log.csv",
+                          "model.safetensors", "predictions.csv", "report.html", "split.csv"]
     assert phenoscale.load(run / "model.safetensors").channels == ["Actin", "DNA"]
     again = tmp_path / "predictions.csv"
     status, out, err = call("predict", run / "model.safetensors", screen, "--out", again,
@@ -305,7 +305,7 @@ def test_bad_input_of_predict(call, screen, model, tmp_path):
 
     out = ["--out", tmp_path / "p.csv"]
     assert "none does not exist" in fails(tmp_path / "none", screen, *out)
-    assert "no phenoscale model" in fails(screen, screen, *out)
+    assert "no phenoscale file" in fails(screen, screen, *out)
     assert "none.csv does not exist" in fails(model, tmp_path / "none.csv", *out)
     os.mkfifo(tmp_path / "pipe")
     assert "is the file to read: choose another" in fails(model, screen, "--out", screen)

@@ -12,7 +12,7 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
 from phenoscale import InputError, WholeImageClassifier, read_image, read_table
-from phenoscale.train import Recipe
+from phenoscale.recipe import Recipe
 
 LABEL = "Metadata_Class"
 

@@ -163,7 +163,7 @@ def test_class_keys():
 
 
 def test_paths_that_are_no_files(tmp_path):
-    with pytest.raises(InputError, match="does not exist: give the path of a model.safetensors"):
+    with pytest.raises(InputError, match="does not exist: give the model.safetensors"):
         load(tmp_path / "none")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero", "/dev/null"):
@@ -175,7 +175,7 @@ def test_paths_that_are_no_files(tmp_path):
 
 
 def test_files_of_other_programs(tmp_path):
-    path, words = tmp_path / "m", "is no phenoscale model, or is damaged"
+    path, words = tmp_path / "m", "is no phenoscale file, or is damaged"
     refused(path, b"", words)
     refused(path, b"II*\0" + bytes(100), words)
     refused(path, b"\x80\x04}\x94\x8c\x07weights\x94]\x94G?\xf0\x00\x00\x00\x00\x00\x00as.", words)

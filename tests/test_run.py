@@ -4,7 +4,6 @@
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,13 @@ import pytest
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import tifffile
+
 import screens
 from phenoscale import InputError, load, predict_table, run
+from phenoscale.recipe import Recipe
 from phenoscale.run import train_run
 from phenoscale.table import read_table
-from phenoscale.train import Recipe
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
@@ -41,6 +42,10 @@ def table(tmp_path):
     return read_table(screens.write_screen(tmp_path / "screen", 2, 4, 1))
 
 
+def listing(folder):
+    return set(os.listdir(folder))
+
+
 def read(path):
     return pandas.read_csv(path, dtype=str, keep_default_na=False)
 
@@ -49,7 +54,7 @@ def read(path):
 
 
 def test_the_folder_has_its_files_and_no_others(trained):
-    assert set(os.listdir(trained[1])) == FILES
+    assert listing(trained[1]) == FILES | {"best.safetensors", "checkpoint-00000004.safetensors"}
 
 
 def test_config_says_how(trained):
@@ -124,10 +129,11 @@ def test_progress_tells_every_stage(trained):
 
 def test_held_out_pixels_change_no_weight(trained, tmp_path):
     table, _, model, _ = trained
-    other = read_table(screens.write_screen(tmp_path / "screen", 2, 8, 1))
+    other, other_side = read_table(screens.write_screen(tmp_path / "screen", 2, 8, 1)), 0
     for paths in other.select(other.role("plate") == "P2").paths:
         for path, twin in zip(paths, table.paths[0]):
-            shutil.copy(twin, path)
+            tifffile.imwrite(path, tifffile.imread(twin)[::-1] + np.uint16(len(path) + other_side))
+        other_side += 1  # no two fields alike: that would be a leak
     again, _ = train_run(other, LABEL, tmp_path / "run", RECIPE, val_fraction=0.25,
                          holdout={"Metadata_Plate": ["P2"]}, threads=1)
     assert again.digest() == model.digest() and again.scale == model.scale
@@ -149,7 +155,7 @@ def test_nothing_left_to_predict_and_no_validation(table, tmp_path):
     one = Recipe(network="mcnn-gap", epochs=1, batch=3)
     labelled = table.select(table.column(LABEL) != "")
     _, folder = train_run(labelled, LABEL, tmp_path / "run", one, threads=2)
-    assert set(os.listdir(folder)) == FILES - {"predictions.csv"}
+    assert listing(folder) == FILES - {"predictions.csv"} | {"checkpoint-00000003.safetensors"}
     config = json.loads(Path(folder, "config.json").read_text())
     assert any("no validation" in note for note in config["notes"])
     assert pandas.read_csv(os.path.join(folder, "log.csv"))["val_loss"].isna().all()
@@ -172,7 +178,7 @@ def test_a_field_scored_only_may_be_unreadable(table, tmp_path):
     screens.spoil(table.paths[4][0])  # unlabelled
     _, folder = train_run(table, LABEL, tmp_path / "run", Recipe(
         network="mcnn-gap", epochs=1, batch=4), holdout={"Metadata_Plate": ["P2"]}, threads=2)
-    assert set(os.listdir(folder)) == FILES | {"errors.csv"}
+    assert listing(folder) == FILES | {"errors.csv", "checkpoint-00000001.safetensors"}
     errors = read(os.path.join(folder, "errors.csv"))
     assert errors["Line"].tolist() == ["6"] and errors["Well"].tolist() == ["P1 A05"]
     assert "P1 A05" not in (read(os.path.join(folder, "predictions.csv"))[

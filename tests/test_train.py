@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: it learns, the same seed gives the same bits, and what is drawn is fair."""
 
+import contextlib
 import dataclasses
 import os
 from fractions import Fraction
@@ -13,10 +14,12 @@ import phenoscale
 import screens
 from phenoscale import InputError, _core, train
 from phenoscale.fields import FieldArrays, open_fields
+from phenoscale.moments import statistics
 from phenoscale.predict import run
+from phenoscale.recipe import BALANCES, Recipe
 from phenoscale.survey import survey
 from phenoscale.table import Plane, read_table
-from phenoscale.train import BALANCES, SCHEDULES, Recipe, fit, statistics
+from phenoscale.train import Watcher, fit
 
 SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
 
@@ -138,7 +141,7 @@ def test_memory_decides_on_parts_not_on_bits(screen, monkeypatch):
 def test_another_seed_gives_other_weights_and_a_batch_over_all_fields_is_one_step(screen):
     _, images, labels = screen
     first = fit_arrays(images[:4], labels[:4], small_recipe(batch=4))
-    assert weights(images[:4], labels[:4], small_recipe(batch=65536)) == \
+    assert weights(images[:4], labels[:4], small_recipe(batch=65536, rate=0.01)) == \
         first.net.parameters.tobytes()
     assert weights(images[:4], labels[:4], small_recipe(seed=1)) != first.net.parameters.tobytes()
     assert first.log[0]["step"] == 1 and first.log[0]["images"] == 4
@@ -162,57 +165,6 @@ def test_byte_order_and_layout_of_arrays_do_not_matter(screen):
     assert weights(images[:4].astype(">u2"), labels[:4], SMALL) == expected
     strided = np.ascontiguousarray(images[:4].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
     assert weights(strided, labels[:4], SMALL) == expected
-
-
-# ---- what is drawn --------------------------------------------------------------------------
-
-
-def test_order_by_class_is_balanced_exactly():
-    labels = np.repeat([0, 1, 2], [10, 3, 8])
-    train_fields = np.arange(21)
-    seen = set()
-    for epoch in range(12):
-        order = BALANCES["class"](train_fields, labels, 7, epoch)
-        assert len(order) == 21
-        for turn in labels[order].reshape(7, 3):
-            assert sorted(turn) == [0, 1, 2]
-        counts = np.bincount(order, minlength=21)
-        for k in range(3):  # no field twice before each of its class was there once
-            assert np.ptp(counts[labels == k]) <= 1
-        seen.update(order.tolist())
-    assert seen == set(range(21))
-
-
-def test_order_of_equal_classes_and_of_no_balance_has_every_field_once():
-    labels = np.tile([0, 1], 5)
-    some = np.array([0, 3, 4, 7, 8, 9])
-    for balance in BALANCES:
-        orders = [BALANCES[balance](some, labels, 0, epoch) for epoch in range(4)]
-        for order in orders:
-            assert sorted(order) == sorted(some)
-        assert len({tuple(order) for order in orders}) > 1
-        assert list(BALANCES[balance](some, labels, 1, 0)) != list(orders[0])
-
-
-def test_order_of_an_odd_number_leaves_out_the_rest_of_a_turn():
-    labels = np.array([0, 0, 0, 0, 1, 1, 1])
-    for epoch in range(5):
-        order = BALANCES["class"](np.arange(7), labels, 0, epoch)
-        assert len(order) == 7 and abs(np.sum(labels[order] == 0) - 3.5) == 0.5
-
-
-def test_order_does_not_come_from_numpys_generators():
-    labels, fields = np.array([0, 0, 0, 1, 1, 1, 1, 0]), np.arange(8)
-    before = np.random.get_state()[1].tobytes()
-    assert BALANCES["none"](fields, labels, 3, 2).tolist() == [2, 0, 7, 5, 3, 4, 6, 1]
-    assert BALANCES["class"](fields, labels, 3, 2).tolist() == [7, 6, 0, 5, 3, 1, 4, 2]
-    assert np.random.get_state()[1].tobytes() == before
-
-
-def test_schedules():
-    assert [SCHEDULES["constant"](p) for p in (0.01, 0.5, 1)] == [1, 1, 1]
-    linear = [SCHEDULES["linear"](p) for p in (0.025, 0.05, 0.525, 1)]
-    assert linear == pytest.approx([0.5, 1, 0.5, 0.01])
 
 
 def test_rates_of_the_log_follow_the_schedule(screen):
@@ -265,39 +217,6 @@ def test_a_constant_channel_does_no_harm(screen, value):
 # ---- what goes wrong ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"network": "resnet"}, "no network 'resnet': choose one of mcnn, mcnn-gap"),
-    ({"network": ["mcnn"]}, "no network"),
-    ({"schedule": "cosine"}, "choose one of constant, linear"),
-    ({"optimizer": "lion"}, "choose one of sgd, nesterov, adam"),
-    ({"balance": "plate"}, "choose one of class, none"),
-    ({"epochs": 0}, "epochs=0: give a whole number from 1"),
-    ({"epochs": 2.5}, "whole number"),
-    ({"epochs": "3"}, "whole number"),
-    ({"batch": 0}, "batch=0"),
-    ({"rate": 0}, "rate=0: give a number from"),
-    ({"rate": float("nan")}, "rate=nan"),
-    ({"rate": float("inf")}, "rate=inf"),
-    ({"momentum": 1}, "momentum=1"),
-    ({"decay": -1}, "decay=-1"),
-    ({"smoothing": 1}, "smoothing=1"),
-    ({"clip": -1}, "clip=-1"),
-    ({"seed": -1}, "seed=-1"),
-    ({"seed": None}, "seed=None"),
-    ({"augment": ("rotate",)}, "no augmentation 'rotate': choose among flip, turn"),
-    ({"augment": "flip"}, "give a list of names"),
-])
-def test_recipe_errors(options, words):
-    with pytest.raises(InputError, match=words.replace("(", r"\(")):
-        Recipe(**options)
-
-
-def test_numbers_of_numpy_are_numbers_of_a_recipe():
-    recipe = Recipe(epochs=np.int64(3), rate=np.float32(0.5), seed=np.uint8(4), clip=5)
-    assert type(recipe.epochs) is int and type(recipe.seed) is int and recipe.clip == 5.0
-    assert type(recipe.rate) is float
-
-
 def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
     table = read_table(screens.write_screen(tmp_path, 1, 4, 0))
     source = open_fields(table, survey(table), threads=2)
@@ -316,11 +235,92 @@ def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
         fit(source, np.array([0, 1, 0, 1]), [0, 1, 3], [2], SMALL, 2)
 
 
-def test_divergence_is_said(screen):
+class Listener(Watcher):
+    """Notes what it is told; may break the gradients of some steps."""
+
+    def __init__(self, broken=()):
+        self.words, self.broken, self.steps, self.improvements = [], set(broken), 0, 0
+
+    def computing(self):
+        return contextlib.nullcontext()
+
+    def step_done(self, trained):
+        self.steps += bool(trained.row)
+
+    def warn(self, words):
+        self.words.append(words)
+
+    def improved(self, trained):
+        self.improvements += 1
+
+
+def with_broken_steps(monkeypatch, broken):
+    """The steps of these numbers have a gradient that is no number."""
+    real, calls = train._compute, []
+
+    def compute(trained, source, labels):
+        loss, norm = real(trained, source, labels)
+        calls.append(None)
+        return (loss, float("nan")) if len(calls) in broken else (loss, norm)
+
+    monkeypatch.setattr(train, "_compute", compute)
+
+
+def test_a_step_that_is_no_number_changes_nothing(screen, monkeypatch):
+    """It is left out, its fields are named, and the next steps are those of a run without it."""
     _, images, labels = screen
-    recipe = small_recipe(epochs=3, batch=2, rate=100, clip=0, schedule="constant")
-    with pytest.raises(InputError, match="smaller learning rate"):
+    recipe, listener = small_recipe(epochs=1, batch=1, momentum=0, rate=0.01,
+                                    schedule="constant", balance="none", augment=()), Listener()
+    order = BALANCES["none"](np.arange(4), labels[:4], 0, 0)
+    with_broken_steps(monkeypatch, {3})
+    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2,
+                  watcher=listener)
+    assert (trained.skipped, trained.bad_steps, trained.factor) == (1, 0, 1.0)
+    assert len(listener.words) == 1 and f"image {order[2]}" in listener.words[0]
+    assert listener.words[0].startswith("step 3: the loss (")
+    monkeypatch.undo()
+    monkeypatch.setitem(BALANCES, "none", lambda *a: np.delete(order, 2))
+    whole = train.begin(FieldArrays(images[:4]), labels[:4], np.arange(4), recipe, 2)
+    whole.mean, whole.std = trained.mean, trained.std
+    fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2, trained=whole)
+    assert whole.net.parameters.tobytes() == trained.net.parameters.tobytes()
+
+
+def test_three_in_a_row_halve_the_rate_and_ten_end_the_training(screen, monkeypatch):
+    _, images, labels = screen
+    recipe, listener = small_recipe(epochs=3, batch=1, rate=0.02, schedule="constant"), Listener()
+    with_broken_steps(monkeypatch, {2, 3, 4, 6})
+    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2,
+                  watcher=listener)
+    assert (trained.factor, trained.skipped, len(listener.words)) == (0.5, 4, 4)
+    assert "half the learning rate" in listener.words[2]
+    assert trained.log[-1]["rate"] == 0.01
+    monkeypatch.undo()
+    with_broken_steps(monkeypatch, set(range(2, 99)))
+    with pytest.raises(train.Diverged, match=r"10 steps in a row.*fields: image \d.*smaller learn"):
+        fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2, watcher=listener)
+
+
+def test_an_exploding_loss_is_no_step(screen):
+    """A rate that makes the loss a million is survived for a while, then explained."""
+    _, images, labels = screen
+    recipe = small_recipe(epochs=9, batch=2, rate=100, clip=0, schedule="constant")
+    with pytest.raises(InputError, match="exploded.*smaller learning rate"):
         fit_arrays(images[:4], labels[:4], recipe)
+
+
+def test_patience_and_the_best_epoch(screen, monkeypatch):
+    _, images, labels = screen
+    losses = iter([0.9, 0.5, 0.6, 0.5, 0.7, 0.1])
+    monkeypatch.setattr(train, "_validate", lambda *a: {"val_loss": next(losses)})
+    listener = Listener()
+    trained = fit(FieldArrays(images), labels, np.arange(4), np.arange(4, 7), small_recipe(
+        epochs=9, patience=3), 2, watcher=listener)
+    assert (trained.epoch, trained.best, trained.waited, trained.is_over) == (5, 0.5, 3, True)
+    assert listener.improvements == 2 and "ended after epoch 5" in listener.words[-1]
+    for options in ({"patience": 2}, {"select": "best"}):
+        with pytest.raises(InputError, match="need validation fields"):
+            fit_arrays(images, labels, small_recipe(**options))
 
 
 def test_turns_need_square_fields():

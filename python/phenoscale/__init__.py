@@ -21,7 +21,7 @@ _HOMES = {
     "InputError": "phenoscale.errors",
     "Model": "phenoscale.model_file",
     "Predictions": "phenoscale.predict",
-    "Recipe": "phenoscale.train",
+    "Recipe": "phenoscale.recipe",
     "UnsupportedImage": "phenoscale._core",
     "WholeImageClassifier": "phenoscale.estimator",
     "load": "phenoscale.model_file",

@@ -2,7 +2,7 @@
 """The command line: one verb a capability, each a thin call into the package.
 
 Results on stdout, progress and errors on stderr.  Status 0 all done; 1 failed; 2 wrong usage;
-3 done with fields skipped; 130 interrupted.
+3 done with fields skipped; 75 stopped by a signal, to be resumed; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ try:
         z_option,
     )
     from phenoscale.progress import Progress
+    from phenoscale.stop import Stopped
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
-SKIPPED = 3
+SKIPPED, STOPPED = 3, 75
 
 
 def say_skipped(errors: str) -> int:
@@ -135,8 +136,10 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @network_option
 @click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--batch", default=4, show_default=True, type=click.IntRange(1, 65536))
-@click.option("--lr", "rate", default=0.01, show_default=True, help="Learning rate.")
-@click.option("--schedule", default="linear", show_default=True, help="linear or constant.")
+@click.option("--lr", "rate", type=float, help="Learning rate. Default: 0.01 for a batch of 4, in "
+              "proportion to the batch, at most 0.032.")
+@click.option("--schedule", default="linear", show_default=True,
+              help="linear, cosine (both after a warm-up), constant, or published.")
 @click.option("--optimizer", default="nesterov", show_default=True, help="nesterov, sgd, adam.")
 @click.option("--momentum", default=0.9, show_default=True)
 @click.option("--decay", default=5e-5, show_default=True, help="Weight decay.")
@@ -145,6 +148,9 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @click.option("--augment", default="flip", show_default=True,
               help="Any of flip,turn,shift,intensity; none: ''.")
 @click.option("--balance", default="class", show_default=True, help="class or none.")
+@click.option("--patience", default=0, show_default=True, type=click.IntRange(0),
+              help="Stop after so many epochs without a smaller validation loss; 0: never.")
+@click.option("--select", default="last", show_default=True, help="last or best epoch.")
 @click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
               help="mcnn: a ReLU after the dense layer of 512.")
 @tower_option
@@ -158,18 +164,26 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @click.option("--controls", multiple=True, metavar="COLUMN=VALUE", help="For the report.")
 @click.option("--on-error", default="stop", show_default=True,
               type=click.Choice(["stop", "skip"]), help="For fields that cannot be used.")
+@click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in RUN, to the same "
+              "weights; begin where there is none.")
+@click.option("--checkpoint-every", "checkpoint_s", default=60.0, show_default=True,
+              type=click.FloatRange(0), help="Seconds.")
+@click.option("--tensorboard", is_flag=True, help="Event files in RUN/tensorboard.")
 @bin_option
 @z_option
 @table_options
 @threads_option
 @quiet_option
-def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_error, how,
-          threads, quiet, augment, **recipe):
-    """Train a network on the labelled fields of a TABLE."""
+def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_error, resume,
+          checkpoint_s, tensorboard, how, threads, quiet, augment, **recipe):
+    """Train a network on the labelled fields of a TABLE.
+
+    Ctrl-C stops it with a checkpoint of the last finished step; --resume goes on from there.
+    """
     from phenoscale.presets import read_source
+    from phenoscale.recipe import Recipe
     from phenoscale.report import write_report
     from phenoscale.run import train_run
-    from phenoscale.train import Recipe
 
     if split is not None and (holdout or val_fraction is not None):
         raise click.UsageError("give either --split, or --holdout and --val-fraction")
@@ -177,13 +191,23 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
         recipe = Recipe(augment=tuple(listed_words(augment)), **recipe)
     except InputError as error:
         raise click.UsageError(str(error)) from None
+    if resume and os.path.exists(os.path.join(out, "model.safetensors")):
+        print(f"{out} has ended: nothing to resume", file=sys.stderr)
+        print(os.path.join(out, "report.html"))
+        return 0
     holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
     fields = read_source(table, z=recipe.z, **how)
-    with Progress(quiet) as progress:
-        folder = train_run(
-            fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
-            val_fraction=val_fraction, controls=controls, on_error=on_error, threads=threads,
-            progress=progress)[1]
+    try:
+        with Progress(quiet) as progress:
+            folder = train_run(
+                fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
+                val_fraction=val_fraction, controls=controls, on_error=on_error, threads=threads,
+                progress=progress, resume=resume, checkpoint_s=checkpoint_s,
+                tensorboard=tensorboard, quiet=quiet)[1]
+    except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own
+        print(f"{error}" + (": go on with --resume" if os.path.isdir(out) else ""),
+              file=sys.stderr)
+        return 130 if error.number == signal.SIGINT else STOPPED
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(folder))
     errors = os.path.join(folder, "errors.csv")

@@ -9,6 +9,8 @@
 
 #include "phenoscale.h"
 
+#include <omp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +65,16 @@ poll_signals(void *context)
     stop = PyErr_CheckSignals() != 0;
     *saved = PyEval_SaveThread();
     return stop;
+}
+
+/* OpenMP's threads do not come along through a fork, and the child would wait for them for ever:
+ * they are sent home before it and come back when they are next needed.  In a parallel region of
+ * this thread (a signal handler that forks, under poll_signals) there is nothing to be done. */
+static void
+before_fork(void)
+{
+    if (!omp_in_parallel())
+        omp_pause_resource_all(omp_pause_soft);
 }
 
 /* ---- arrays ----------------------------------------------------------------------------- */
@@ -435,15 +447,16 @@ loader_enter(Loader *self)
 static PyObject *
 loader_start(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *words[] = {"order", "augment", "seed", "epoch", NULL};
+    static char *words[] = {"order", "augment", "seed", "epoch", "first", NULL};
     Loader *self = (Loader *)object;
     PyObject *order;
     unsigned rows = 0;
     unsigned long long seed = 0, epoch = 0;
+    long long first = 0;
     int status;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKK", words, &order, &rows, &seed,
-                                     &epoch))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKKL", words, &order, &rows, &seed,
+                                     &epoch, &first))
         return NULL;
     PyArrayObject *array = as_array(order, NPY_INT64, 1);
     if (!array)
@@ -455,7 +468,7 @@ loader_start(PyObject *object, PyObject *args, PyObject *keywords)
     const int64_t *numbers = PyArray_DATA(array);
     npy_intp n = PyArray_DIM(array, 0);
     Py_BEGIN_ALLOW_THREADS
-    status = ps_loader_start(self->loader, numbers, n, rows, seed, epoch);
+    status = ps_loader_start(self->loader, numbers, n, first, rows, seed, epoch);
     Py_END_ALLOW_THREADS
     self->busy = 0;
     if (status != PS_OK) {
@@ -519,9 +532,9 @@ loader_dealloc(PyObject *object)
 
 static PyMethodDef loader_methods[] = {
     {"start", (PyCFunction)(void (*)(void))loader_start, METH_VARARGS | METH_KEYWORDS,
-     "start(order, augment=0, seed=0, epoch=0)\n--\n\n"
-     "Begin a pass over the fields numbered in order (n,) int64; augment is a set of bits, row k "
-     "of augment_names() being 1 << k."},
+     "start(order, augment=0, seed=0, epoch=0, first=0)\n--\n\n"
+     "Begin a pass over the fields numbered in order (n,) int64, samples first, first + 1, ... of "
+     "the epoch; augment is a set of bits, row k of augment_names() being 1 << k."},
     {"next", loader_next, METH_NOARGS,
      "next()\n--\n\nThe next field of the pass, (c, h, w): a view that is overwritten once "
      "released.  A field that cannot be read raises; release it too."},
@@ -1281,6 +1294,10 @@ PyInit__core(void)
     UnsupportedImage = PyErr_NewExceptionWithDoc(
         "phenoscale.UnsupportedImage", "A legal image of a kind that is not read.", ImageError,
         NULL);
+    if (pthread_atfork(before_fork, NULL, NULL) != 0) {
+        Py_DECREF(module);
+        return PyErr_NoMemory();
+    }
     NetType = (PyTypeObject *)PyType_FromSpec(&net_spec);
     Py_XINCREF(ImageError);
     Py_XINCREF(UnsupportedImage);

@@ -18,6 +18,7 @@ from phenoscale.errors import listed
 from phenoscale.page import count
 from phenoscale.pixels import SATURATED, Pixels, look
 from phenoscale.plan import EPOCHS, plan
+from phenoscale.progress import duration
 from phenoscale.survey import Problem, Survey, size_words, survey
 from phenoscale.table import Table
 
@@ -315,10 +316,3 @@ def _shares(counts: dict) -> str:
     largest_first = sorted(counts.items(), key=lambda item: -item[1])
     return listed((f"{name} ({count(n, 'file')})" for name, n in largest_first), limit=4)
 
-
-def duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h", "2.1 days"."""
-    for limit, unit, word in ((100, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {word}" if unit < 3600 else f"{seconds / unit:.1f} {word}"
-    return f"{seconds / 86400:.1f} days"

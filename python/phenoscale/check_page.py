@@ -6,11 +6,12 @@ from __future__ import annotations
 import numpy as np
 
 from phenoscale import check_figures, gallery
-from phenoscale.check import Check, duration
+from phenoscale.check import Check
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields
 from phenoscale.page import encode, write_page
 from phenoscale.plan import EPOCHS
+from phenoscale.progress import duration
 from phenoscale.survey import size_words
 
 __all__ = ["write_check_page"]

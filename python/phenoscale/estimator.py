@@ -12,10 +12,11 @@ from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, load
 from phenoscale.predict import predict as predict_fields
 from phenoscale.predict import predict_table, read_fields
+from phenoscale.recipe import Recipe
 from phenoscale.run import class_names
 from phenoscale.split import split_table
 from phenoscale.survey import usable
-from phenoscale.train import PART, Recipe, fit
+from phenoscale.train import PART, fit
 
 __all__ = ["WholeImageClassifier"]
 
@@ -28,7 +29,7 @@ class WholeImageClassifier:
     Parameters
     ----------
     network, epochs, batch, rate, schedule, optimizer, momentum, decay, smoothing, clip, augment,
-    balance, bin, z, fc_relu, tower, seed
+    balance, patience, select, bin, z, fc_relu, tower, seed
         As in `phenoscale.train.Recipe`.
     threads : int, optional
         By default every processor this process may use; results do not depend on it.
@@ -53,14 +54,15 @@ class WholeImageClassifier:
     (8, 2)
     """
 
-    def __init__(self, network="mcnn", epochs=20, batch=4, rate=0.01, schedule="linear",
+    def __init__(self, network="mcnn", epochs=20, batch=4, rate=None, schedule="linear",
                  optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.1, clip=5.0,
-                 augment=("flip",), balance="class", bin=1, z=None, fc_relu=True, tower="fused",
-                 seed=0, threads=None, progress=None):
+                 augment=("flip",), balance="class", patience=0, select="last", bin=1, z=None,
+                 fc_relu=True, tower="fused", seed=0, threads=None, progress=None):
         self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate
         self.schedule, self.optimizer, self.momentum = schedule, optimizer, momentum
         self.decay, self.smoothing, self.clip, self.augment = decay, smoothing, clip, augment
-        self.balance, self.bin, self.z = balance, bin, z
+        self.balance, self.patience, self.select = balance, patience, select
+        self.bin, self.z = bin, z
         self.fc_relu, self.tower, self.seed = fc_relu, tower, seed
         self.threads, self.progress = threads, progress
 

@@ -3,7 +3,7 @@
 kinds, or from arrays.
 
 All sources answer to the same words: n, size (of a field in the files), shape (of one for the
-network: channels, and sides after binning), dtype, start, next, release.
+network: channels, and sides after binning), dtype, start, next, release, place.
 """
 
 from __future__ import annotations
@@ -29,9 +29,18 @@ def thread_count(threads: int | None = None) -> int:
         if not 1 <= threads <= 1024:
             raise InputError(f"threads={threads}: give a number from 1 to 1024")
         return threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, _quota()))
+
+
+def _quota() -> int:
+    """Processors that the control group of this process lets it use, rounded up."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        return 1024 if quota == "max" else -(-int(quota) // int(period))
+    except (OSError, ValueError):
+        return 1024
 
 
 def augment_bits(names) -> int:
@@ -80,6 +89,10 @@ class _OfTable:
     def _begin(self, order) -> None:
         self._order, self._sample = np.asarray(order, np.int64), 0
 
+    def place(self, number: int) -> str:
+        """Words for a field, with its first file: "screen.csv line 7 (well P1 B02) a.tif"."""
+        return f"{self._table.place(number)} {os.path.basename(self._table.paths[number][0])}"
+
     def _fault(self, error) -> InputError:
         """What is wrong with the field just asked for."""
         place = self._table.place(int(self._order[self._sample - 1]))
@@ -96,10 +109,10 @@ class FieldFiles(_OfTable):
                                     workers=workers, slots=self._slots)
         self.release = self._loader.release
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
         """Begin a pass, as `_core.Loader.start`."""
         self._begin(order)
-        self._loader.start(self._order, augment, seed, epoch)
+        self._loader.start(self._order, augment, seed, epoch, first)
 
     def next(self) -> np.ndarray:
         """The next field of the pass, (c, h, w); InputError names one that cannot be read."""
@@ -118,12 +131,12 @@ class FieldPictures(_OfTable):
         self._planes, self._ahead = found.planes, deque()
         self._pool = ThreadPoolExecutor(workers, "phenoscale-pictures")
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
         """Begin a pass, as `_core.Loader.start`."""
         while self._ahead:
             self._ahead.popleft().cancel()
         self._begin(order)
-        self._claimed, self._how = 0, (augment, seed, epoch)
+        self._claimed, self._how, self._first = 0, (augment, seed, epoch), first
         self.release(self._slots)
 
     def release(self, n: int) -> None:
@@ -155,7 +168,7 @@ class FieldPictures(_OfTable):
                 stack.append(self._checked(path, pages[path, page][number]))
             plane = _core.z(self._table.z, np.stack(stack)) if len(stack) > 1 else stack[0]
             field[k] = _core.bin(plane, self._bin)
-        _core.augment(field, *self._how, sample)
+        _core.augment(field, *self._how, self._first + sample)
         return field
 
     def _checked(self, path, plane) -> np.ndarray:
@@ -186,16 +199,20 @@ class FieldArrays:
         self.shape = (images.shape[1], *(side // bin for side in self.size))
         self.start([])
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
         """Begin a pass, as `_core.Loader.start`."""
-        self._order, self._sample = np.asarray(order, np.int64), 0
+        self._order, self._sample, self._first = np.asarray(order, np.int64), 0, first
         self._how = (augment, seed, epoch)
+
+    def place(self, number: int) -> str:
+        """Words for a field."""
+        return f"image {number}"
 
     def next(self) -> np.ndarray:
         """The next field of the pass, (c, h, w)."""
         field = self._images[self._order[self._sample]]
         field = np.stack([_core.bin(plane, self._bin) for plane in field])
-        _core.augment(field, *self._how, self._sample)
+        _core.augment(field, *self._how, self._first + self._sample)
         self._sample += 1
         return field
 

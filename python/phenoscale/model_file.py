@@ -8,23 +8,20 @@ network is text with bounded integers that the C library checks.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import re
-import struct
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from phenoscale import models
-from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
+from phenoscale.tensor_file import read_about, read_tensors, write_tensors
 
 __all__ = ["Model", "class_key", "load"]
 
-FORMAT = 1
-_LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
+_WHAT = "the model.safetensors of a 'phenoscale train' run"
 _LIMIT_NAMES = 10000
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
@@ -138,21 +135,9 @@ class Model:
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
-        metadata = {"format": f"phenoscale {FORMAT}", "phenoscale": json.dumps(about)}
-        weights = np.ascontiguousarray(self.parameters, "<f4")
-        tensors = [weights[at : at + math.prod(shape)] for _, at, shape, _ in self.slices]
-        write_atomically(path, [_header(self.slices, metadata), *tensors])
-
-
-def _header(slices, metadata: dict) -> bytes:
-    """What safetensors wants in front of tensors: the length of a JSON text, and the text."""
-    header, end = {"__metadata__": metadata}, 0
-    for name, _, shape, _ in slices:
-        begin, end = end, end + 4 * math.prod(shape)
-        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text
+        tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
+                   for name, at, shape, _ in self.slices]
+        write_tensors(path, "phenoscale", about, tensors)
 
 
 def load(path) -> Model:
@@ -166,8 +151,7 @@ def load(path) -> Model:
     from phenoscale import _core
 
     path = os.fspath(path)
-    about = _read_about(path)
-    model = _check_about(path, about)
+    model = _check_about(path, read_about(path, "phenoscale", _WHAT))
     try:
         # no network with more parameters than the file has room for, whatever its text says
         net = _core.Net(model.description, limit=os.path.getsize(path) // 4)
@@ -181,48 +165,9 @@ def load(path) -> Model:
                          "and field size")
     model.slices = net.slices
     del net  # its own weights need not be in memory beside those of the file
-    model.parameters = _read_weights(path, model.slices)
+    model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
+    read_tensors(path, [(name, shape) for name, _, shape, _ in model.slices], model.parameters)
     return model
-
-
-def _read_about(path: str) -> dict:
-    """The JSON of our metadata, from the header alone."""
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise InputError(f"{path} is no file: give the path of a model.safetensors")
-        with open(path, "rb") as file:
-            start = file.read(8)
-            length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-            text = file.read(length) if 2 <= length <= _LIMIT_HEADER else b""
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give the path of a model.safetensors") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        metadata = json.loads(text.decode("utf-8"), object_pairs_hook=_once)["__metadata__"]
-        name, _, number = metadata["format"].partition(" ")
-        if name != "phenoscale":
-            raise KeyError(name)
-        if int(number) > FORMAT:
-            raise InputError(f"{path} was written by a later phenoscale: install that version")
-        about = json.loads(metadata["phenoscale"], object_pairs_hook=_once)
-        if not isinstance(about, dict):
-            raise KeyError("phenoscale")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path} is no phenoscale model, or is damaged: give the model.safetensors of a "
-            "'phenoscale train' run"
-        ) from None
-    return about
-
-
-def _once(pairs: list) -> dict:
-    """An object of JSON; KeyError where a key is there twice."""
-    if len(dict(pairs)) < len(pairs):
-        raise KeyError("twice")
-    return dict(pairs)
 
 
 def _is_names(value) -> bool:
@@ -276,26 +221,3 @@ def _check_about(path: str, about: dict) -> Model:
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
                  **{key: about[key] for key in wanted})
-
-
-def _read_weights(path: str, slices) -> np.ndarray:
-    """All tensors, each of the name and shape that the network has, as one flat array."""
-    from safetensors import SafetensorError, safe_open
-
-    last_name, last_at, last_shape, _ = slices[-1]
-    parameters = np.empty(last_at + int(np.prod(last_shape)), np.float32)
-    try:
-        with safe_open(path, framework="np") as file:
-            if set(file.keys()) != {name for name, *_ in slices}:
-                raise InputError(f"{path} is damaged: its tensors are not those of its network")
-            for name, at, shape, _ in slices:
-                found = file.get_slice(name)
-                if found.get_dtype() != "F32" or tuple(found.get_shape()) != shape:
-                    raise InputError(f"{path} is damaged: the tensor {name} is "
-                                     f"{found.get_dtype()} {found.get_shape()}, not F32 "
-                                     f"{list(shape)}")
-                tensor = file.get_tensor(name)
-                parameters[at : at + tensor.size] = tensor.ravel()
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
-    return parameters

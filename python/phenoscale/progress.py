@@ -5,7 +5,31 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "duration"]
+
+
+def _epoch_line(event: dict) -> str:
+    """What is said of an epoch."""
+    line = (f"epoch {event['epoch']}/{event['of']}: loss {event['loss']:.4f}, "
+            f"{event['images_per_s']:.1f} images/s")
+    if "val_balanced_accuracy" in event:
+        line += f", validation {event['val_balanced_accuracy']:.0%} balanced accuracy"
+    left = event["of"] - event["epoch"]
+    return line + (f", about {duration(left * event['seconds'])} left" if left else "")
+
+
+def duration(seconds: float) -> str:
+    """ "40 s", "12 min", "3.5 h", "2.1 days"."""
+    for limit, unit, word in ((100, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.0f} {word}" if unit < 3600 else f"{seconds / unit:.1f} {word}"
+    return f"{seconds / 86400:.1f} days"
+
+
+#: stage -> the line said of it
+_LINES = {"epoch": _epoch_line,
+          "warning": lambda event: f"warning: {event['words']}",
+          "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 
 
 class Progress:
@@ -20,8 +44,8 @@ class Progress:
         stage = {"statistics": "reading", "step": "training", "predict": "predicting",
                  "check": "checking", "look": "looking", "plan": "timing",
                  "simulate": "drawing"}.get(event["stage"])
-        if event["stage"] == "epoch":
-            self._say(self.epoch_line(event))
+        if event["stage"] in _LINES:
+            self._say(_LINES[event["stage"]](event))
             return
         if stage != self.stage:
             self.close()
@@ -40,15 +64,6 @@ class Progress:
     def counting(self, stage: str):
         """A callable (done, of) for one stage."""
         return lambda done, of: self({"stage": stage, "done": done, "of": of})
-
-    @staticmethod
-    def epoch_line(event: dict) -> str:
-        """What is said of an epoch."""
-        line = (f"epoch {event['epoch']}/{event['of']}: loss {event['loss']:.4f}, "
-                f"{event['images_per_s']:.1f} images/s")
-        if "val_balanced_accuracy" in event:
-            line += f", validation {event['val_balanced_accuracy']:.0%} balanced accuracy"
-        return line
 
     def _say(self, line: str) -> None:
         if self.bar is None or self.bar.disable:

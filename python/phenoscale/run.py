@@ -1,42 +1,45 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A training run: a table in, a run folder out.
 
-The folder holds model.safetensors, config.json (every option as resolved), log.csv (a row an
-epoch), split.csv (the side of each field), predictions.csv (every field that was not trained
-on), errors.csv (those of them that cannot be read) and report.html.  The model file is written
-last of the things that matter: a folder with one is a run that ended.
+    table -> split -> every header -> every pixel -> steps, checkpoints -> the rest scored -> model
+
+The folder holds model.safetensors, the last checkpoints, best.safetensors (of the smallest
+validation loss), config.json (every option as resolved), log.csv (a row an epoch), split.csv (the
+side of each field), predictions.csv (every field that was not trained on), errors.csv (those that
+were left out) and report.html.  The model file is written last of the things that matter: a folder
+with one is a run that ended.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import time
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 
 import numpy as np
 
 import phenoscale
 from phenoscale import _core
-from phenoscale.atomic import write_atomically
+from phenoscale.checkpoint import EVERY_S
 from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields, thread_count
+from phenoscale.keeper import Keeper
 from phenoscale.model_file import Model, class_key
+from phenoscale.moments import Moments
 from phenoscale.predict import prediction_frame, write_errors
 from phenoscale.predict import run as predict_run
-from phenoscale.split import split_table
+from phenoscale.recipe import Recipe
+from phenoscale.split import check_training, split_table
 from phenoscale.survey import usable
 from phenoscale.table import Table, file_cells
-from phenoscale.train import PART, Recipe, Trained, fit
+from phenoscale.train import PART, Trained, begin, fit
 
 __all__ = ["train_run"]
 
-
-_FILES = ("config.json", "log.csv", "split.csv", "predictions.csv", "errors.csv",
-          "model.safetensors")
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
+_SIDES = ("train", "val", "test")
 
 
 def class_names(names, label: str = "") -> list[str]:
@@ -58,42 +61,13 @@ def class_names(names, label: str = "") -> list[str]:
     return classes
 
 
-def refuse_run(out) -> None:
-    """InputError where a run that ended lies in the folder."""
-    if os.path.exists(os.path.join(out, "model.safetensors")):
-        raise InputError(f"{out} holds a run already: choose another --out, or remove it")
-
-
-@contextmanager
-def run_folder(out):
-    """The run folder, made; a run that fails takes its files and folders away again."""
-    refuse_run(out)
-    made, path = [], os.path.abspath(out)
-    while not os.path.lexists(path):
-        made.append(path)
-        path = os.path.dirname(path)
-    try:
-        os.makedirs(out, exist_ok=True)
-        there = set(os.listdir(out))
-    except OSError as error:
-        raise InputError(f"{out} cannot be made: {error.strerror}") from None
-    try:
-        write_atomically(os.path.join(out, "config.json"), [b"{}\n"])
-        yield os.fspath(out)
-    except BaseException:
-        for name in set(_FILES) - there:
-            with suppress(OSError):
-                os.remove(os.path.join(out, name))
-        for folder in made:
-            with suppress(OSError):
-                os.rmdir(folder)
-        raise
-
-
 def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, holdout=None,
               val_by="well", val_fraction=None, controls=None, on_error="stop", threads=None,
-              progress=None) -> tuple[Model, str]:
+              progress=None, resume=False, checkpoint_s=EVERY_S, tensorboard=False, quiet=True,
+              ) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
+
+    Ctrl-C, SIGTERM and SIGUSR1 stop at once and leave a checkpoint of the last finished step.
 
     Parameters
     ----------
@@ -112,7 +86,17 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         left out, and those that a check marked, are listed in errors.csv.
     threads : int, optional
     progress : callable, optional
-        As for `phenoscale.train.fit`; also the stages "check" and "predict".
+        As for `phenoscale.train.fit`; also the stages "check" and "predict", and "warning" with
+        ``words``.
+    resume : bool
+        Go on from the newest checkpoint in the folder, with the same options, to the same bits;
+        begin where there is none.
+    checkpoint_s : float
+        Seconds between checkpoints.
+    tensorboard : bool
+        Event files in the folder "tensorboard" of the run.
+    quiet : bool
+        No word on stderr when a signal comes.
 
     Returns
     -------
@@ -123,93 +107,175 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     Raises
     ------
     InputError
-        For anything wrong with table, files or options; the folder is then as it was before.
+        For anything wrong with table, files or options.
+    phenoscale.stop.Stopped
+        After a signal; a KeyboardInterrupt.
     """
     begun = time.monotonic()
     tell = progress or (lambda event: None)
     threads = thread_count(threads)
-    refuse_run(out)
-    whole, rule = table, {"split": split, "holdout": holdout, "val_by": val_by,
-                          "val_fraction": val_fraction, "seed": recipe.seed}
-    split_table(whole, label, **rule)  # its complaints before all files are looked at
+    rule = {"split": split, "holdout": holdout, "val_by": val_by, "val_fraction": val_fraction,
+            "seed": recipe.seed}
+    split_table(table, label, **rule)  # its complaints before all files are looked at
     for column in controls or {}:
-        whole.column(column)
-    rows, found, left_out = usable(whole, on_error, threads, lambda done, of: tell(
-        {"stage": "check", "done": done, "of": of}))
-    table = whole.select(rows)
-    sides, notes = split_table(table, label, **rule)
-    classes = class_names(table.column(label), label)
-    if left_out:
-        notes = [*notes, f"{len(left_out)} of {len(whole)} fields were left out: see errors.csv"]
-    if "turn" in recipe.augment and found.shape[1] != found.shape[2]:
-        recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
-        notes = [*notes, "fields are not square: no quarter turns"]
-    labels = np.array([classes.index(v) if v else -1 for v in table.column(label)], np.int64)
-    train, val = np.flatnonzero(sides == "train"), np.flatnonzero(sides == "val")
-    with run_folder(out) as folder:
-        source = open_fields(table, found, max(threads, PART), recipe.bin)
-        trained = fit(source, labels, train, val, recipe, threads, progress)
-        model = trained.model(classes, table.channels, label=label, split={
-            "column": rule.pop("split"), **rule, "holdout": holdout or {}},
-            sources=[channel.source() for channel in table.sources], table_digest=table.digest())
-        _write_split(folder, table, label, sides)
-        _write_log(folder, trained.log)
-        unread = _predict_rest(folder, trained, model, source, table,
-                               np.flatnonzero(sides != "train"), threads, tell)
-        if unread:
-            notes = [*notes, f"{len(unread)} of {int((sides != 'train').sum())} fields not trained "
-                             "on cannot be read: see errors.csv"]
-        left_out.update({int(rows[row]): why for row, why in unread.items()})
-        if left_out:
-            write_errors(whole, left_out, os.path.join(folder, "errors.csv"))
+        table.column(column)
+    with Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet) as keeper:
+        with keeper.computing():
+            fields = _Fields(table, label, rule, recipe, on_error, threads, tell)
+            trained = _begin(fields, recipe, threads, tell, keeper)
+        about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
+                 "sources": [channel.source() for channel in fields.table.sources],
+                 "table_digest": fields.table.digest()}
+        del about["split"]["split"]
+        keeper.make_model = lambda: trained.model(fields.classes, fields.table.channels, **about)
         config = {
-            "table": table.source, "label": label, "channels": table.channels,
-            "classes": classes, "size": list(source.size), "dtype": source.dtype, **asdict(recipe),
-            "roles": table.roles,
+            "table": table.source, "label": label, "channels": fields.table.channels,
+            "classes": fields.classes, "size": list(fields.source.size),
+            "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
             "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                               "scale": trained.scale, "offset": trained.offset},
             "split": split, "holdout": holdout or {}, "val_by": val_by,
-            "val_fraction": val_fraction, "controls": controls or {}, "notes": notes,
-            "threads": threads, "isa": _core.isa(), "versions": {
-                "phenoscale": phenoscale.__version__, "numpy": np.__version__,
-                **_core.versions()},
-            "table_digest": table.digest(), "n_train": len(train), "n_val": len(val),
-            "n_test": int((sides == "test").sum()),
-            "n_unlabelled": int((sides == "unlabelled").sum()),
-            "weights_sha256": model.digest(), "seconds": round(time.monotonic() - begun, 1)}
-        write_atomically(os.path.join(folder, "config.json"),
-                         [(json.dumps(config, indent=1) + "\n").encode()])
-        model.save(os.path.join(folder, "model.safetensors"))
-    return model, folder
+            "val_fraction": val_fraction, "controls": controls or {}, "threads": threads,
+            "table_digest": fields.table.digest(),
+            **{f"n_{side}": int((fields.sides == side).sum()) for side in (*_SIDES, "unlabelled")},
+            **environment()}
+        keeper.write_json("config.json", config)
+        _write_split(keeper.folder, fields)
+        fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
+            threads, progress, trained, keeper)
+        with keeper.computing():
+            notes = [*fields.notes, *keeper.notes, *_score_rest(keeper, fields, trained, threads,
+                                                                 tell)]
+        model = keeper.finish()
+        keeper.write_json("config.json", {
+            **config, "notes": notes, "weights_sha256": model.digest(),
+            "seconds": round(time.monotonic() - begun, 1)})
+        model.save(os.path.join(keeper.folder, "model.safetensors"))
+        keeper.is_done = True
+    return model, keeper.folder
 
 
-def _predict_rest(folder: str, trained: Trained, model: Model, source, table: Table, rest,
-                  threads: int, tell) -> dict[int, str]:
-    """Write predictions.csv of the fields not trained on; the rows of those that cannot be read,
-    and why.  The network and the files are those of the training: a second network would be in
-    memory beside it."""
-    if not len(rest):
-        return {}
-    found = predict_run(trained.net, source, rest, trained.scale, trained.offset, threads, "skip",
-                        lambda done, of: tell({"stage": "predict", "done": done, "of": of}))
-    write_csv(prediction_frame(model, table.select(rest), found),
-              os.path.join(folder, "predictions.csv"))
-    return {int(rest[i]): why for i, why in found.skipped.items()}
+def environment() -> dict:
+    """What the bits of a training depend on beside its options."""
+    return {"isa": _core.isa(), "versions": {"phenoscale": phenoscale.__version__,
+                                             "numpy": np.__version__, **_core.versions()}}
 
 
-def _write_split(folder: str, table: Table, label: str, sides) -> None:
+class _Fields:
+    """The usable fields of a table, their sides and classes, and the source that reads them."""
+
+    def __init__(self, whole: Table, label: str, rule, recipe: Recipe, on_error, threads, tell):
+        rows, found, self.left_out = usable(whole, on_error, threads, lambda done, of: tell(
+            {"stage": "check", "done": done, "of": of}))
+        self.whole, self.original, self.label, self.on_error = whole, rows, label, on_error
+        self.table = whole.select(rows)
+        self.sides, self.notes = split_table(self.table, label, **rule)
+        self.classes = class_names(self.table.column(label), label)
+        if self.left_out:
+            self.notes.append(f"{len(self.left_out)} of {len(whole)} fields were left out: see "
+                              "errors.csv")
+        if "turn" in recipe.augment and found.shape[1] != found.shape[2]:
+            recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
+            self.notes.append("fields are not square: no quarter turns")
+        self.recipe = recipe
+        self.labels = np.array([self.classes.index(v) if v else -1
+                                for v in self.table.column(label)], np.int64)
+        self.source = open_fields(self.table, found, max(threads, PART), recipe.bin)
+
+    def leave_out(self, unread: dict[int, str]) -> None:
+        """Take fields out that turned out not to be readable, row to reason."""
+        if not unread:
+            return
+        for row, why in unread.items():
+            self.left_out[int(self.original[row])] = why
+            self.sides[row] = "skipped"
+        check_training(self.table, self.label, self.sides)
+        self.notes.append(f"{len(unread)} of {len(self.table)} fields cannot be read: see "
+                          "errors.csv")
+
+    def rows(self, side: str) -> np.ndarray:
+        """Numbers of the fields on a side."""
+        return np.flatnonzero(self.sides == side)
+
+
+def _begin(fields: _Fields, recipe: Recipe, threads: int, tell, keeper: Keeper) -> Trained:
+    """A training that stands at its beginning, or where the newest checkpoint does."""
+    trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, threads)
+    keeper.same = {"label": fields.label, "classes": fields.classes,
+                   "channels": fields.table.channels, "table": fields.table.digest(),
+                   "split": hashlib.sha256("\n".join(fields.sides).encode()).hexdigest(),
+                   **asdict(fields.recipe)}
+    keeper.environment = environment()
+    if keeper.restore(trained):
+        fields.leave_out(keeper.unread)
+    else:
+        trained.mean, trained.std, keeper.unread = _read_all(fields, tell)
+        fields.leave_out(keeper.unread)
+    return trained
+
+
+def _read_all(fields: _Fields, tell):
+    """Every labelled field once: mean and deviation of those trained on, the same pixels on two
+    sides, and with "skip" the rows that cannot be read, row to reason."""
+    order = np.concatenate([fields.rows(side) for side in _SIDES])
+    moments, seen, unread = Moments(fields.source.shape[0]), {}, {}
+    fields.source.start(order)
+    for done, row in enumerate(order.tolist(), 1):
+        side = fields.sides[row]
+        try:
+            pixels = fields.source.next()
+        except InputError as error:
+            if side != "test" and fields.on_error == "stop":
+                raise
+            unread[row] = str(error)
+        else:
+            _check_apart(fields, seen, row, pixels)
+            if side == "train":
+                moments.add(pixels)
+        fields.source.release(1)
+        tell({"stage": "statistics", "done": done, "of": len(order)})
+    return *moments.result(), unread
+
+
+def _check_apart(fields: _Fields, seen: dict, row: int, pixels) -> None:
+    """The same pixels must not lie on two sides of the split."""
+    digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
+    other, table, sides = seen.setdefault(digest, row), fields.table, fields.sides
+    if sides[other] != sides[row]:
+        raise InputError(f"{table.place(row)} ({sides[row]}) has the same pixels as "
+                         f"{table.place(other)} ({sides[other]}): keep copies on one side of the "
+                         "split, or remove one")
+
+
+def _score_rest(keeper: Keeper, fields: _Fields, trained: Trained, threads: int, tell) -> list[str]:
+    """Write predictions.csv of the fields not trained on, and errors.csv of all left out; notes.
+
+    The network and the files are those of the training: a second network would be in memory
+    beside it.
+    """
+    rest, notes = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped"))), []
+    if len(rest):
+        found = predict_run(trained.net, fields.source, rest, trained.scale, trained.offset,
+                            threads, "skip", lambda done, of: tell(
+                                {"stage": "predict", "done": done, "of": of}))
+        write_csv(prediction_frame(keeper.make_model(), fields.table.select(rest), found),
+                  os.path.join(keeper.folder, "predictions.csv"))
+        if found.skipped:
+            notes = [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: "
+                     "see errors.csv"]
+        fields.left_out.update({int(fields.original[rest[i]]): why
+                                for i, why in found.skipped.items()})
+    if fields.left_out:
+        write_errors(fields.whole, fields.left_out, os.path.join(keeper.folder, "errors.csv"))
+    return notes
+
+
+def _write_split(folder: str, fields: _Fields) -> None:
     import pandas
 
+    table = fields.table
     files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
-    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == label]
+    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == fields.label]
     columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
-               **{c: table.frame[c].to_numpy() for c in about}, "Split": sides}
+               **{c: table.frame[c].to_numpy() for c in about}, "Split": fields.sides}
     write_csv(pandas.DataFrame(columns), os.path.join(folder, "split.csv"))
-
-
-def _write_log(folder: str, log: list[dict]) -> None:
-    import pandas
-
-    columns = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s",
-               "seconds", "val_loss", "val_accuracy", "val_balanced_accuracy"]
-    write_csv(pandas.DataFrame(log, columns=columns), os.path.join(folder, "log.csv"))

@@ -13,7 +13,7 @@ import numpy as np
 from phenoscale.errors import InputError, listed
 from phenoscale.table import Table, normalise_well
 
-__all__ = ["SIDES", "VAL_FRACTION", "split_table"]
+__all__ = ["SIDES", "VAL_FRACTION", "check_training", "split_table"]
 
 SIDES = ("train", "val", "test", "unlabelled")
 VAL_FRACTION = 0.15
@@ -69,7 +69,7 @@ def split_table(
         sides = np.where(labels == "", "unlabelled", "train").astype(object)
         sides[_held_out(table, holdout or {}) & (labels != "")] = "test"
         notes = _choose_validation(table, labels, sides, val_by, val_fraction, seed)
-    _check_training(table, label, labels, sides)
+    check_training(table, label, sides)
     _check_apart(table, sides)
     return sides.astype("U10"), notes
 
@@ -85,7 +85,9 @@ def _check_classes(table: Table, label: str, labels: np.ndarray) -> None:
         )
 
 
-def _check_training(table: Table, label: str, labels: np.ndarray, sides: np.ndarray) -> None:
+def check_training(table: Table, label: str, sides: np.ndarray) -> None:
+    """InputError for a class with fewer than two fields on the side "train"."""
+    labels = table.column(label).to_numpy(dtype=object)
     for name in sorted(set(labels) - {""}):
         rows = np.flatnonzero((labels == name) & (sides == "train"))
         if len(rows) >= 2:

@@ -1,135 +1,117 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Training: fields and labels in, weights out.  Files and folders are run.py's business.
 
-What is drawn at random (order, balance, augmentation, first weights) is a function of the seed,
-the epoch and the sample, never of the threads or of how a batch is cut into parts.
+A training is a `Trained` that goes from step to step; between two steps it can be put down as plain
+data (`Trained.state`) and taken up again, to the same bits.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from numbers import Integral, Real
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 import phenoscale
 from phenoscale import _core, models
-from phenoscale.errors import InputError, listed
-from phenoscale.fields import LIMIT_BIN, augment_bits, thread_count
+from phenoscale.errors import InputError
+from phenoscale.fields import augment_bits, thread_count
 from phenoscale.model_file import Model
+from phenoscale.moments import statistics
 from phenoscale.predict import run as predict_run
+from phenoscale.recipe import BALANCES, Recipe
 
-__all__ = ["BALANCES", "SCHEDULES", "Recipe", "Trained", "fit"]
-
-
-def constant(progress: float) -> float:
-    """The same rate throughout."""
-    return 1.0
-
-
-def linear(progress: float) -> float:
-    """Up over the first twentieth, then down in a line to a hundredth."""
-    return progress / 0.05 if progress < 0.05 else max(0.01, (1 - progress) / 0.95)
-
+__all__ = ["Diverged", "Trained", "Watcher", "begin", "fit"]
 
 #: images that go through the head at once: its weights come from memory once for all of them
 PART = 4
-#: name -> factor of the rate as a function of the part of the training done (0..1)
-SCHEDULES = {"constant": constant, "linear": linear}
+#: Of steps without a finite gradient: so many in a row halve the rate, so many end the training.
+_HALVE_AFTER, _STOP_AFTER = 3, 10
+_EXPLODED = 1000.0  # times the loss of guessing: no step is made from it
+_NAMED = 8  # fields named in a message
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; every option of `phenoscale train` that changes the weights.
+class Diverged(InputError):
+    """Too many steps in a row had no finite loss or gradient."""
 
-    Attributes
-    ----------
-    network : str
-        "mcnn" or "mcnn-gap".
-    epochs, batch : int
-        Passes over the training fields; fields of one update.
-    rate : float
-        Learning rate, times the schedule's factor.
-    schedule : str
-        One of `SCHEDULES`.
-    optimizer : str
-        "nesterov", "sgd" or "adam".
-    momentum, decay : float
-        Of the optimizer; weight decay spares the biases.
-    smoothing : float
-        Of the labels, 0 to 1.
-    clip : float
-        Largest Euclidean norm of a gradient; longer ones are shortened to it. 0: no limit.
-    augment : tuple of str
-        Any of "flip", "turn" (square fields), "shift", "intensity".
-    balance : str
-        "class": every class as often as any other; "none": as they come.
-    bin : int
-        Pixels are means of bin x bin.
-    z : str or None
-        How stacks become planes (`phenoscale.table.read_table`).
-    fc_relu : bool
-        A ReLU after the dense layer of mcnn (`phenoscale.models`).
-    tower : str
-        "fused", or "plain": the slow twin through oneDNN, the same up to rounding.
-    seed : int
-    """
 
-    network: str = "mcnn"
-    epochs: int = 20
-    batch: int = 4
-    rate: float = 0.01
-    schedule: str = "linear"
-    optimizer: str = "nesterov"
-    momentum: float = 0.9
-    decay: float = 5e-5
-    smoothing: float = 0.1
-    clip: float = 5.0
-    augment: tuple = ("flip",)
-    balance: str = "class"
-    bin: int = 1
-    z: str | None = None
-    fc_relu: bool = True
-    tower: str = "fused"
-    seed: int = 0
+class Watcher:
+    """Who is told of a training and may end it; each method does nothing here."""
 
-    def __post_init__(self):
-        tables = {"network": models.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
-                  "tower": models.TOWERS, "optimizer": _core.optimizer_names()}
-        for name, table in tables.items():
-            if getattr(self, name) not in list(table):
-                raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
-                                 f"{listed(table)}")
-        bounds = {"epochs": (1, 100000), "batch": (1, 65536), "bin": (1, LIMIT_BIN),
-                  "rate": (1e-9, 100.0), "momentum": (0.0, 0.99999), "decay": (0.0, 1.0),
-                  "smoothing": (0.0, 0.999), "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
-        for name, (low, high) in bounds.items():
-            value, kind = getattr(self, name), Real if isinstance(low, float) else Integral
-            if not isinstance(value, kind) or not low <= value <= high:
-                what = "number" if kind is Real else "whole number"
-                raise InputError(f"{name}={value}: give a {what} from {low} to {high}")
-            object.__setattr__(self, name, float(value) if kind is Real else int(value))
-        if isinstance(self.augment, str):
-            raise InputError(f"augment='{self.augment}': give a list of names, ['flip']")
-        augment_bits(self.augment)
+    def computing(self):
+        """A context for work that may be left at any instant."""
+        return nullcontext()
+
+    def step_done(self, trained: Trained) -> None:
+        """After each step, and at the end of each epoch."""
+
+    def improved(self, trained: Trained) -> None:
+        """After an epoch with the smallest validation loss so far."""
+
+    def warn(self, words: str) -> None:
+        """Something the user should read."""
 
 
 @dataclass
 class Trained:
-    """What `fit` made: the network, its normalisation, and a row of the log for each epoch."""
+    """A training: the network, its normalisation, and where it stands.
+
+    Attributes
+    ----------
+    epoch, position : int
+        Epochs done, and fields of the one under way.
+    log : list of dict
+        A row an epoch.
+    row : dict
+        Of the epoch under way, so far.
+    factor : float
+        Of the rate: halved by steps that were no use.
+    bad_steps, skipped : int
+        Steps without a finite gradient: in a row just now, and in all.
+    best, waited : float, int
+        Smallest validation loss, and epochs since.
+    is_over : bool
+        All epochs are done, or patience is.
+    """
 
     recipe: Recipe
     net: object
+    optimizer: object
     description: str
     size: tuple  # of a field in its files (h, w), and its depth
     dtype: str
     mean: np.ndarray
     std: np.ndarray
-    scale: list
-    offset: list
-    log: list
+    epoch: int = 0
+    position: int = 0
+    log: list = field(default_factory=list)
+    row: dict = field(default_factory=dict)
+    factor: float = 1.0
+    bad_steps: int = 0
+    skipped: int = 0
+    best: float = float("inf")
+    waited: int = 0
+    is_over: bool = False
+
+    _STATE = ("epoch", "position", "log", "row", "factor", "bad_steps", "skipped", "best", "waited",
+              "is_over")
+
+    @property
+    def scale(self) -> list:
+        """The network sees counts * scale + offset, by channel."""
+        return (1 / self.std).tolist()
+
+    @property
+    def offset(self) -> list:
+        """See `scale`."""
+        return (-self.mean / self.std).tolist()
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.row.get("step", self.log[-1]["step"] if self.log else 0)
 
     def model(self, classes, channels, **more) -> Model:
         """The model that it is; its parameters are those of the network, not a copy.
@@ -145,76 +127,34 @@ class Trained:
             embedding={"name": "input of the last dense layer", "size": self.net.embedding},
             **more)
 
+    def state(self) -> tuple[dict, list]:
+        """Where it stands, as (what JSON can hold, [(name, flat array)]); the arrays are views."""
+        about = {name: getattr(self, name) for name in self._STATE}
+        about.update(recipe=asdict(self.recipe), description=self.description,
+                     mean=self.mean.tolist(), std=self.std.tolist(),
+                     optimizer_steps=self.optimizer.steps)
+        tensors = [("parameters", self.net.parameters)]
+        tensors += [(f"state{k}", state) for k, state in enumerate(self.optimizer.states)]
+        return about, tensors
 
-# ---- what is drawn -------------------------------------------------------------------------
+    def restore(self, about: dict, tensors: dict) -> None:
+        """Stand where `state` was taken.
 
-
-def _hash(*words) -> np.ndarray:
-    """splitmix64 of numbers or arrays of them: our random order, the same with every NumPy."""
-    state = np.zeros(np.broadcast_shapes(*(np.shape(w) for w in words)), np.uint64)
-    with np.errstate(over="ignore"):
-        for word in words:
-            state = state + np.asarray(word, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-            state = state ^ (state >> np.uint64(31))
-    return state
-
-
-def _shuffled(numbers: np.ndarray, *key) -> np.ndarray:
-    return numbers[np.argsort(_hash(*key, numbers), kind="stable")]
-
-
-def _order_none(train: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    return _shuffled(train, seed, epoch)
-
-
-def _order_class(train: np.ndarray, labels: np.ndarray, seed: int, epoch: int) -> np.ndarray:
-    """As many fields as there are, the classes in turn; small classes come round again."""
-    classes = np.unique(labels[train])
-    rounds = -(-len(train) // len(classes))
-    drawn = np.empty((rounds, len(classes)), np.int64)
-    for k, name in enumerate(classes):
-        members = train[labels[train] == name]
-        again = -(-rounds // len(members))
-        drawn[:, k] = np.concatenate(
-            [_shuffled(members, seed, epoch, turn) for turn in range(again)])[:rounds]
-    turns = np.argsort(_hash(seed, epoch, np.arange(drawn.size)).reshape(drawn.shape), axis=1)
-    return np.take_along_axis(drawn, turns, axis=1).ravel()[: len(train)]
-
-
-#: name -> the order of an epoch, field numbers (n,)
-BALANCES = {"class": _order_class, "none": _order_none}
-
-
-# ---- numbers in ----------------------------------------------------------------------------
-
-
-def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel over some fields, (c,) float64.
-
-    Counts are summed as whole numbers, so they are exact in any order; floats in the order given,
-    as differences from the first pixel, so that a constant channel has no deviation at all.
-    """
-    c, h, w = source.shape
-    first, sums, squares = [None] * c, [0] * c, [0] * c
-    source.start(order)
-    for i in range(len(order)):
-        for k, plane in enumerate(source.next()):
-            is_float = plane.dtype.kind == "f"
-            if first[k] is None:
-                first[k] = float(plane[0, 0]) if is_float else 0
-            values = plane.astype(np.float64) - first[k] if is_float else plane.astype(np.uint64)
-            sums[k] += values.sum().item()
-            squares[k] += (values * values).sum().item()
-        source.release(1)
-        if progress is not None:
-            progress(i + 1, len(order))
-    n = len(order) * h * w
-    mean = np.array([first[k] + sums[k] / n for k in range(c)])
-    variance = [(n * squares[k] - sums[k] ** 2) / n**2 for k in range(c)]
-    std = np.sqrt(np.maximum(variance, 0))
-    return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
+        Raises
+        ------
+        InputError
+            For a state of another network or optimizer.
+        """
+        _, mine = self.state()
+        if (about.get("description") != self.description or set(tensors) != {n for n, _ in mine}
+                or any(tensors[name].shape != array.shape for name, array in mine)):
+            raise InputError("the checkpoint is of another network")
+        for name, array in mine:
+            array[:] = tensors[name]
+        self.optimizer.steps = about["optimizer_steps"]
+        self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
+        for name in self._STATE:
+            setattr(self, name, about[name])
 
 
 # ---- the loop ------------------------------------------------------------------------------
@@ -245,57 +185,136 @@ def make_net(description: str, batch: int, threads: int):
         images = -(-images // 2)
 
 
-def _step(net, source, labels, scale, offset, smoothing: float):
+def begin(source, labels, train, recipe: Recipe, threads: int | None = None) -> Trained:
+    """A training that has done nothing yet; its normalisation is still to be found.
+
+    Parameters
+    ----------
+    source, labels, train, recipe, threads
+        As for `fit`.
+
+    Raises
+    ------
+    InputError
+        For fields that the recipe does not fit.
+    """
+    if "turn" in recipe.augment and source.shape[1] != source.shape[2]:
+        raise InputError(f"quarter turns need square fields, not {source.shape[1]} x "
+                         f"{source.shape[2]}: leave 'turn' out of --augment")
+    classes = int(labels[train].max()) + 1
+    description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
+    net = make_net(models.TOWERS[recipe.tower](description), min(recipe.batch, len(train)),
+                   thread_count(threads))
+    net.initialise(recipe.seed)
+    channels = source.shape[0]
+    return Trained(recipe, net, _core.Optimizer(recipe.optimizer, net), description, source.size,
+                   source.dtype, np.zeros(channels), np.ones(channels))
+
+
+def _compute(trained: Trained, source, labels):
     """Forward and backward of one batch, part by part: (mean loss, norm of the gradient)."""
-    loss = 0.0
+    net, loss = trained.net, 0.0
     net.begin()
     for at in range(0, len(labels), net.images):
         part = labels[at : at + net.images]
-        net.forward([source.next() for _ in part], scale, offset)
-        loss += net.backward(part, np.full(len(part), 1 / len(labels)), smoothing)[0]
+        net.forward([source.next() for _ in part], trained.scale, trained.offset)
+        loss += net.backward(part, np.full(len(part), 1 / len(labels)), trained.recipe.smoothing)[0]
         source.release(len(part))
     return loss, net.gradient()
 
 
-def _epoch(trained: Trained, optimizer, source, labels, epoch: int, recipe: Recipe, tell) -> dict:
-    """All steps of an epoch over fields of classes `labels`, in order; its row of the log."""
-    net, steps = trained.net, -(-len(labels) // recipe.batch)
-    row = {"epoch": epoch + 1, "step": epoch * steps, "images": 0, "loss": 0.0}
-    begun = time.monotonic()
-    for at in range(0, len(labels), recipe.batch):
-        batch = labels[at : at + recipe.batch]
-        loss, norm = _step(net, source, batch, trained.scale, trained.offset, recipe.smoothing)
-        if not np.isfinite(norm):
-            raise InputError(
-                f"the gradient is no number any more in epoch {epoch + 1}, after "
-                f"{row['images']} fields: try a smaller learning rate, and look for broken fields "
-                "with 'phenoscale check'")
-        rate = recipe.rate * SCHEDULES[recipe.schedule]((row["step"] + 1)
-                                                        / (steps * recipe.epochs))
-        shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
-        optimizer.update(net, rate, momentum=recipe.momentum, decay=recipe.decay, scale=shorten)
-        seconds, images = time.monotonic() - begun, row["images"] + len(batch)
-        row.update(step=row["step"] + 1, images=images, rate=rate, gradient_norm=norm,
-                   loss=row["loss"] + (loss - row["loss"]) * len(batch) / images,
-                   seconds=seconds, images_per_s=images / seconds)
+def _update(trained: Trained, progress: float, norm: float) -> float:
+    """One update with the gradient of that norm: the rate."""
+    recipe = trained.recipe
+    rate = recipe.rate_at(progress) * trained.factor
+    shorten = min(1.0, recipe.clip / norm) if recipe.clip and norm > 0 else 1.0
+    trained.optimizer.update(trained.net, rate, momentum=recipe.momentum, decay=recipe.decay,
+                             scale=shorten)
+    trained.bad_steps = 0
+    return rate
+
+
+def _skip(trained: Trained, watcher: Watcher, fields: list[str], loss: float) -> float:
+    """A step whose loss or gradient is no number: the weights stay as they are."""
+    trained.bad_steps += 1
+    trained.skipped += 1
+    more = f" and {len(fields) - _NAMED} more" if len(fields) > _NAMED else ""
+    words = (f"step {trained.step + 1}: the loss ({loss:.4g}) or its gradient is no number or has "
+             f"exploded; the step is left out. Its fields: {'; '.join(fields[:_NAMED])}{more}")
+    if trained.bad_steps >= _STOP_AFTER:
+        raise Diverged(
+            f"{trained.bad_steps} steps in a row had no use, the last {words}. Try a smaller "
+            "learning rate, and look at these fields with 'phenoscale check'; the last good "
+            "weights are in last_good.safetensors if there was a checkpoint")
+    if trained.bad_steps == _HALVE_AFTER:
+        trained.factor /= 2
+        words += f". From now on half the learning rate (a factor of {trained.factor:g})"
+    watcher.warn(words)
+    return trained.recipe.rate * trained.factor
+
+
+def _epoch(trained: Trained, source, labels, order, tell, watcher: Watcher) -> None:
+    """The steps that are left of an epoch over the fields `order`."""
+    recipe, n = trained.recipe, len(order)
+    steps = -(-n // recipe.batch)
+    if not trained.row:
+        trained.row = {"epoch": trained.epoch + 1, "step": trained.epoch * steps, "images": 0,
+                       "loss": 0.0, "seconds": 0.0}
+    explosion = _EXPLODED * np.log(trained.net.classes)
+    source.start(order[trained.position :], augment_bits(recipe.augment), recipe.seed,
+                 trained.epoch, trained.position)
+    begun, before = time.monotonic(), trained.row["seconds"]
+    while trained.position < n:
+        row, batch = trained.row, order[trained.position : trained.position + recipe.batch]
+        with watcher.computing():
+            loss, norm = _compute(trained, source, labels[batch])
+        if np.isfinite(loss) and np.isfinite(norm) and loss < explosion:
+            rate = _update(trained, (row["step"] + 1) / (steps * recipe.epochs), norm)
+            images = row["images"] + len(batch)
+            loss = row["loss"] + (loss - row["loss"]) * len(batch) / images
+            row.update(images=images, loss=loss, gradient_norm=norm)
+        else:
+            rate = _skip(trained, watcher, [source.place(int(k)) for k in batch], loss)
+        seconds = before + time.monotonic() - begun
+        trained.position += len(batch)
+        row.update(step=row["step"] + 1, rate=rate, seconds=seconds,
+                   images_per_s=trained.position / seconds)
         tell({"stage": "step", "done": row["step"], "of": steps * recipe.epochs, **row})
-    return row
+        watcher.step_done(trained)
 
 
-def _validate(net, source, labels, val, scale, offset, threads: int) -> dict:
+def _validate(trained: Trained, source, labels, val, threads: int) -> dict:
     from phenoscale.evaluate import classification
 
-    logits = predict_run(net, source, val, scale, offset, threads).logits
+    logits = predict_run(trained.net, source, val, trained.scale, trained.offset, threads).logits
     loss = np.mean([_core.loss("softmax", row, int(label))[0]
                     for row, label in zip(logits, labels[val])])
-    classes = list(range(net.classes))
+    classes = list(range(trained.net.classes))
     scores = classification(labels[val], logits.argmax(axis=1), classes)
     return {"val_loss": float(loss), "val_accuracy": scores["accuracy"],
             "val_balanced_accuracy": scores["balanced_accuracy"]}
 
 
+def _end_epoch(trained: Trained, watcher: Watcher) -> None:
+    """Note an epoch, and whether it was the last."""
+    recipe, row = trained.recipe, trained.row
+    trained.log.append(row)
+    trained.epoch, trained.position, trained.row = trained.epoch + 1, 0, {}
+    if "val_loss" in row:
+        is_better = row["val_loss"] < trained.best
+        trained.waited = 0 if is_better else trained.waited + 1
+        if is_better:
+            trained.best = row["val_loss"]
+            watcher.improved(trained)
+    is_patient = not recipe.patience or trained.waited < recipe.patience
+    trained.is_over = trained.epoch == recipe.epochs or not is_patient
+    if not is_patient and trained.epoch < recipe.epochs:
+        watcher.warn(f"ended after epoch {trained.epoch}: {trained.waited} without a smaller "
+                     "validation loss")
+
+
 def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
-        progress=None) -> Trained:
+        progress=None, trained: Trained | None = None, watcher: Watcher | None = None) -> Trained:
     """Train a network.
 
     Parameters
@@ -312,35 +331,32 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     progress : callable, optional
         Called with a dict after each part of the work: ``stage`` ("statistics", "step" or
         "epoch"), ``done``, ``of``, and for steps and epochs the row of the log so far.
+    trained : Trained, optional
+        One from `begin`, its normalisation known, that goes on from where it stands.
+    watcher : Watcher, optional
 
     Raises
     ------
     InputError
-        For a field that cannot be read, and for a loss that is no number any more.
+        For a field that cannot be read, and after ten steps in a row whose loss is no number.
     """
-    tell = progress or (lambda event: None)
+    tell, watcher = progress or (lambda event: None), watcher or Watcher()
     threads = thread_count(threads)
     train, val = np.asarray(train, np.int64), np.asarray(val, np.int64)
-    augment = augment_bits(recipe.augment)
-    if "turn" in recipe.augment and source.shape[1] != source.shape[2]:
-        raise InputError(f"quarter turns need square fields, not {source.shape[1]} x "
-                         f"{source.shape[2]}: leave 'turn' out of --augment")
-    classes = int(labels[train].max()) + 1
-    description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    net = make_net(models.TOWERS[recipe.tower](description), min(recipe.batch, len(train)), threads)
-    net.initialise(recipe.seed)
-    mean, std = statistics(source, train, lambda done, of: tell(
-        {"stage": "statistics", "done": done, "of": of}))
-    scale, offset = (1 / std).tolist(), (-mean / std).tolist()
-    trained = Trained(recipe, net, description, source.size, source.dtype, mean, std, scale,
-                      offset, [])
-    optimizer = _core.Optimizer(recipe.optimizer, net)
-    for epoch in range(recipe.epochs):
-        order = BALANCES[recipe.balance](train, labels, recipe.seed, epoch)
-        source.start(order, augment, recipe.seed, epoch)
-        row = _epoch(trained, optimizer, source, labels[order], epoch, recipe, tell)
+    if (recipe.patience or recipe.select == "best") and not len(val):
+        raise InputError("patience and the best epoch need validation fields: give a validation "
+                         "fraction, or leave them out")
+    if trained is None:
+        trained = begin(source, labels, train, recipe, threads)
+        trained.mean, trained.std = statistics(source, train, lambda done, of: tell(
+            {"stage": "statistics", "done": done, "of": of}))
+    while not trained.is_over:
+        order = BALANCES[recipe.balance](train, labels, recipe.seed, trained.epoch)
+        _epoch(trained, source, labels, order, tell, watcher)
         if len(val):
-            row.update(_validate(net, source, labels, val, scale, offset, threads))
-        trained.log.append(row)
-        tell({"stage": "epoch", "done": epoch + 1, "of": recipe.epochs, **row})
+            with watcher.computing():
+                trained.row.update(_validate(trained, source, labels, val, threads))
+        tell({"stage": "epoch", "done": trained.epoch + 1, "of": recipe.epochs, **trained.row})
+        _end_epoch(trained, watcher)
+        watcher.step_done(trained)
     return trained
