@@ -128,7 +128,7 @@ check_size(ps_image *self, const ps_pages *file)
     if (product(width, height) > PS_LIMIT_PIXELS)
         FAIL(PS_LIMIT, "%u x %u pixels, over %d in all; cut it into fields", height, width,
              PS_LIMIT_PIXELS);
-    if (depth != 1 || tile_depth != 1)
+    if (depth != 1 || tile_depth != 1 || file->planes > 1)
         FAIL(PS_UNSUPPORTED, "is a volume in one page; save its planes as pages");
     while (codecs[row].code != 0 && codecs[row].code != self->codec)
         row++;

@@ -13,6 +13,8 @@
 #include "internal.h"
 
 #define COPY "copy the file again from its source"
+#define LIMIT_ENTRIES 4096 /* of a directory, as libtiff's */
+enum { PREDICTOR = 317, METAMORPH_PLANES = 33629 };
 
 /* Where the numbers of a file are: classic and BigTIFF differ in their sizes only. */
 typedef struct {
@@ -87,14 +89,19 @@ out:
     return ret;
 }
 
-/* The value of tag 317 in the directory whose entries begin at `at`. */
-static uint64_t
-find_predictor(const ps_pages *self, const layout *in, int64_t at, uint64_t entries)
+/* What libtiff does not tell of the directory whose entries begin at `at`. */
+static void
+find_tags(ps_pages *self, const layout *in, int64_t at, uint64_t entries)
 {
-    for (uint64_t i = 0; i < entries; i++, at += in->entry_bytes)
-        if (number_at(self, at, 2, in->is_big_endian) == 317)
-            return number_at(self, at + 4 + in->offset_bytes, 2, in->is_big_endian);
-    return 0;
+    const int n = in->offset_bytes;
+
+    for (uint64_t i = 0; i < entries; i++, at += in->entry_bytes) {
+        uint64_t tag = number_at(self, at, 2, in->is_big_endian);
+        if (tag == PREDICTOR)
+            self->predictor = number_at(self, at + 4 + n, 2, in->is_big_endian);
+        else if (tag == METAMORPH_PLANES) /* one value a plane */
+            self->planes = number_at(self, at + 4, n, in->is_big_endian);
+    }
 }
 
 /* Fills *self with what is known, the descriptor even when it fails. */
@@ -123,11 +130,12 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
         if ((self->pages & (self->pages - 1)) == 0) /* Brent: a circle comes back to a mark */
             mark = at;                              /* set at 0, 1, 2, 4, ... */
         entries = number_at(self, at, in->count_bytes, in->is_big_endian);
-        if (entries == 0 || entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
+        if (entries == 0 || entries > LIMIT_ENTRIES ||
+            entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
             FAIL(PS_BAD_IMAGE, "the directory of page %" PRId64 " is damaged; " COPY, self->pages);
         if (self->pages == page) {
             self->offset = next;
-            self->predictor = find_predictor(self, in, at + in->count_bytes, entries);
+            find_tags(self, in, at + in->count_bytes, entries);
         }
         at += in->count_bytes + (int64_t)entries * in->entry_bytes;
         next = number_at(self, at, in->offset_bytes, in->is_big_endian);

@@ -16,7 +16,7 @@ def test_one_compound_left_out(shared_data, tmp_path):
     assert (len(table), set(table.roles)) == (384, {"plate", "well", "compound", "concentration"})
     found = check(table, label="moa")
     assert found.ok and found.survey.kinds == {"PNG": 1152} and found.survey.dtype == "uint8"
-    assert found.labels["fields"].to_dict() == {
+    assert found.labels.fields == {
         "Aurora kinase inhibitors": 144, "Eg5 inhibitors": 144, "Protein synthesis": 96}
     assert [f.kind for f in found.findings if f.kind in ("named twice", "duplicate")] == []
     train_run(table, "moa", tmp_path / "run", Recipe(network="mcnn-gap", epochs=3), val_fraction=0,

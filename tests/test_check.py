@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 import screens
 from phenoscale import check as check_module
+from phenoscale import plan as plan_module
 from phenoscale.check import check
 from phenoscale.check_page import write_check_page
 from phenoscale.errors import InputError
@@ -82,7 +83,7 @@ BAD = {
     "size": (screens.larger, "size: .*is 256 x 128 where most are 128 x 128"),
     "colour": (screens.color, "channels: .*has 3 channels"),
     "blank": (lambda path: tifffile.imwrite(path, np.full((128, 128), 300, np.uint16)),
-              "blank: channel DNA is blank: all pixels are 300"),
+              "blank: channel DNA is blank, all pixels are 300"),
 }
 
 
@@ -95,7 +96,7 @@ def test_a_bad_field_is_named_and_marked(tmp_path, planned, what):
     spoil(pathlib.Path(table.paths[5][0]))
     found = check(table)
     assert not found.ok and list(found.bad()) == [5]
-    assert re.match(words, found.bad()[5])
+    assert re.match("check: " + words, found.bad()[5])
     assert "1 problem in 1 of 18 fields" in found.text()
     assert planned[0][3] == 17  # fields that are left
 
@@ -285,13 +286,54 @@ def test_page(tmp_path, planned):
     assert len(page) < 3_000_000
 
 
+@pytest.mark.parametrize("size", [(1, 200), (200, 1), (3, 1000)])
+def test_page_of_odd_fields(tmp_path, planned, size):
+    """Ten channels, very flat fields, plates called as the columns of the page."""
+    names, rng = [f"c{k}" for k in range(10)], np.random.default_rng(0)
+    for k in range(10):
+        tifffile.imwrite(tmp_path / f"{k}.tif", rng.integers(0, 999, size).astype(np.uint16))
+    table = read_table(pandas.DataFrame({
+        **{f"FileName_{name}": [f"{k}.tif"] * 2 for k, name in enumerate(names)},
+        "plate": ["fields", "wells"], "class": ["a", "b"]}), root=tmp_path)
+    found = check(table, label="class")
+    assert "wells" in found.text()
+    write_check_page(found, tmp_path / "check.html")
+    assert (tmp_path / "check.html").read_text().count("data:image/") >= 2
+
+
+def test_as_many_classes_as_fields(tmp_path, planned):
+    """Named up to a limit, counted beyond."""
+    table = screen(tmp_path)
+    table.frame["Metadata_Class"] = [f"class {k}" for k in range(len(table))]
+    found = check(table, label="Metadata_Class")
+    assert len(findings(found, "class")) == 6 and len(findings(found, "confounded")) == 6
+    assert findings(found, "class")[-1].sentence == "13 more classes have one field"
+    assert found.labels.cells(1, 5)[0] == ["", "fields", "wells", "plates"]
+    assert found.labels.cells(1, 5)[1:] == [[f"class {k}", "1", "1", "1"]
+                                            for k in (0, 1, 10, 11, 12)]
+
+
+def test_a_network_that_is_too_large_is_not_timed(monkeypatch):
+    monkeypatch.setattr(plan_module, "_memory", lambda: 10**7)
+    monkeypatch.setattr(plan_module, "_seconds", lambda *a: pytest.fail("was run"))
+    assert not any(line.fits for line in plan((1, 128, 128), "uint8", 2, 10))
+
+
+def test_limits_of_a_field(tmp_path):
+    names = [f"c{k}" for k in range(65)]
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8))
+    table = read_table(pandas.DataFrame({f"FileName_{n}": ["a.tif"] for n in names}), root=tmp_path)
+    with pytest.raises(InputError, match="fields of 65 channels, 4 x 4 pixels: at most 64"):
+        check(table)
+
+
 def test_real_plate(shared_data, tmp_path):
     found = check(read_source(shared_data("bbbc013"), "bbbc013"), label="Metadata_Control")
     assert found.ok, found.text()
     assert dict(found.survey.sizes) == {(640, 640): 192}
     assert {channel: dict(n) for channel, n in found.survey.dtypes.items()} == {
         "GFP": {"uint8": 96}, "DNA": {"uint8": 96}}
-    assert found.labels["fields"].to_dict() == {"negative": 16, "positive": 8, "": 72}
+    assert found.labels.fields == {"negative": 16, "positive": 8, "": 72}
     assert found.plan[0].network == "mcnn" and found.plan[0].size == (640, 640)
     assert "dose ranks" in found.text()
     write_check_page(found, tmp_path / "check.html")

@@ -284,7 +284,7 @@ def test_check_names_what_is_wrong(call, screen, tmp_path):
     status, out, err = call("check", screen, "--quiet")
     assert status == 3 and "2 problems in 2 of 10 fields" in out and err == ""
     assert "line 3 (well P1 A02)" in out and "line 4 (well P1 A03)" in out
-    assert "is the file to read" in call("check", screen, "--write", screen)[2]
+    assert "is a file to read" in call("check", screen, "--write", screen)[2]
     status, out, err = call("check", screen.parent, "--pattern", "(?P<Well>A)", "--quiet")
     assert status == 1 and "for one field and channel" in err
     assert call("check", screen.parent)[0] == 1
@@ -308,8 +308,8 @@ def test_bad_input_of_predict(call, screen, model, tmp_path):
     assert "no phenoscale file" in fails(screen, screen, *out)
     assert "none.csv does not exist" in fails(model, tmp_path / "none.csv", *out)
     os.mkfifo(tmp_path / "pipe")
-    assert "is the file to read: choose another" in fails(model, screen, "--out", screen)
-    assert "is the file to read: choose another" in fails(model, screen, "--out", model)
+    assert "is a file to read: choose another" in fails(model, screen, "--out", screen)
+    assert "is a file to read: choose another" in fails(model, screen, "--out", model)
     for bad in (tmp_path, tmp_path / "no" / "p.csv", tmp_path / "pipe"):
         assert "cannot be written: give a file" in fails(model, screen, "--out", bad)
     assert (tmp_path / "pipe").is_fifo()  # as root one could replace a device

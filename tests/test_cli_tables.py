@@ -2,6 +2,7 @@
 """Tables and images on the command line: marked fields, skipped ones, bins, stacks, channels."""
 
 import os
+import re
 
 import numpy as np
 import pandas
@@ -9,7 +10,10 @@ import tifffile
 
 import phenoscale
 import screens
+from phenoscale.options import path_maps
 from phenoscale.predict import predict
+from phenoscale.survey import survey
+from phenoscale.table import read_table
 
 FAST = ["--network", "mcnn-gap", "--epochs", "1", "--batch", "4", "--threads", "2", "--quiet"]
 LABEL = ["--label", "Metadata_Class"]
@@ -31,7 +35,7 @@ def test_marked_fields_are_honoured_by_train_and_predict(call, tmp_path):
     assert status == 3 and out.split()[-1] == str(run / "errors.csv"), err
     errors = pandas.read_csv(run / "errors.csv", dtype=str)
     assert errors["Line"].tolist() == ["3", "4"] and errors["Well"].tolist() == ["P1 A02", "P1 A03"]
-    assert errors["Error"].str.contains("marked by a check").all()
+    assert errors["Error"].str.contains("marked in column Phenoscale_Skip", regex=False).all()
     assert len(pandas.read_csv(run / "split.csv")) == 8
     out_file = tmp_path / "p" / "predictions.csv"
     out_file.parent.mkdir()
@@ -81,3 +85,138 @@ def test_bins_stacks_and_channels_of_one_file(call, tmp_path):
     found = predict(model, first).probabilities
     columns = ["Phenoscale_Prob_coarse", "Phenoscale_Prob_fine"]
     assert np.allclose(found, ours.loc[:1, columns].astype(float), atol=1e-6)
+
+
+def stacks(tmp_path, description=None, n=8):
+    """Files of three pages that nobody explains, and a bare table of them."""
+    rows, rng = [], np.random.default_rng(0)
+    for number in range(n):
+        kind = screens.CLASSES[number % 2]
+        stack = np.stack([screens.draw_field(kind, rng, (128, 128), 1)[0] for _ in range(3)])
+        tifffile.imwrite(tmp_path / f"{number}.tif", stack, metadata=None,
+                         photometric="minisblack", description=description)
+        rows.append({"file": f"{number}.tif", "well": f"A{number + 1}", "class": kind})
+    pandas.DataFrame(rows).to_csv(tmp_path / "screen.csv", index=False)
+    return tmp_path / "screen.csv"
+
+
+def test_pages_as_channels_read_back_from_a_clean_table(call, tmp_path):
+    table, clean = stacks(tmp_path), tmp_path / "clean.csv"
+    for words in ("DNA=file:0,Actin=file:2", "DNA=file:0", "file=file:1"):
+        status, _, err = call("check", table, "--channels", words, "--write", clean, "--quiet")
+        assert status == 0, err
+        wanted = survey(read_table(table, words.split(","))).planes
+        assert survey(read_table(clean)).planes == wanted
+
+
+def test_predict_reads_the_channel_that_was_trained_on(call, tmp_path):
+    """Also where the channel is called as its column."""
+    table, run = stacks(tmp_path), tmp_path / "run"
+    status, _, err = call("train", table, "--label", "class", "--out", run, *FAST, "--channels",
+                          "file=file:1", "--holdout", "Metadata_Well=A01,A02")
+    assert status == 0, err
+    status, _, err = call("predict", run / "model.safetensors", table, "--out", tmp_path / "p.csv",
+                          "--quiet")
+    assert status == 0, err
+    ours, theirs = (pandas.read_csv(path, dtype=str) for path in
+                    (tmp_path / "p.csv", run / "predictions.csv"))
+    features = [c for c in theirs if "Phenoscale_" in c]
+    pandas.testing.assert_frame_equal(ours.loc[:1, features], theirs[features])
+
+
+def test_a_page_is_named_beside_a_bare_column_of_files(call, tmp_path):
+    table = stacks(tmp_path)
+    frame = pandas.read_csv(table).assign(Frame_file=2, Frame_rate="25 Hz", Sample_ID="s1")
+    frame.to_csv(table, index=False)
+    assert {plane.page for row in survey(read_table(table)).planes for (plane,) in row} == {2}
+    assert call("check", table, "--write", tmp_path / "clean.csv", "--quiet")[0] == 0
+    clean = read_table(tmp_path / "clean.csv")
+    assert survey(clean).planes == survey(read_table(table)).planes
+    assert clean.column("Sample_ID")[0] == "s1" and clean.column("Frame_rate")[0] == "25 Hz"
+    for cell, words in (("first", "frame first"), ("-1", "frame -1"), ("1.5", "frame 1.5")):
+        frame.astype(str).assign(Frame_file=cell).to_csv(table, index=False)
+        assert f"{words}: only pages of the first series are read" in call("check", table)[2]
+    frame.assign(Frame_file=1.0).to_csv(table, index=False)
+    assert {plane.page for row in survey(read_table(table)).planes for (plane,) in row} == {1}
+
+
+def test_stacks_that_are_not_alike(call, tmp_path):
+    """Pages of another kind than the first, a description that does not fit, several depths."""
+    table = stacks(tmp_path)
+    with tifffile.TiffWriter(tmp_path / "1.tif") as file:
+        file.write(np.zeros((128, 128), np.uint16), metadata=None)
+        file.write(np.zeros((128, 128, 3), np.uint16), metadata=None, photometric="rgb")
+    status, out, _ = call("check", table, "--channels", "a=file:0,b=file:1", "--quiet")
+    assert status == 3 and ("has 3 samples a pixel on page 1 where its first page has 1 samples a "
+                            "pixel: save the pages as files") in out
+    table = stacks(tmp_path, "ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\n")
+    status, _, err = call("train", table, "--label", "class", "--z", "max", "--out",
+                          tmp_path / "run", *FAST, "--channels", "a=file:0,b=file:1")
+    assert status == 1 and "has 3 pages, but its description by ImageJ speaks of 2 C x 3 Z" in err
+    tifffile.imwrite(tmp_path / "0.tif", np.arange(128 * 128, dtype=np.uint16).reshape(128, 128))
+    table = stacks(tmp_path)
+    tifffile.imwrite(tmp_path / "0.tif", np.arange(128 * 128, dtype=np.uint16).reshape(128, 128))
+    status, out, _ = call("check", table, "--z", "max", "--quiet")
+    assert ("stacks: channel file has stacks of several depths: 3 planes in 7 fields, 1 plane in 1 "
+            "field") in out
+    status, out, _ = call("check", table, "--z", "1", "--quiet")
+    assert status == 3 and "has 1 plane of z, counted from 0: there is no plane 1" in out
+
+
+def test_roles_survive_a_clean_table(call, tmp_path):
+    screen, clean = screens.write_screen(tmp_path, 2, 4, 0), tmp_path / "clean.csv"
+    frame = pandas.read_csv(screen).rename(columns={"Metadata_Plate": "Barcode",
+                                                    "Metadata_Well": "Position"})
+    frame.to_csv(screen, index=False)
+    roles = ["--role", "plate=Barcode", "--role", "well=Position"]
+    assert call("check", screen, *roles, "--write", clean, "--quiet")[0] == 0
+    again = read_table(clean)
+    assert {"plate", "well"} <= set(again.roles) and again.place(0).endswith("(well P1 A01)")
+    assert again.column("Barcode").tolist() == frame["Barcode"].tolist()
+    frame.assign(Metadata_Plate="other").to_csv(screen, index=False)
+    assert "has a column Metadata_Plate, but Barcode is the plate: remove or rename" in call(
+        "check", screen, *roles, "--write", clean, "--quiet")[2]
+    assert call("check", screen, "--role", "plate=a", "--role", "plate=b")[0] == 2
+
+
+def test_a_check_judges_its_own_marks_anew(call, tmp_path):
+    screen, clean = screens.write_screen(tmp_path, 1, 4, 0), tmp_path / "clean.csv"
+    path = tmp_path / "P1" / "A02_DNA.tif"
+    path.rename(tmp_path / "away.tif")
+    assert call("check", screen, "--write", clean, "--quiet")[0] == 3
+    (tmp_path / "away.tif").rename(path)
+    status, out, _ = call("check", clean, "--write", tmp_path / "again.csv", "--quiet")
+    assert status == 0 and read_table(tmp_path / "again.csv").skipped() == {}
+    # a mark of somebody else stays, and is said
+    pandas.read_csv(screen).assign(Phenoscale_Skip=["", "", "dust", ""]).to_csv(screen, index=False)
+    status, out, _ = call("check", screen, "--write", clean, "--quiet")
+    assert status == 3 and "no problems: every other file can be used" in out
+    assert re.search(r"marked: 1 field not to be used, says column Phenoscale_Skip: .*dust", out)
+    assert read_table(clean).skipped() == {2: "dust"}
+
+
+def test_nothing_that_is_read_is_written_over(call, tmp_path):
+    screen = screens.write_screen(tmp_path, 1, 4, 0)
+    (tmp_path / "map.csv").write_text("well,sirna\nA01,x\n")
+    image, errors = tmp_path / "P1" / "A02_DNA.tif", tmp_path / "errors.csv"
+    os.link(image, tmp_path / "other name.tif")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    words = ["--join", tmp_path / "map.csv", "--quiet"]
+    for more, sentence in (
+            (["--write", tmp_path / "map.csv"], "map.csv is a file to read"),
+            (["--write", image], "A02_DNA.tif is a file to read"),
+            (["--html", tmp_path / "other name.tif"], "other name.tif is a file to read"),
+            (["--write", tmp_path / "x", "--html", tmp_path / "x"], "x would be written twice"),
+            (["--write", errors], "errors.csv would be written twice")):
+        status, _, err = call("check", screen, *words, *more)
+        assert status == 1 and sentence in err, err
+    (tmp_path / "screen.csv").rename(errors)
+    assert "errors.csv is a file to read" in call("check", errors, "--write", tmp_path / "c.csv")[2]
+    errors.rename(tmp_path / "screen.csv")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_path_maps_and_equal_signs(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    assert path_maps((f"C:\\data={tmp_path}/a=b", "/x=/y")) == {"C:\\data": f"{tmp_path}/a=b",
+                                                              "/x": "/y"}

@@ -324,6 +324,29 @@ def test_mutants(path):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 64_000  # KiB
 
 
+def test_planes_behind_one_page(path):
+    """MetaMorph's stack: one directory, several planes behind it; one plane is an image."""
+    for n in (1, 5):
+        times = (33629, 5, n, (0, 1) * n, True)  # a RATIONAL a plane
+        tifffile.imwrite(path, noise("uint16"), extratags=[times])
+        if n == 1:
+            assert_same(phenoscale.read_image(path), noise("uint16")[None])
+            continue
+        with pytest.raises(UnsupportedImage, match="is a volume in one page; save its planes"):
+            phenoscale.read_image(path)
+
+
+def test_a_directory_without_end(path):
+    """150 million entries in a sparse file are not read one by one."""
+    with open(path, "wb") as file:
+        file.write(struct.pack("<2sHHHQQ", b"II", 43, 8, 0, 16, 150_000_000))
+        file.truncate(3_000_000_000)
+    begun = time.perf_counter()
+    with pytest.raises(ImageError, match="the directory of page 0 is damaged"):
+        phenoscale.read_image(path)
+    assert time.perf_counter() - begun < 1
+
+
 def by_tifffile(file):
     """(pixels, page), or twice None where tifffile cannot read it."""
     try:

@@ -79,6 +79,42 @@ def test_a_grid_for_each_plate(tmp_path):
         joined(tmp_path, "Sirna,1,2\nA,x,y\nnotes,of,mine\n")
 
 
+def test_titles_of_grids_hold_until_the_next(tmp_path):
+    text = ("Plate: P1,\nSirna,1,2\nA,x,y\nDose,1,2\nA,1,2\n\n"
+            "P2,\nSirna,1,2\nA,u,v\nDose,1,2\nA,3,4\n")
+    table = joined(tmp_path, text)
+    assert cells(table, "Sirna") == ["x", "y", "", "u", "v", ""]
+    assert cells(table, "Dose") == ["1", "2", "", "3", "4", ""]
+    # as people leave them: a margin, the inner wells, one column, plates as numbers
+    table = joined(tmp_path, ",,,\n,Sirna,2,3\n,A,x,y\n,B,z,w\n")
+    assert cells(table, "Sirna") == ["", "x", "", "", "x", "w"]
+    assert cells(joined(tmp_path, "Sirna,1\nA,x\nB,y\n"), "Sirna")[:3] == ["x", "", "y"]
+    assert cells(joined(tmp_path, "Sirna,1,2\nA\nB\n"), "Sirna") == [""] * 6
+    frame = FIELDS.assign(Metadata_Plate=["0012"] * 3 + ["13"] * 3)
+    (tmp_path / "map.csv").write_text("12,\nSirna,1\nA,x\n0013,\nSirna,1\nA,y\n")
+    assert cells(join_table(read_table(frame), tmp_path / "map.csv"), "Sirna") == [
+        "x", "", "", "y", "", ""]
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("P3,\nSirna,1,2\nA,x,y\n", "line 2: 'P3' before this grid is no plate of the table of "
+     "fields, which has P1, P2"),
+    ("Sirna,1,2,\nA,x,y,z\n", "line 2: 'z' stands in no numbered column of the grid"),
+    ("Sirna,1,2,notes\nA,x,y,\n", "line 1: 'notes' stands in no numbered column"),
+    ("Rna,1\nA,u\nmy notes,\nRna,1\nB,u\n", "line 4: 'my notes' before this grid"),
+])
+def test_what_a_grid_may_not_hold(tmp_path, text, words):
+    with pytest.raises(InputError) as error:
+        joined(tmp_path, text)
+    assert words in str(error.value)
+
+
+def test_columns_of_blanks_at_the_right_are_no_columns(tmp_path):
+    assert cells(joined(tmp_path, "well,sirna,,\nA01,x,,\n"), "sirna")[0] == "x"
+    with pytest.raises(InputError, match="line 2, column Metadata_Concentration: '1,000' may be"):
+        joined(tmp_path, 'compound,concentration,m\ntaxol,"1,000",a\n')
+
+
 def test_a_workbook_with_a_grid_gives_compounds(tmp_path):
     """The grid of a spreadsheet supplies a role that the fields lack; doses as numbers."""
     book = pytest.importorskip("openpyxl").Workbook()

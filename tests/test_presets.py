@@ -16,7 +16,7 @@ GUID = "BEDC2073-A983-4B98-95E9-84466707A25D"
 #: preset -> files, then channels and (plate, well, site) of the fields they make
 FOLDERS = {
     "imagexpress": (
-        [f"Plate 7/TimePoint_1/Plate 7_{well}_s{site}_w{w}{end}.TIF".replace(".TIF", ".tif")
+        [f"Plate 7/TimePoint_1/Plate 7_{well}_s{site}_w{w}{end}.{'TIF' if site == 1 else 'tif'}"
          for well in ("B02", "AF48") for site in (1, 2, 10) for w in (1, 2)
          for end in (GUID, "_thumb" + GUID)],
         ["w1", "w2"], [("Plate 7", well, site) for well in ("AF48", "B02")
@@ -83,6 +83,37 @@ def test_every_preset_fits_its_example():
     for name, preset in PRESETS.items():
         assert re.search(preset.pattern, preset.example), name
         assert name in FOLDERS or name == "bbbc013"
+
+
+def test_rows_beyond_z(folder):
+    names = [f"p/Images/r{row:02d}c01f01p01-ch1.tiff" for row in (1, 26, 27, 32)]
+    table = read_source(folder(names), "operetta")
+    assert sorted(table.role("well")) == ["A01", "AA01", "AF01", "Z01"]
+    for name, words in (("p/Images/r00c01f01p01-ch1.tiff", "its row or column is no number"),
+                        ("p/a\\b_A01_s1_w1.tif", "has a backslash")):
+        preset = "operetta" if "Images" in name else "cellprofiler"
+        with pytest.raises(InputError, match=words):
+            read_source(folder([name]), preset)
+    with pytest.raises(InputError, match="A_x.tif fits the pattern, but its row or column"):
+        read_source(folder(["A_x.tif"]), pattern=r"(?P<Row>[A-Z])_(?P<Column>\w)\.tif")
+
+
+def test_links_to_folders_are_followed_once(folder, tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "P2_A01_s1_w1.tif").touch()
+    top = folder(["P1_A01_s1_w1.tif", "notes.md", "P1_A02_s1_w1.tif.md5"])
+    os.symlink(tmp_path / "far", top / "plate2")
+    os.symlink(top, top / "again")
+    table = read_source(top, "cellprofiler")
+    assert table.role("plate").tolist() == ["P1", "P2"]
+    assert "2 other files" in table.notes[-1]
+
+
+def test_a_name_that_is_not_utf_8(folder):
+    top = folder(["P1_A01_s1_w1.tif"])
+    open(os.path.join(os.fsencode(top), b"Gr\xf6\xdfe_A02_s1_w1.tif"), "w").close()
+    with pytest.raises(InputError, match="is not UTF-8: rename it"):
+        read_source(top, "cellprofiler")
 
 
 def test_what_is_passed_over_is_counted(folder):

@@ -9,11 +9,11 @@ import pandas
 import pytest
 
 from phenoscale import survey as survey_module
+from phenoscale.columns import SKIP
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields
-from phenoscale.image_file import axes
 from phenoscale.survey import survey, usable
-from phenoscale.table import SKIP, read_table, write_table
+from phenoscale.table import read_table, write_table
 
 tifffile = pytest.importorskip("tifffile")
 
@@ -35,7 +35,7 @@ def headers(monkeypatch):
     """Headers by file name that stand in for the image reader; an exception is raised."""
     changed = {}
 
-    def image_info(path):
+    def image_info(path, page=0):
         header = changed.get(os.path.basename(path), {})
         if isinstance(header, Exception):
             raise header
@@ -204,7 +204,8 @@ def test_marked_fields_are_left_out(screen, headers, tmp_path):
     assert clean.digest() == read_table(tmp_path / "clean.csv").digest()
     rows, found, left_out = usable(clean)
     assert rows.tolist() == [row for row in range(30) if row not in (7, 9)]
-    assert left_out[9].endswith("csv line 11 (well P1 A05): blank: a9.tif (marked by a check)")
+    assert left_out[9].endswith("csv line 11 (well P1 A05): blank: a9.tif (marked in column "
+                                "Phenoscale_Skip)")
     assert all(len(planes) == 1 for row in found.planes for planes in row)
     with pytest.raises(InputError, match="no field is left"):
         usable(clean.select([7, 9]))
@@ -278,60 +279,3 @@ def test_samples_are_channels(tmp_path):
     tifffile.imwrite(tmp_path / "deep.tif", pages(4, 5, 6, 3), photometric="rgb", metadata=None)
     assert planes_of(tmp_path, channels, "max", A="deep.tif") == [
         [(page, 2) for page in range(4)], [(page, 0) for page in range(4)]]
-
-
-@pytest.mark.parametrize(("text", "pages", "found"), [
-    ("ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\n", 6, {"C": 2, "Z": 3, "T": 1}),
-    ("ImageJ=1.53t\nimages=6\n", 6, {"Z": 6}),
-    ("ImageJ=1.53t\nimages=6\nchannels=2\n", 6, None),
-    ('<OME><Pixels DimensionOrder="XYZCT" SizeC="2" SizeT="1" SizeZ="3" SizeX="5"/></OME>', 6,
-     {"Z": 3, "C": 2, "T": 1}),
-    ("<ome:OME><ome:Pixels DimensionOrder='XYCTZ' SizeC='2' SizeT='1' SizeZ='3'/>", 6,
-     {"C": 2, "T": 1, "Z": 3}),
-    ('<OME><Pixels DimensionOrder="XYZCT" SizeC="2" SizeZ="3" /></OME>', 6, None),
-    ('<OME><Pixels DimensionOrder="XYZZZ" SizeC="2" SizeZ="3" SizeT="1"/></OME>', 6, None),
-    ('<OME><Pixels DimensionOrder="XYZCT" SizeC="9999999999" SizeZ="3" SizeT="1"/></OME>', 6, None),
-    ('{"shape": [3, 2, 5, 6], "axes": "ZCYX"}', 6, {"C": 2, "Z": 3}),
-    ('{"shape": [6, 5, 6]}', 6, None), ('{"shape": [1e9, 2], "axes": "ZC"}', 6, None),
-    ('{"shape": 7, "axes": "Z"}', 6, None), ('{"shape"', 6, None), ("a plate", 6, None)])
-def test_descriptions(text, pages, found):
-    assert axes({"description": text, "samples": 1, "pages": pages}) == found
-
-
-def test_stacks_over_several_files(tmp_path):
-    """Rows that differ in Metadata_Z alone are one field; the rest keeps its rows."""
-    rows = []
-    for well in ("A01", "A02"):
-        for z in (2, 10, 1):
-            tifffile.imwrite(tmp_path / f"{well}_{z}.tif", np.full((4, 4), z, np.uint8))
-            rows.append({"FileName_A": f"{well}_{z}.tif", "Metadata_Well": well,
-                         "Metadata_Site": "1", "Metadata_Z": str(z)})
-    frame = pandas.DataFrame(rows)
-    with pytest.raises(InputError, match=r"row 0 \(well A01\): 3 planes of one field \(column "
-                                         "Metadata_Z.*--z how they become one"):
-        read_table(frame, root=tmp_path)
-    for z, value in (("max", 10), ("mean", 4), ("0", 1), ("2", 10)):
-        table = read_table(frame, root=tmp_path, z=z)
-        assert len(table) == 2 and table.role("well").tolist() == ["A01", "A02"]
-        source = open_fields(table, survey(table), 1)
-        source.start([1])
-        assert (source.next() == value).all()
-        write_table(table, tmp_path / "clean.csv")
-        again = read_table(tmp_path / "clean.csv", z=z)
-        assert [[p.path for p in planes] for planes in again.planes[0]] == [
-            [p.path for p in planes] for planes in table.planes[0]]
-    with pytest.raises(InputError, match="3 planes, counted from 0: there is no plane 3"):
-        read_table(frame, root=tmp_path, z="3")
-    with pytest.raises(InputError, match="two rows are the same plane"):
-        read_table(pandas.concat([frame, frame[:1]]), root=tmp_path, z="max")
-    with pytest.raises(InputError, match="is no number for some plane"):
-        read_table(frame.replace("10", "top"), root=tmp_path, z="max")
-    with pytest.raises(InputError, match="nothing says of which well and site"):
-        read_table(frame.drop(columns="Metadata_Site"), root=tmp_path, z="max")
-    for z in ("median", "-1", "1.5"):
-        with pytest.raises(InputError, match="give max, mean or the number of a plane"):
-            read_table(frame, root=tmp_path, z=z)
-    tifffile.imwrite(tmp_path / "A01_1.tif", np.zeros((2, 4, 4), np.uint8), metadata=None,
-                     photometric="minisblack")
-    table = read_table(frame, root=tmp_path, z="max")
-    assert "has 2 planes, and is itself one of a stack" in survey(table).problems[0].sentence

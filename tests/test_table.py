@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tables of fields: reading, writing, the BBBC013 folder, and every way a table can be wrong."""
 
-import csv
 import gzip
 import os
 import subprocess
@@ -12,7 +11,6 @@ import pandas
 import pytest
 
 from phenoscale.csv_file import write_csv
-from phenoscale.doses import tidy_dose
 from phenoscale.errors import InputError, listed
 from phenoscale.table import normalise_well, read_table, write_table
 
@@ -106,27 +104,6 @@ def test_other_delimiters(write_text, delimiter, mark):
     text = SCREEN.replace(",", delimiter).replace("0.30", "0,30").encode(mark)
     plain, other = read_table(write_text(SCREEN)), read_table(write_text(text, "other.csv"))
     assert other.frame.equals(plain.frame) and other.paths == plain.paths
-
-
-def test_workbook(tmp_path):
-    """The first sheet of an .xlsx, whole numbers without a point, empty rows and columns gone."""
-    book = pytest.importorskip("openpyxl").Workbook()
-    for row in ([], ["FileName_A", "Well", "Concentration", "moa"], ["a.tif", "b2", 0.3, 1.0], [],
-                ["b.tif", "B03", 30, None]):
-        book.active.append(row)
-    book.create_sheet("other").append(["nothing"])
-    book.save(tmp_path / "screen.xlsx")
-    table = read_table(tmp_path / "screen.xlsx")
-    assert table.role("well").tolist() == ["B02", "B03"] and table.lines == [3, 5]
-    assert table.role("concentration").tolist() == ["0.3", "30"]
-    assert table.column("moa").tolist() == ["1", ""]
-
-
-def test_doses():
-    given = ["0,3", "3e-4", "30 micromolar", "30 nM", "1.000000", "5 µM", "low", "", "1 dozen",
-             "2 mM"]
-    tidy = ["0.3", "3e-4", "30", "0.03", "1.000000", "5", "low", "", "1 dozen", "2000"]
-    assert [tidy_dose(text) for text in given] == tidy
 
 
 def test_index_of_deepprofiler(write_text, tmp_path):
@@ -292,17 +269,6 @@ def test_written_table_reads_the_same(write_text, tmp_path):
     assert (again.paths, again.roles) == (table.paths, table.roles)
     assert again.column("moa").tolist() == ["Actin", "", "Eg5"]
     assert os.listdir(out.parent) == ["clean.csv"]
-
-
-def test_formulas_are_defused_and_numbers_are_not(tmp_path):
-    cells = ["=1+1", "+x", "-x", "@f", "\tx", "-0.5", "+1e3", "plain", "＝1"]
-    frame = pandas.DataFrame({"name": cells, "value": -1.5, "Image_FileName_A": "=a.tif"})
-    write_csv(frame, tmp_path / "out.csv")
-    with open(tmp_path / "out.csv", newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    expected = ["'=1+1", "'+x", "'-x", "'@f", "'\tx", "-0.5", "+1e3", "plain", "'＝1"]
-    assert [row[0] for row in rows] == expected
-    assert {row[1] for row in rows} == {"-1.5"} and {row[2] for row in rows} == {"=a.tif"}
 
 
 def test_nothing_is_left_half_written(tmp_path):

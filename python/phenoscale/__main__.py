@@ -101,12 +101,13 @@ def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
 def check(source, preset, pattern, out, html, label, batch, z, how, threads, quiet):
     """Look at a table or FOLDER and all its files before a long run."""
     from phenoscale.check import check as run_check
+    from phenoscale.predict import errors_beside
     from phenoscale.presets import read_source
     from phenoscale.table import write_table
 
-    for path in filter(None, (out, html)):
-        refuse_to_lose(path, source)
     table = read_source(source, preset, pattern, z=z, **how)
+    refuse_to_lose(*filter(None, (out, html)), *([errors_beside(out)] if out else []),
+                   inputs=[source, *how["join"]], table=table)
     with Progress(quiet) as progress:
         found = run_check(table, batch, threads, progress, label)
     print(found.text())
@@ -230,11 +231,17 @@ def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
     from phenoscale.csv_file import write_csv
     from phenoscale.model_file import load
-    from phenoscale.predict import predict_table, prediction_frame, read_fields, write_errors
+    from phenoscale.predict import (
+        errors_beside,
+        predict_table,
+        prediction_frame,
+        read_fields,
+        write_errors,
+    )
 
-    refuse_to_lose(out, model, table)
     loaded = load(model)
     fields = read_fields(loaded, table, **how)
+    refuse_to_lose(out, errors_beside(out), inputs=[model, table, *how["join"]], table=fields)
     with Progress(quiet) as progress:
         found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"),
                               tower)
@@ -286,6 +293,8 @@ def stop_interrupted() -> None:
 
 def main(arguments=None) -> None:
     """Run a verb; a user's mistake is one sentence on stderr and status 1."""
+    if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0)
     except click.ClickException as error:

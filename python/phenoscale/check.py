@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phenoscale.columns import MARK, SKIP
 from phenoscale.errors import listed
 from phenoscale.page import count
 from phenoscale.pixels import SATURATED, Pixels, look
@@ -22,13 +22,11 @@ from phenoscale.progress import duration
 from phenoscale.survey import Problem, Survey, size_words, survey
 from phenoscale.table import Table
 
-if TYPE_CHECKING:
-    import pandas
-
-__all__ = ["Check", "Finding", "check"]
+__all__ = ["Check", "Finding", "Labels", "check"]
 
 _MOST_PROBLEMS = 20  # printed in full
 _MOST_PLATES = 8  # with a column each in the table of classes
+_MOST_CLASSES = 40  # with a row each
 _MOST_NAMED = 5
 _DEPTH_WORDS = {"uint8": "8-bit", "uint16": "16-bit", "float32": "32-bit float"}
 
@@ -40,6 +38,48 @@ class Finding:
     kind: str
     sentence: str
     rows: list[int] = field(default_factory=list)
+
+
+class Labels:
+    """The classes of a table, sorted, the unlabelled ("") last.
+
+    Attributes
+    ----------
+    fields, wells : dict of str to int
+        Class to how many it has.
+    plates : dict of str to Counter of str
+        Class to its fields on each plate; empty counters where the table has no plates.
+    """
+
+    def __init__(self, table: Table, label: str):
+        names, plate = table.column(label).tolist(), table.role("plate")
+        order = sorted(set(names), key=lambda name: (name == "", name))
+        wells = {name: set() for name in order}
+        self.fields, self.plates = Counter(names), {name: Counter() for name in order}
+        self.fields = {name: self.fields[name] for name in order}
+        for row, name in enumerate(names):
+            wells[name].add(table.well_name(row))
+            if plate is not None:
+                self.plates[name][plate.iloc[row]] += 1
+        self.wells = {name: len(of - {""}) for name, of in wells.items()}
+
+    def classes(self) -> list[str]:
+        """Names of those that are labelled."""
+        return [name for name in self.fields if name]
+
+    def cells(self, most_plates: int, most_classes: int) -> list[list[str]]:
+        """Rows of text, a header first: fields, wells, and fields on each plate, or how many
+        plates."""
+        plates = sorted(set().union(*self.plates.values()))
+        is_wide = len(plates) > most_plates
+        rows = [["fields", "wells", *(["plates"] if is_wide else plates)]]
+        rows[0].insert(0, "")
+        for name in list(self.fields)[:most_classes]:
+            mine = self.plates[name]
+            spread = [len(mine)] if is_wide else [mine[plate] for plate in plates]
+            rows.append([name or "(none)", *map(str, (self.fields[name], self.wells[name],
+                                                      *spread))])
+        return rows
 
 
 @dataclass
@@ -58,8 +98,7 @@ class Check:
     findings : list of Finding
     label : str or None
         The column of the classes.
-    labels : pandas.DataFrame or None
-        Class to `fields`, `wells` and the fields on each plate; label "" comes last.
+    labels : Labels or None
     plan : list of phenoscale.plan.Line
         Empty where no field can be read.
     batch : int
@@ -72,7 +111,7 @@ class Check:
     problems: list[Problem]
     findings: list[Finding]
     label: str | None = None
-    labels: pandas.DataFrame | None = None
+    labels: Labels | None = None
     plan: list = field(default_factory=list)
     batch: int = 4
 
@@ -81,12 +120,16 @@ class Check:
         """True where every field can be used."""
         return not self.problems
 
+    def marked(self) -> dict[int, str]:
+        """Row to the reason, of the fields that the table itself marks, other than by a check."""
+        return {row: why for row, why in self.table.skipped().items() if not why.startswith(MARK)}
+
     def bad(self) -> dict[int, str]:
-        """Row to the reason, of the fields that a run should leave out; "unreadable: ..."."""
-        reasons = {}
+        """Row to the reason, of the fields that a run should leave out."""
+        reasons = self.marked()
         for problem in self.problems:
             words = problem.sentence.removesuffix(", or leave the row out").partition(": ")[2]
-            reasons.setdefault(problem.row, f"{problem.kind}: {words}")
+            reasons.setdefault(problem.row, f"{MARK}{problem.kind}: {words}")
         return reasons
 
     def facts(self):
@@ -132,13 +175,9 @@ class Check:
         return "\n".join([*lines, "", *self._problem_lines()])
 
     def _label_lines(self) -> list[str]:
-        table = self.labels.rename(index={"": "(none)"})
-        if len(table.columns) - 2 > _MOST_PLATES:
-            spread = (table.iloc[:, 2:] > 0).sum(axis=1)
-            table = table.iloc[:, :2].assign(plates=spread)
-        cells = [[f"{self.label}", *map(str, table.columns)]]
-        cells += [[str(name), *map(str, row)] for name, row in zip(table.index, table.to_numpy())]
-        return _aligned(cells)
+        cells = self.labels.cells(_MOST_PLATES, _MOST_CLASSES)
+        cells[0][0], more = self.label, len(self.labels.fields) - len(cells) + 1
+        return [*_aligned(cells), *([f"  and {more:,} more classes"] if more else [])]
 
     def _plan_lines(self) -> list[str]:
         cells = [["to train with", "field", "parameters", "memory", f"{EPOCHS} epochs"]]
@@ -146,12 +185,13 @@ class Check:
             name = f"{line.network} --bin {line.bin}" if line.bin > 1 else line.network
             memory = f"{line.memory_bytes / 1e9:.2f} GB" + ("" if line.fits else " (too much)")
             cells.append([name, size_words(*line.size), f"{line.parameters:,}", memory,
-                          duration(line.seconds)])
+                          duration(line.seconds) if line.fits else "-"])
         return _aligned(cells)
 
     def _problem_lines(self) -> list[str]:
         if self.ok:
-            return ["no problems: every file can be used"]
+            which = "every other file" if self.marked() else "every file"
+            return [f"no problems: {which} can be used"]
         kinds = Counter(problem.kind for problem in self.problems)
         counts = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
         rows = {problem.row for problem in self.problems}
@@ -188,18 +228,18 @@ def check(table: Table, batch=4, threads=None, progress=None, label=None) -> Che
     def tell(stage):
         return progress and (lambda done, of: progress({"stage": stage, "done": done, "of": of}))
 
-    labels = _label_table(table, label) if label is not None else None
+    labels = Labels(table, label) if label is not None else None
     found = survey(table, threads, tell("check"))
     pixels = look(table, found, threads, tell("look"))
     problems = sorted([*found.problems, *pixels.problems], key=lambda problem: problem.row)
     result = Check(table, found, pixels, problems, [], label, labels, batch=batch)
-    result.findings = [*_of_files(table, found), *_of_pixels(table, found, pixels, label),
-                       *_of_wells(table), *_of_labels(table, labels, label)]
-    left = len(table) - len({problem.row for problem in problems})
+    result.findings = [*_of_marks(table, result.marked()), *_of_files(table, found),
+                       *_of_pixels(table, found, pixels, label), *_of_wells(table),
+                       *_of_labels(table, labels, label)]
+    left = len(table) - len(result.bad())
     if left:
-        classes = 2 if labels is None else max(2, len(labels.index.drop("", errors="ignore")))
-        trained = left if labels is None else max(1, int(labels["fields"].drop(
-            "", errors="ignore").sum()))
+        classes = 2 if labels is None else max(2, len(labels.classes()))
+        trained = left if labels is None else max(1, left - labels.fields.get("", 0))
         try:
             result.plan = plan(found.shape, found.dtype, classes, trained, batch, threads,
                                tell("plan"))
@@ -211,7 +251,21 @@ def check(table: Table, batch=4, threads=None, progress=None, label=None) -> Che
 # ---- what should be known ------------------------------------------------------------------------
 
 
+def _of_marks(table: Table, marked):
+    if marked:
+        words = "; ".join(f"{table.place(row)}: {why}" for row, why in
+                          list(marked.items())[:_MOST_NAMED])
+        yield Finding("marked", f"{count(len(marked), 'field')} not to be used, says column "
+                      f"{SKIP}: {words}", list(marked))
+
+
 def _of_files(table: Table, found: Survey):
+    for c, name in enumerate(table.channels):
+        depths = Counter(len(row[c]) for row in found.planes if row[c])
+        if len(depths) > 1:
+            words = ", ".join(f"{count(depth, 'plane')} in {count(n, 'field')}"
+                              for depth, n in depths.most_common(4))
+            yield Finding("stacks", f"channel {name} has stacks of several depths: {words}")
     if found.white_zero:
         yield Finding("min-is-white", f"{count(found.white_zero, 'file')} with white stored as 0: "
                                       "counts are used as stored")
@@ -267,33 +321,24 @@ def _of_wells(table: Table):
 def _of_labels(table: Table, labels, label):
     if labels is None:
         return
-    classes = labels.drop(index="", errors="ignore")
-    for name in classes.index[classes["fields"] < 2]:
+    single = [name for name in labels.classes() if labels.fields[name] < 2]
+    for name in single[:_MOST_NAMED]:
         yield Finding("class", f"{name} has one field: two or more are needed to train")
+    if len(single) > _MOST_NAMED:
+        yield Finding("class", f"{len(single) - _MOST_NAMED:,} more classes have one field")
+    names = table.column(label).to_numpy()
     for role in ("plate", "batch"):
         groups = table.role(role)
         if groups is None or groups.nunique() < 2:
             continue
-        homes = groups.groupby(table.column(label).to_numpy()).nunique()
-        for name in classes.index:
-            if homes[name] == 1:
-                home = groups[(table.column(label) == name).to_numpy()].iloc[0]
-                yield Finding("confounded", f"class {name} lies on one {role} only ({home}): a "
-                                            f"network may learn the {role} instead")
-
-
-def _label_table(table: Table, label: str) -> pandas.DataFrame:
-    """Class to its fields, wells, and fields on each plate; the unlabelled last."""
-    import pandas
-
-    names = table.column(label)
-    wells = [table.well_name(row) for row in range(len(table))]
-    frame = pandas.DataFrame({"name": names, "well": wells})
-    groups = frame.groupby("name", sort=True)
-    counts = pandas.DataFrame({"fields": groups.size(), "wells": groups["well"].nunique()})
-    if "plate" in table.roles:
-        counts = counts.join(pandas.crosstab(names.to_numpy(), table.role("plate").to_numpy()))
-    return counts.loc[sorted(counts.index, key=lambda name: (name == "", name))]
+        homes = groups.groupby(names).agg(["nunique", "first"])
+        alone = [name for name in labels.classes() if homes["nunique"][name] == 1]
+        for name in alone[:_MOST_NAMED]:
+            yield Finding("confounded", f"class {name} lies on one {role} only "
+                          f"({homes['first'][name]}): a network may learn the {role} instead")
+        if len(alone) > _MOST_NAMED:
+            yield Finding("confounded", f"{len(alone) - _MOST_NAMED:,} more classes lie on one "
+                                        f"{role} only")
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -315,4 +360,3 @@ def _shares(counts: dict) -> str:
         return str(next(iter(counts)))
     largest_first = sorted(counts.items(), key=lambda item: -item[1])
     return listed((f"{name} ({count(n, 'file')})" for name, n in largest_first), limit=4)
-

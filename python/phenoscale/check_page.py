@@ -16,7 +16,7 @@ from phenoscale.survey import size_words
 
 __all__ = ["write_check_page"]
 
-_MOST_PROBLEMS, _EXAMPLES, _MOST_PLATES = 200, 6, 12
+_MOST_PROBLEMS, _EXAMPLES, _MOST_PLATES, _MOST_CLASSES = 200, 6, 12, 200
 
 
 def write_check_page(found: Check, path) -> None:
@@ -29,7 +29,7 @@ def write_check_page(found: Check, path) -> None:
     """
     lines = [{"network": line.network, "bin": line.bin, "size": size_words(*line.size),
               "parameters": line.parameters, "memory": line.memory_bytes / 1e9, "fits": line.fits,
-              "time": duration(line.seconds)} for line in found.plan]
+              "time": duration(line.seconds) if line.fits else "-"} for line in found.plan]
     write_page(path, "check.html.j2", found=found, facts=list(found.facts()), plan=lines,
                epochs=EPOCHS, most=_MOST_PROBLEMS, classes=_classes(found), **_pictures(found))
 
@@ -38,13 +38,9 @@ def _classes(found: Check):
     """Header and rows of the table of classes and plates."""
     if found.labels is None:
         return None
-    table = found.labels
-    plates = list(table.columns[2:])
-    if len(plates) > _MOST_PLATES:
-        table = table.iloc[:, :2].assign(plates=(table.iloc[:, 2:] > 0).sum(axis=1))
-    body = [(name or "(none)", [int(n) for n in row])
-            for name, row in zip(table.index, table.to_numpy())]
-    return {"header": [str(c) for c in table.columns], "rows": body}
+    header, *rows = found.labels.cells(_MOST_PLATES, _MOST_CLASSES)
+    return {"header": header[1:], "rows": [(row[0], row[1:]) for row in rows],
+            "more": len(found.labels.fields) - len(rows)}
 
 
 def _pictures(found: Check) -> dict:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from phenoscale.errors import InputError, listed
 
-__all__ = ["FILE", "IMAGE_NAME", "ROLES", "Channel", "choose_channels", "choose_roles",
-           "clean_header"]
+__all__ = ["FILE", "IMAGE_NAME", "MARK", "ROLES", "SKIP", "Channel", "choose_channels",
+           "choose_roles", "clean_header"]
 
 ROLES = {
     "plate": "Metadata_Plate",
@@ -27,7 +28,10 @@ ROLES = {
 #: of the samples of a pixel.
 FILE = re.compile(r"(?:Image_)?(FileName|PathName|URL|Series|Frame|Sample)_(.+)")
 IMAGE_NAME = re.compile(r".*\.(tiff?|flex|png|jpe?g|bmp|p[gp]m|webp|jp2)", re.IGNORECASE)
-_ROWS = 50  # looked at to tell what a column holds
+#: Column of a clean table that says why a field is not to be used; empty for the others.  Reasons
+#: of a check begin with the mark, and the next check judges anew.
+SKIP, MARK = "Phenoscale_Skip", "check: "
+_ROWS = 50  # cells looked at to tell what a column holds
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Channel:
             raise InputError(f"channel '{word}': write NAME, NAME=COLUMN or NAME=COLUMN:NUMBER")
         return cls(name, match[1] if match else source, int(match[2]) if match else None)
 
+    def number(self, sample: int | None) -> int | None:
+        """Which channel of a file: as the table has it, else as the word."""
+        return self.plane if sample is None else sample
+
     def source(self) -> str:
         """The part behind the equals sign."""
         return self.column if self.plane is None else f"{self.column}:{self.plane}"
@@ -72,8 +80,9 @@ def clean_header(header: list[str], rows, source: str) -> tuple[list[str], dict[
     """
     matches = [FILE.fullmatch(column) for column in header]
     channels = [match[2] for match in matches if match and match[1] in ("FileName", "URL")]
-    matches = [match if match and match[2] in channels else None for match in matches]
     images = set() if channels else _image_columns(header, rows)
+    channels = channels or [header[number] for number in images]
+    matches = [match if match and match[2] in channels else None for match in matches]
     bare = {name.partition("_")[2].lower(): name for name in ROLES.values()}
     clean, spelling = [], {}
     for number, (column, match) in enumerate(zip(header, matches)):
@@ -101,7 +110,7 @@ def _image_columns(header: list[str], rows) -> set[int]:
     """Numbers of the columns that hold names of image files and nothing else."""
     found = set()
     for number, column in enumerate(header):
-        cells = [row[number] for row in rows[:_ROWS] if row[number]]
+        cells = list(islice((row[number] for row in rows if row[number]), _ROWS))
         if cells and not column.startswith("Metadata_") and all(map(IMAGE_NAME.fullmatch, cells)):
             found.add(number)
     return found

@@ -22,9 +22,10 @@ from phenoscale.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["FORMULA", "cell_text", "read_cells", "read_csv", "write_csv"]
+__all__ = ["FORMULA", "as_table", "cell_text", "read_cells", "read_csv", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
+_LIMIT_BOOK, _LIMIT_CELLS = 1 << 24, 2_000_000  # bytes of XML, cells of a sheet
 _LIMIT_CELL = 1 << 20  # characters
 _LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
 _ROWS = 256  # made into text at a time: embeddings are wide
@@ -40,8 +41,11 @@ def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
     are left out (spreadsheets leave some at the right).
     """
     rows, lines = read_cells(path)
-    if not rows:
-        return [], [], []
+    return as_table(path, rows, lines) if rows else ([], [], [])
+
+
+def as_table(path: str, rows, lines) -> tuple[list[str], list[list[str]], list[int]]:
+    """The same of cells that are read already."""
     header = rows[0]
     for cells, line in zip(rows, lines):
         if len(cells) != len(header):
@@ -49,10 +53,9 @@ def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
                 f"{path} line {line} has {len(cells)} cells where the header has {len(header)}: a "
                 "comma or a quote is missing or too many")
     rows, lines = rows[1:], lines[1:]
-    empty = [c for c, name in enumerate(header) if not name and not any(row[c] for row in rows)]
-    for c in reversed(empty):
-        for row in (header, *rows):
-            del row[c]
+    kept = [c for c, name in enumerate(header) if name or any(row[c] for row in rows)]
+    if len(kept) < len(header):
+        header, *rows = ([row[c] for c in kept] for row in (header, *rows))
     return header, rows, lines
 
 
@@ -81,14 +84,17 @@ def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
 
 def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
     before = csv.field_size_limit(_LIMIT_CELL)
-    rows, lines, begin, seen = [], [], 1, {}
+    mark = re.match(r"sep=([,;\t])(?:\r\n?|\n)", text)  # Excel's own, before the header
+    text = text[mark.end() :] if mark else text
+    rows, lines, skipped, seen = [], [], 1 if mark else 0, {}
+    begin = skipped + 1
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True,
-                            delimiter=_delimiter(text))
+                            delimiter=mark[1] if mark else _delimiter(text))
         for row in reader:
             # a plate or a folder stands in a thousand rows: one text for all
-            cells, line = [seen.setdefault(cell, cell) for cell in map(str.strip, row)], begin
-            begin = reader.line_num + 1
+            cells, line = [seen.setdefault(cell, cell) for cell in map(_plain, row)], begin
+            begin = skipped + reader.line_num + 1
             if len(cells) > _LIMIT_COLUMNS or len(rows) > _LIMIT_ROWS:
                 raise InputError(f"{path} line {line}: a table has at most {_LIMIT_COLUMNS:,} "
                                  f"columns and {_LIMIT_ROWS:,} rows: split it")
@@ -102,6 +108,12 @@ def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
     return rows, lines
 
 
+def _plain(cell: str) -> str:
+    """A cell without blanks around it, and as it was before `write_csv` made it safe."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
+
+
 def _delimiter(text: str) -> str:
     """Comma, semicolon or tab: what cuts the first line with content into the most cells."""
     line = next((line for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS) if line.strip()), "")
@@ -110,27 +122,44 @@ def _delimiter(text: str) -> str:
 
 
 def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
-    """The first sheet of a workbook; numbers as a CSV would have them."""
+    """The first sheet of a workbook: numbers as a CSV would have them, merged cells all filled."""
     import openpyxl
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > _LIMIT_BYTES // 4:
-                raise InputError(f"{path} unpacks to more than {_LIMIT_BYTES // 4:,} bytes: save "
-                                 "its sheet as CSV")
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()
-        found = [[cell_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
+            if sum(part.file_size for part in archive.infolist()) > _LIMIT_BOOK:
+                raise InputError(f"{path} unpacks to more than {_LIMIT_BOOK:,} bytes: save its "
+                                 "sheet as CSV")
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        if sheet.max_row * sheet.max_column > _LIMIT_CELLS:
+            raise InputError(f"{path} has a sheet of {sheet.max_row} x {sheet.max_column} cells: "
+                             "save it as CSV")
+        results = openpyxl.load_workbook(io.BytesIO(content), data_only=True).worksheets[0]
+        found = [[_sheet_text(path, cell, results) for cell in row] for row in sheet.iter_rows()]
+        for area in sheet.merged_cells.ranges:
+            text = found[area.min_row - 1][area.min_col - 1]
+            for row in found[area.min_row - 1 : area.max_row]:
+                row[area.min_col - 1 : area.max_col] = [text] * (area.max_col - area.min_col + 1)
     except InputError:
         raise
     except Exception as error:  # whatever a broken workbook makes its reader raise
         raise InputError(f"{path} cannot be read as an .xlsx workbook ({error}): save its sheet "
                          "as CSV") from None
-    width = max((len(row) for row in found), default=0)
-    kept = [(row + [""] * (width - len(row)), line) for line, row in enumerate(found, 1)
-            if any(row)]
+    kept = [(row, line) for line, row in enumerate(found, 1) if any(row)]
     return [row for row, _ in kept], [line for _, line in kept]
+
+
+def _sheet_text(path: str, cell, results) -> str:
+    """A cell of a sheet, a formula's result from the sheet of `results`."""
+    value, shown = cell.value, cell.number_format
+    if cell.data_type == "f":
+        value = results[cell.coordinate].value
+        if value is None:
+            raise InputError(f"{path}: cell {cell.coordinate} is a formula without its result: "
+                             "open and save it in a spreadsheet, or save its sheet as CSV")
+    if isinstance(value, int) and re.fullmatch("0+", shown or ""):
+        return str(value).zfill(len(shown))  # as the plate 0012 is shown
+    return cell_text(value)
 
 
 def cell_text(cell) -> str:
@@ -143,23 +172,48 @@ def cell_text(cell) -> str:
 
 
 def write_csv(frame: pandas.DataFrame, path) -> None:
-    """Write a frame as CSV, whole or not at all.
+    """Write a frame as CSV, .gz where the name says so, whole or not at all.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it; numbers, and
-    the file names that must be found again, stay as they are.
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, which reading
+    takes away again; numbers, and the file names that other programs must find, stay as they are.
     """
+    path = os.fspath(path)
+    if path.lower().endswith((".xlsx", ".xls")):
+        raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
+                         ".csv or .csv.gz")
     safe = frame.copy(deep=False)
     for name in frame.columns:
-        if frame[name].dtype.kind not in "biuf" and not _FILE.fullmatch(name):
-            safe[name] = frame[name].map(_defuse)
-    write_atomically(path, (
-        safe.iloc[at : at + _ROWS].to_csv(index=False, header=at == 0, lineterminator="\n").encode()
-        for at in range(0, max(len(safe), 1), _ROWS)))
+        if frame[name].dtype.kind not in "biuf":
+            safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
+    parts = (safe.iloc[at : at + _ROWS].to_csv(index=False, header=at == 0, lineterminator="\n")
+             for at in range(0, max(len(safe), 1), _ROWS))
+    try:
+        write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
+    except UnicodeEncodeError as error:
+        cell = re.search("[^\n,]*[\ud800-\udfff][^\n,]*", error.object)
+        raise InputError(f"{path} cannot be written: {cell[0]!r} is not UTF-8: rename that file or "
+                         "folder") from None
+
+
+def _zipped(parts):
+    pack = zlib.compressobj(wbits=31)
+    for part in parts:
+        yield pack.compress(part.encode())
+    yield pack.flush()
+
+
+def _escape(cell):
+    """So that `_plain` gives it back; lines within a cell end in LF."""
+    if not isinstance(cell, str):
+        return cell
+    if "\r" in cell[1:]:
+        cell = re.sub("\r\n?", "\n", cell)
+    return "'" + cell if cell.startswith("'") and _plain(cell) != cell else cell
 
 
 def _defuse(cell):
     if not isinstance(cell, str) or not cell.startswith(FORMULA):
-        return cell
+        return _escape(cell)
     try:
         float(cell)
     except ValueError:

@@ -8,41 +8,65 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["parse_dose", "same_dose", "tidy_dose"]
+__all__ = ["parse_dose", "same_dose", "tidy_doses"]
 
-_DOSE = re.compile(r"([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
+_DOSE = re.compile(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:(?:,\d{3}){2,}(?:\.\d*)?|,\d{3}\.\d*)(?!\d)")
+_UNCLEAR = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}(?![\d,.])")  # 1,000: a thousand or one?
+_COMMA = re.compile(r"[-+]?\d*,\d+")
 #: Units, to how many of micromolar they are.
 _UNITS = {"pm": 1e-6, "nm": 1e-3, "um": 1.0, "mm": 1e3, "m": 1e6}
-_WORDS = {"picomolar": "pm", "nanomolar": "nm", "micromolar": "um", "millimolar": "mm",
-          "molar": "m", "µm": "um", "μm": "um", "umol/l": "um", "nmol/l": "nm"}
+_PREFIXES = {"pico": "p", "nano": "n", "micro": "u", "milli": "m", "µ": "u", "μ": "u"}
 
 
 def parse_dose(text: str) -> tuple[float, bool] | None:
     """The number and whether it had a unit (it is then in micromolar); None for other text.
 
-    >>> parse_dose("30 nM"), parse_dose("3e-4"), parse_dose("0,3"), parse_dose("low")
-    ((0.03, True), (0.0003, False), (0.3, False), None)
+    >>> parse_dose("30 nM"), parse_dose("3e-4"), parse_dose("5 µmol/L"), parse_dose("low")
+    ((0.03, True), (0.0003, False), (5.0, True), None)
     """
     match = _DOSE.fullmatch(text.strip())
     if not match:
         return None
-    number, unit = float(match[1].replace(",", ".")), (match[2] or "").strip().lower()
+    number, unit = float(match[1]), (match[2] or "").strip().lower()
     if not unit:
         return number, False
-    unit = _WORDS.get(unit, unit)
+    for word, letter in _PREFIXES.items():
+        unit = letter + unit[len(word) :] if unit.startswith(word) else unit
+    unit = re.sub(r"(mol/l|molar)$", "m", unit)
     return (float(f"{number * _UNITS[unit]:.12g}"), True) if unit in _UNITS else None
 
 
-def tidy_dose(text: str) -> str:
-    """A dose as a plain number for tables: decimal point, no unit; other text as it is.
+def tidy_doses(cells) -> list[str]:
+    """Doses as plain numbers for tables: decimal point, no unit; other text as it is.
 
-    >>> tidy_dose("0,3"), tidy_dose("30 micromolar"), tidy_dose("1e-3"), tidy_dose("high")
-    ('0.3', '30', '1e-3', 'high')
+    Raises
+    ------
+    ValueError
+        (row, words) for a comma that may be either sort, in a column where no other tells.
+
+    >>> tidy_doses(["0,3", "1,250", "30 micromolar", "1e-3", "high", "1,000,000 nM"])
+    ['0.3', '1.250', '30', '1e-3', 'high', '1000']
     """
-    dose = parse_dose(text)
+    cells = [cell.strip() for cell in cells]
+    unclear = [row for row, cell in enumerate(cells) if _UNCLEAR.match(cell)]
+    if unclear and not any(_COMMA.match(cell) and not _THOUSANDS.match(cell)
+                           and not _UNCLEAR.match(cell) for cell in set(cells)):
+        raise ValueError(unclear[0], f"'{cells[unclear[0]]}' may be a thousand or one: write it "
+                                     "without the comma, or with a point")
+    return [_tidy(cell) for cell in cells]
+
+
+def _tidy(text: str) -> str:
+    plain = text
+    if thousands := _THOUSANDS.match(text):
+        plain = thousands[0].replace(",", "") + text[thousands.end() :]
+    elif _COMMA.match(text):
+        plain = text.replace(",", ".", 1)
+    dose = parse_dose(plain)
     if dose is None:
         return text
-    return f"{dose[0]:.12g}" if dose[1] else text.strip().replace(",", ".")
+    return f"{dose[0]:.12g}" if dose[1] else plain
 
 
 def same_dose(a: float, b: float) -> bool:

@@ -20,7 +20,7 @@ from phenoscale.errors import InputError
 __all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "open_fields",
            "thread_count"]
 
-LIMIT_BIN = 64  # as csrc/phenoscale.h has it
+LIMIT_BIN, LIMIT_CHANNELS, LIMIT_SIDE = 64, 64, 65536  # as the C library has them
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -79,6 +79,9 @@ class _OfTable:
 
     def __init__(self, table, found, threads: int, bin: int, workers: int):
         c, h, w = found.shape
+        if c > LIMIT_CHANNELS or max(h, w) > LIMIT_SIDE:
+            raise InputError(f"fields of {c} channels, {h} x {w} pixels: at most {LIMIT_CHANNELS} "
+                             f"channels (choose by --channels), {LIMIT_SIDE} pixels a side")
         if not (1 <= bin <= LIMIT_BIN and bin <= min(h, w)):
             raise InputError(f"bin={bin}: give a number from 1 to {min(LIMIT_BIN, h, w)}")
         self.n, self.dtype = len(table), found.dtype

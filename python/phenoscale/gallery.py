@@ -19,7 +19,8 @@ CHANNEL_COLOURS = {1: ("#FFFFFF",), 2: ("#00FF5A", "#FF00FF"), 3: ("#3C78FF", "#
 
 def channel_colours(count):
     """Colours of `count` channels in a composite picture, in channel order."""
-    return (CHANNEL_COLOURS[min(count, 4)] + ("#C8C8C8",))[:count]
+    colours = CHANNEL_COLOURS[min(count, 4)]
+    return colours[:count] + ("#C8C8C8",) * (count - len(colours))
 
 
 def composite(image, limits):
@@ -39,8 +40,9 @@ def composite(image, limits):
 def thumbnail(field, side=256):
     """A field (c, h, w) as float32, reduced by means to at most `side` pixels on a side."""
     n = -(-max(field.shape[1:]) // side)
-    h, w = (length // n for length in field.shape[1:])
-    blocks = field[:, : h * n, : w * n].reshape(len(field), h, n, w, n)
+    down, across = (min(n, length) for length in field.shape[1:])  # a side may be short of n
+    h, w = field.shape[1] // down, field.shape[2] // across
+    blocks = field[:, : h * down, : w * across].reshape(len(field), h, down, w, across)
     return blocks.mean((2, 4), np.float32)
 
 

@@ -3,44 +3,50 @@
 
 Pictures (PNG, JPEG, ...) are looked at before they are decoded, as TIFFs are: kind, size and
 depth first, so that nothing large is made of a small file, and nothing deep is made shallow.
+Numbers come as the file has them or not at all; a PNG's checksums are checked, and a JPEG must
+reach its end.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import stat
-import struct
 
 import numpy as np
 
 from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
 
-__all__ = ["axes", "image_info", "is_tiff", "read_image"]
+__all__ = ["image_info", "is_tiff", "read_image"]
 
 LIMIT_PIXELS = 178956970  # of one plane, as csrc/phenoscale.h has it
 LIMIT_BYTES = 1 << 29  # of a file that is read whole
 _CURE = "save it as 8- or 16-bit TIFF"
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 #: first bytes of a file -> the name by which Pillow knows its kind
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PPM",
-             b"P6": "PPM", b"RIFF": "WEBP", b"\0\0\0\x0cjP  ": "JPEG2000"}
+             b"P6": "PPM"}
 #: mode of Pillow -> samples a pixel and their type; other modes are not counts
 _MODES = {"L": (1, "uint8"), "RGB": (3, "uint8"), "RGBA": (4, "uint8"), "LA": (2, "uint8"),
           "P": (1, "uint8"), "I;16": (1, "uint16"), "I;16B": (1, "uint16"), "I": (1, "uint16")}
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colour in its header
+LIMIT_EXPANSION, LIMIT_SMALL = 1100, 32 << 20  # as csrc/phenoscale.h has them
 
 
-def image_info(path) -> dict:
+def image_info(path, page: int = 0) -> dict:
     """What the header of a file says; no pixel is decoded.
+
+    Parameters
+    ----------
+    path : str or path
+    page : int
+        Of a TIFF with several, from 0.
 
     Returns
     -------
     dict
         pages, samples, height, width; dtype (of a field: "uint8", "uint16" or "float32"), native
-        (of `read_image`); is_min_white; description (of the first page of a TIFF); kind ("TIFF",
-        "PNG", ...).
+        (of `read_image`); is_min_white; description (of the page of a TIFF); kind ("TIFF", "PNG",
+        ...).
 
     Raises
     ------
@@ -48,11 +54,14 @@ def image_info(path) -> dict:
         For a file that cannot be opened.
     ImageError
         For one that is damaged, over a limit or (UnsupportedImage) of a kind that is not read.
+    ValueError
+        For a page that is not there.
     """
     path = os.fspath(path)
     kind = _picture_kind(path)
     if kind is None:
-        return {**_core.image_info(path), "kind": "TIFF"}
+        return {**_core.image_info(path, page), "kind": "TIFF"}
+    _check_page(path, page)
     with _opened(path, kind) as picture:
         samples, dtype = _samples(path, kind, picture)
         width, height = picture.size
@@ -89,20 +98,19 @@ def read_image(path, page: int = 0) -> np.ndarray:
     kind = _picture_kind(path)
     if kind is None:
         return _core.read_image(path, page)
-    if page != 0:
-        raise ValueError(f"{path}: has 1 page, counted from 0: there is no page {page}")
+    _check_page(path, page)
     with _opened(path, kind) as picture:
         samples, dtype = _samples(path, kind, picture)
+        gray = _gray_map(path, picture) if picture.mode == "P" else None
         try:
-            if _deep_samples(path, kind):
-                pixels = _decode_deep(path)
-            else:
-                pixels = _gray(path, picture) if picture.mode == "P" else np.asarray(picture)
-        except ImageError:
-            raise
+            pixels = _decoded(path, kind, picture)
         except Exception as error:  # of as many kinds as there are ways to damage a file
             raise ImageError(f"{path}: is a {kind} file, but damaged ({error}); copy it again from "
                              "its source") from None
+    if gray is not None:  # decoded to its colours, which are gray, or not: then to its indices
+        pixels = pixels[..., 0] if pixels.ndim == 3 else gray[pixels]
+    if pixels.shape[2:] != ((samples,) if samples > 1 else ()):
+        raise UnsupportedImage(f"{path}: is a {kind} file with a transparent colour; {_CURE}")
     pixels = pixels.astype(dtype, copy=False)
     return np.ascontiguousarray(pixels[None] if samples == 1 else np.moveaxis(pixels, -1, 0))
 
@@ -130,14 +138,21 @@ def _picture_kind(path: str) -> str | None:
     return next((kind for magic, kind in _PICTURES.items() if start.startswith(magic)), None)
 
 
+def _check_page(path: str, page: int) -> None:
+    if page != 0:
+        raise ValueError(f"{path}: has 1 page, counted from 0: there is no page {page}")
+
+
 def _opened(path: str, kind: str):
     """The picture as Pillow sees it before decoding, its size within the limits."""
     try:
+        import imagecodecs  # noqa: F401  later, and said now
         from PIL import Image
-    except ModuleNotFoundError:
-        raise UnsupportedImage(f"{path}: is a {kind} file, which needs Pillow: pip install "
+    except ModuleNotFoundError as error:
+        raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: pip install "
                                f"'phenoscale[all]', or {_CURE}") from None
-    if os.path.getsize(path) > LIMIT_BYTES:
+    size = os.path.getsize(path)
+    if size > LIMIT_BYTES:
         raise ImageError(f"{path}: is a {kind} file of more than {LIMIT_BYTES:,} bytes; cut it "
                          "into fields")
     try:
@@ -148,117 +163,64 @@ def _opened(path: str, kind: str):
         raise ImageError(f"{path}: is a {kind} file, but damaged; copy it again from its "
                          "source") from None
     width, height = picture.size
+    fault = None
     if width * height > LIMIT_PIXELS:  # as Pillow's, unless somebody has changed that
+        fault = f"more than {LIMIT_PIXELS} pixels; cut it into fields"
+    elif LIMIT_SMALL < width * height > LIMIT_EXPANSION * size:
+        fault = (f"claims {width * height} pixels, more than {LIMIT_EXPANSION} times its size; "
+                 "save it again, uncompressed")
+    if fault:
         picture.close()
-        raise ImageError(f"{path}: more than {LIMIT_PIXELS} pixels; cut it into fields")
+        raise ImageError(f"{path}: {fault}")
     return picture
 
 
 def _samples(path: str, kind: str, picture) -> tuple[int, str]:
     """Samples a pixel, and their type."""
-    deep = _deep_samples(path, kind)
-    if deep:
-        return deep, "uint16"
+    if kind == "PNG":
+        return _png_samples(path)
     if picture.mode not in _MODES:
         raise UnsupportedImage(f"{path}: is a {kind} file of pixels '{picture.mode}', which are no "
                                f"counts; {_CURE}")
+    if kind == "PPM" and picture.tile[0][0] != "raw":
+        raise UnsupportedImage(f"{path}: is a {kind} file whose largest count is neither 255 nor, "
+                               f"in gray, 65535; {_CURE}")
     return _MODES[picture.mode]
 
 
-def _deep_samples(path: str, kind: str) -> int:
-    """Samples of a PNG of 16 bits that has several, which Pillow would cut to 8; 0 of others."""
-    if kind != "PNG":
-        return 0
+def _png_samples(path: str) -> tuple[int, str]:
+    """Of its header: Pillow would make 16-bit colours 8-bit, and others larger."""
     with open(path, "rb") as file:
         start = file.read(26)
     if len(start) < 26:
         raise ImageError(f"{path}: is cut off; copy the file again from its source")
-    depth, colour = struct.unpack(">BB", start[24:26])
-    return {2: 3, 4: 2, 6: 4}.get(colour, 0) if depth == 16 else 0
+    bits, colour = start[24], start[25]
+    if bits < 8 and colour == 0 or colour not in _PNG_SAMPLES:
+        raise UnsupportedImage(f"{path}: is a PNG file of {bits} bits a pixel; {_CURE}")
+    return _PNG_SAMPLES[colour], "uint16" if bits == 16 else "uint8"
 
 
-def _decode_deep(path: str) -> np.ndarray:
-    try:
-        import imagecodecs
-    except ModuleNotFoundError:
-        raise UnsupportedImage(f"{path}: is a 16-bit colour PNG, which needs imagecodecs: pip "
-                               f"install 'phenoscale[all]', or {_CURE}") from None
+def _decoded(path: str, kind: str, picture) -> np.ndarray:
+    """Pixels (height, width) or (height, width, samples); any exception where it is damaged."""
+    import imagecodecs
+
+    if kind not in ("PNG", "JPEG"):
+        return np.asarray(picture)
     with open(path, "rb") as file:
-        return imagecodecs.png_decode(file.read())
+        content = file.read()
+    if kind == "PNG":
+        return imagecodecs.png_decode(content)
+    if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):  # libjpeg fills up what is missing
+        raise ValueError("its end is missing")
+    return np.asarray(picture)
 
 
-def _gray(path: str, picture) -> np.ndarray:
-    """A palette that is a linear gray scale, as its gray."""
+def _gray_map(path: str, picture) -> np.ndarray:
+    """A palette that is a linear gray scale, index to gray; (256,) uint8."""
     colours = np.array(picture.getpalette("RGB"), np.int64).reshape(-1, 3)
     ramp, last = colours[:, 0], len(colours) - 1
     line = ramp[0] + (ramp[-1] - ramp[0]) * np.arange(last + 1) / max(1, last)
     if (colours != ramp[:, None]).any() or ramp[0] == ramp[-1] or abs(ramp - line).max() > 1:
         raise UnsupportedImage(f"{path}: its palette is not a linear gray scale; save it as 8-bit "
                                "gray")
-    return ramp.astype(np.uint8)[np.asarray(picture)]
-
-
-# ---- what the pages of a file are ----------------------------------------------------------------
-
-
-def axes(info: dict) -> dict[str, int] | None:
-    """How many channels, z-planes and times the pages are, and in which order they follow.
-
-    Returns
-    -------
-    dict of str to int
-        "C", "Z" and "T", the one that runs fastest over the pages first; None where the file
-        does not say, or says what does not fit its pages.
-    """
-    text = info["description"]
-    found = (_imagej_axes(text) or _ome_axes(text, info["samples"])
-             or _tifffile_axes(text, info["samples"]))
-    if found is None or np.prod(list(found.values()), dtype=float) != info["pages"]:
-        return None
-    return found
-
-
-def _imagej_axes(text: str) -> dict[str, int] | None:
-    """ImageJ's description: a line each for channels, slices, frames that are not 1."""
-    if not text.startswith("ImageJ="):
-        return None
-    numbers = dict(re.findall(r"^(channels|slices|frames|images)=(\d{1,9})\s*$", text, re.M))
-    if not {"channels", "slices", "frames"} & set(numbers):
-        return {"Z": int(numbers.get("images", 1))}
-    return {"C": int(numbers.get("channels", 1)), "Z": int(numbers.get("slices", 1)),
-            "T": int(numbers.get("frames", 1))}
-
-
-def _tifffile_axes(text: str, samples: int) -> dict[str, int] | None:
-    """tifffile's description: the shape of the whole, and the names of its axes if it was told."""
-    try:
-        about = json.loads(text) if text.startswith('{"shape"') else {}
-        shape, names = about.get("shape"), about.get("axes", "")
-        sizes = dict(zip(names, shape or ()))
-        if len(names) != len(shape or ()) or not set(names) <= set("TZCSYX") or not names:
-            return None
-        if any(type(size) is not int or size < 1 for size in shape):
-            return None
-    except (ValueError, TypeError, AttributeError):
-        return None
-    if sizes.get("C") == samples > 1 and "S" not in names:
-        del sizes["C"]  # the samples of a pixel
-    return {name: sizes[name] for name in reversed(names) if name in "TZC" and name in sizes}
-
-
-def _ome_axes(text: str, samples: int) -> dict[str, int] | None:
-    """OME-XML: the attributes of the first Pixels; files that share a set are not read so."""
-    pixels = re.search(r"<(?:\w+:)?Pixels\b([^>]*)>", text)
-    if not pixels or "<OME" not in text.replace("ome:", ""):
-        return None
-    about = dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", pixels[1]))
-    order, sizes = about.get("DimensionOrder", ""), {}
-    if sorted(order) != sorted("XYZCT"):
-        return None
-    for axis in order[2:]:
-        size = about.get(f"Size{axis}", "")
-        if not size.isdecimal() or len(size) > 9:
-            return None
-        sizes[axis] = int(size)
-    sizes["C"] = sizes["C"] // samples if sizes["C"] % samples == 0 else sizes["C"]
-    return sizes
+    return np.concatenate([ramp, np.zeros(256 - len(ramp), np.int64)]).astype(np.uint8)

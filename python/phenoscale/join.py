@@ -4,8 +4,9 @@
 Two forms: a list with a row a well or a treatment, as screens publish them; or the plate drawn as
 a grid, as people fill it in a spreadsheet::
 
-    Compound    1      2      3           the corner names the column; a line before it that
-    A         DMSO   taxol  taxol         holds one cell names the plate, or the column
+    P1                                    lines that hold one cell name the plate of the grids
+    Compound    1      2      3           that follow, or the column of the next one where its
+    A         DMSO   taxol  taxol         corner is empty
     B         DMSO   ALLN   ALLN
 """
 
@@ -17,8 +18,8 @@ import re
 from dataclasses import replace
 
 from phenoscale.columns import ROLES, clean_header
-from phenoscale.csv_file import read_cells
-from phenoscale.doses import parse_dose, same_dose, tidy_dose
+from phenoscale.csv_file import as_table, read_cells
+from phenoscale.doses import parse_dose, same_dose, tidy_doses
 from phenoscale.errors import InputError, listed
 from phenoscale.table import Table, normalise_well
 
@@ -27,7 +28,8 @@ __all__ = ["join_table"]
 #: What may identify a row, best first; the other table has none of the roles left out.
 _KEYS = (("plate", "well", "site"), ("plate", "well"), ("well",), ("compound", "concentration"),
          ("compound",))
-_ROW = re.compile(r"[A-Za-z]|A[A-Fa-f]")
+_ROW = re.compile(r"[A-Z]|A[A-F]", re.IGNORECASE)
+_TITLES = 20  # lines that may stand before a grid
 _NAMED = 3  # rows named in a note
 
 
@@ -62,6 +64,7 @@ def join_table(table: Table, path, roles=None) -> Table:
     header, rows, lines = (_from_grids if _is_grid(rows) else _from_list)(path, rows, lines, plates)
     header, _ = clean_header(header, rows, path)
     theirs = _roles_of(header, roles or {})
+    _tidy_doses(path, header, rows, lines, theirs)
     key = next((key for key in _KEYS if set(key) <= set(theirs) and set(key) <= set(table.roles)),
                None)
     if key is None:
@@ -80,41 +83,51 @@ def join_table(table: Table, path, roles=None) -> Table:
 def _from_list(path, rows, lines, plates):
     if len(rows) < 2:
         raise InputError(f"{path} has no rows to join: it needs a header and one row for each")
-    for cells, line in zip(rows, lines):
-        if len(cells) != len(rows[0]):
-            raise InputError(f"{path} line {line} has {len(cells)} cells where the header has "
-                             f"{len(rows[0])}: a comma or a quote is missing or too many")
-    return rows[0], rows[1:], lines[1:]
+    return as_table(path, rows, lines)
 
 
-def _columns_of(cells) -> list[int] | None:
-    """1, 2, 3, ... behind the corner of a grid, as many as there are; None for other rows."""
-    numbers = [cell for cell in cells[1:] if cell]
-    count = len(numbers)
-    is_run = count > 1 and numbers == cells[1 : count + 1] and all(map(str.isdecimal, numbers))
-    return list(range(1, count + 1)) if is_run and [*map(int, numbers)] == [
-        *range(1, count + 1)] else None
+def _numbers_of(cells) -> dict[int, int]:
+    """Place of a cell to the number of a column, for the line above a grid; {} for others."""
+    found = {at: int(cell) for at, cell in enumerate(cells)
+             if at and cell.isdecimal() and len(cell) < 3}
+    is_rising = list(found.values()) == sorted(set(found.values()) - {0})
+    return found if is_rising and 1 in found else {}
 
 
 def _is_grid(rows) -> bool:
-    return any(_columns_of(rows[i]) and i + 1 < len(rows) and _ROW.fullmatch(rows[i + 1][0])
-               for i in range(min(4, len(rows))))
+    rows = _without_margin(rows)
+    return any(_numbers_of(above) and _ROW.fullmatch(below[0])
+               for above, below in zip(rows[:_TITLES], rows[1:]))
+
+
+def _without_margin(rows):
+    """Without empty columns at the left."""
+    margin = min((next(at for at, cell in enumerate(row) if cell) for row in rows
+                  if sum(map(bool, row)) > 1), default=0)
+    return [row[margin:] if any(row[margin:]) else [next(filter(None, row))] for row in rows]
 
 
 def _from_grids(path, rows, lines, plates):
     """One row for each plate and well that a grid speaks of."""
-    stem, title, columns, found, names = os.path.basename(path).split(".")[0], "", None, {}, []
-    for cells, line in zip(rows, lines):
-        is_row = columns and _ROW.fullmatch(cells[0])
-        numbers = None if is_row else _columns_of(cells)
-        if numbers:
-            plate = title if title in plates else ""
-            name = cells[0] or ("" if plate else title) or stem
-            columns, title = numbers, ""
+    stem = os.path.basename(path).split(".")[0]
+    plate, heading, numbers, found, names = "", "", {}, {}, []
+    for cells, line in zip(_without_margin(rows), lines):
+        is_row = numbers and _ROW.fullmatch(cells[0])
+        above = {} if is_row else _numbers_of(cells)
+        if above:
+            name, numbers = cells[0] or heading or stem, above
+            if cells[0] and heading and (plates or found):
+                known = f"which has {listed(sorted(plates), limit=_NAMED)}" if plates else \
+                    "which has no column of plates"
+                raise InputError(f"{path} line {line}: '{heading}' before this grid is no plate of "
+                                 f"the table of fields, {known}: correct or remove it")
+            heading = ""
             if name not in names:
                 names.append(name)
         elif is_row:
-            for number, cell in zip(columns, cells[1:]):
+            wells = ((number, cells[at] if at < len(cells) else "")
+                     for at, number in numbers.items())
+            for number, cell in wells:
                 well = found.setdefault((plate, normalise_well(f"{cells[0]}{number}")), {})
                 if name in well:
                     raise InputError(f"{path} line {line}: well {cells[0]}{number} has a second "
@@ -122,9 +135,17 @@ def _from_grids(path, rows, lines, plates):
                 well[name] = cell
         elif sum(map(bool, cells)) == 1:
             title = next(filter(None, cells))
+            known = _plate_of(title, plates)
+            plate, heading = (known, "") if known else (plate, title)
         else:
             raise InputError(f"{path} line {line} is no part of a grid: it needs a letter and a "
-                             "cell for each column, and a grid begins with the numbers 1, 2, 3")
+                             "cell for each column, and a grid begins with the columns' numbers")
+        beside = [at for at, cell in enumerate(cells) if at and cell and at not in numbers]
+        if (above or is_row) and beside:
+            raise InputError(f"{path} line {line}: '{cells[beside[0]]}' stands in no numbered "
+                             "column of the grid: number its column, or remove it")
+    if not found:
+        raise InputError(f"{path} has a grid without a well: fill in its rows")
     is_by_plate = any(plate for plate, _ in found)
     header = [*(["Plate"] if is_by_plate else []), "Well", *names]
     body = [[*([plate] if is_by_plate else []), well, *(cells.get(name, "") for name in names)]
@@ -132,7 +153,28 @@ def _from_grids(path, rows, lines, plates):
     return header, body, [lines[0]] * len(body)
 
 
+def _plate_of(title: str, plates) -> str:
+    """The plate that a line before a grid names, "Plate: P1" or "0012" for "12"; "" for none."""
+    word = re.sub(r"(?i)^(plate|barcode)\b\s*[:=]?\s*", "", title) or title
+    same = {title, word} | ({str(int(word))} if word.isdecimal() else set())
+    return next((plate for plate in sorted(plates)
+                 if plate in same or plate.lstrip("0") in same - {""}), "")
+
+
 # ---- partners ----------------------------------------------------------------------------------
+
+
+def _tidy_doses(path, header, rows, lines, theirs) -> None:
+    if "concentration" not in theirs:
+        return
+    at = header.index(theirs["concentration"])
+    try:
+        doses = tidy_doses([row[at] for row in rows])
+    except ValueError as error:
+        row, words = error.args
+        raise InputError(f"{path} line {lines[row]}, column {header[at]}: {words}") from None
+    for row, dose in zip(rows, doses):
+        row[at] = dose
 
 
 def _roles_of(header, roles) -> dict[str, str]:
@@ -193,8 +235,6 @@ def _with_columns(table, path, header, rows, partner, key, at) -> Table:
         if c in at:
             continue
         cells = ["" if row is None else rows[row][c] for row in partner]
-        if name == ROLES["concentration"]:
-            cells = [tidy_dose(cell) for cell in cells]
         if name in frame.columns:
             cells = [old or new for old, new in zip(frame[name], cells)]
         frame[name] = cells

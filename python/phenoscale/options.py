@@ -29,7 +29,25 @@ def pairs(words, option: str) -> dict[str, list[str]]:
 
 def roles_of(words) -> dict[str, str]:
     """("plate=Barcode",) -> {"plate": "Barcode"}."""
-    return {role: columns[0] for role, columns in pairs(words, "--role").items()}
+    roles = {}
+    for word in words:
+        role, equals, column = word.partition("=")
+        if not (role and equals and column) or role in roles:
+            raise click.UsageError(f"--role {word}: write it as --role ROLE=COLUMN, each role once")
+        roles[role] = column
+    return roles
+
+
+def path_maps(words) -> dict[str, str]:
+    """("C:\\data=/mnt",) -> {"C:\\data": "/mnt"}; of several "=" the first before a folder."""
+    maps = {}
+    for word in words:
+        cuts = [at for at, letter in enumerate(word) if letter == "=" and 0 < at < len(word) - 1]
+        if not cuts:
+            raise click.UsageError(f"--path-map {word}: write it as --path-map OLD=NEW")
+        cut = next((at for at in cuts if os.path.isdir(word[at + 1 :])), cuts[0])
+        maps[word[:cut]] = word[cut + 1 :]
+    return maps
 
 
 def size_of(word: str) -> tuple[int, int]:
@@ -45,16 +63,35 @@ def listed_words(word: str | None) -> list[str] | None:
     return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
 
 
-def refuse_to_lose(out, *inputs) -> None:
-    """Before the work: a file that cannot be written, or that one of the inputs lies at."""
-    folder = os.path.dirname(os.path.abspath(out))
-    is_special = os.path.exists(out) and not os.path.isfile(out)  # a folder, a device, a pipe
-    if is_special or not os.access(folder, os.W_OK):
-        raise InputError(f"{out} cannot be written: give a file in a folder that is there and "
-                         "yours to write")
-    for path in inputs:
-        if os.path.exists(out) and os.path.exists(path) and os.path.samefile(out, path):
-            raise InputError(f"{out} is the file to read: choose another to write")
+def refuse_to_lose(*outputs, inputs=(), table=None) -> None:
+    """Before the work: a file that cannot be written, or at which another lies that is needed.
+
+    inputs: paths; table: a Table, whose images are inputs too.
+    """
+    for path in outputs:
+        folder = os.path.dirname(os.path.abspath(path))
+        is_special = os.path.exists(path) and not os.path.isfile(path)  # a folder, a device, a pipe
+        if is_special or not os.access(folder, os.W_OK):
+            raise InputError(f"{path} cannot be written: give a file in a folder that is there and "
+                             "yours to write")
+        if sum(os.path.realpath(path) == os.path.realpath(other) for other in outputs) > 1:
+            raise InputError(f"{path} would be written twice: choose another name")
+    inputs = [os.fspath(path) for path in inputs]
+    if table is not None:
+        inputs += {plane.path for row in table.planes for planes in row for plane in planes}
+    there = {key: path for path in outputs if (key := _identity(path))}
+    for path in inputs if there else ():
+        if _identity(path) in there:
+            raise InputError(f"{there[_identity(path)]} is a file to read: choose another to write")
+
+
+def _identity(path: str):
+    """What tells a file from others whatever its name; None where there is none."""
+    try:
+        about = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return about.st_dev, about.st_ino
 
 
 network_option = click.option("--network", default="mcnn", show_default=True,
@@ -88,14 +125,8 @@ def table_options(function):
 
     @functools.wraps(function)
     def call(channels, roles, join, root, path_map, **others):
-        maps = {}
-        for word in path_map:
-            old, equals, new = word.rpartition("=")
-            if not (old and equals and new):
-                raise click.UsageError(f"--path-map {word}: write it as --path-map OLD=NEW")
-            maps[old] = new
         how = {"channels": listed_words(channels), "roles": roles_of(roles), "join": join,
-               "root": root, "path_map": maps}
+               "root": root, "path_map": path_maps(path_map)}
         return function(how=how, **others)
 
     for option in reversed(_TABLE_OPTIONS):

@@ -139,10 +139,10 @@ def look(table: Table, found: Survey, threads: int | None = None, progress=None)
                 detail = about["detail"]
                 if len(detail) > _COARSE and min(detail[_FINE], detail[_COARSE]) > 0:
                     sharpness[row, k] = np.log2(detail[_FINE] / detail[_COARSE])
-            flat = [name for k, name in enumerate(table.channels) if low[row, k] == high[row, k]]
+            flat = [f"channel {name} is blank, all pixels are {low[row, k]:g}"
+                    for k, name in enumerate(table.channels) if low[row, k] == high[row, k]]
             if flat:
-                words = f"channel {', '.join(flat)} is blank: all pixels are {low[row].min():g}"
-                problems.append(_problem(table, row, "blank", words))
+                problems.append(_problem(table, row, "blank", "; ".join(flat)))
         except InputError as error:
             problems.append(_problem(table, row, "unreadable", str(error)))
         source.release(1)

@@ -39,7 +39,7 @@ class Line:
     memory_bytes : int
         Of the whole training.
     seconds : float
-        Of `EPOCHS` epochs.
+        Of `EPOCHS` epochs; NaN where memory does not suffice.
     fits : bool
         Whether the memory of this machine suffices.
     """
@@ -81,9 +81,9 @@ def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=N
         ring = (2 * max(threads, PART) + 2) * c * size[0] * size[1]
         count = len(net.parameters)
         memory = net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM
-        seconds = _seconds(net, (c, *size), dtype, min(batch, fields))
-        lines.append(Line(network, bin, size, count, int(memory), EPOCHS * fields * seconds,
-                          memory < _SHARE * _memory()))
+        fits = memory < _SHARE * _memory()
+        seconds = _seconds(net, (c, *size), dtype, min(batch, fields)) if fits else np.nan
+        lines.append(Line(network, bin, size, count, int(memory), EPOCHS * fields * seconds, fits))
         del net
         if progress is not None:
             progress(len(lines), len(wanted))

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from phenoscale.table import Table
 
-__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "read_fields",
-           "write_errors"]
+__all__ = ["Predictions", "errors_beside", "predict", "predict_table", "prediction_frame",
+           "read_fields", "write_errors"]
 
 
 @dataclass
@@ -146,12 +146,14 @@ def read_fields(model: Model, source, channels=None, **options) -> Table:
     from phenoscale.presets import read_source
 
     if channels is None:
+        channels = [Channel.parse(f"{name}={where}")
+                    for name, where in zip(model.channels, model.sources)]
+        named = [channel if channel.name == channel.column else channel.name
+                 for channel in channels] or model.channels
         try:
-            return read_source(source, channels=model.channels, z=model.z, **options)
+            return read_source(source, channels=named, z=model.z, **options)
         except InputError:
-            channels = [Channel.parse(f"{name}={where}")
-                        for name, where in zip(model.channels, model.sources)]
-            if not channels or all(c.name == c.column for c in channels):
+            if named == channels or not channels:
                 raise
     return read_source(source, channels=channels, z=model.z, **options)
 
@@ -217,6 +219,11 @@ def write_errors(table: Table, skipped: dict[int, str], out) -> str:
         "Well": [table.well_name(row) for row in rows],
         "Files": [" ".join(table.paths[row]) for row in rows],
         "Error": [skipped[row] for row in rows]})
-    path = os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")
+    path = errors_beside(out)
     write_csv(frame, path)
     return path
+
+
+def errors_beside(out) -> str:
+    """Path of the list of skipped fields of what is written to `out`."""
+    return os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import Callable
 
 from phenoscale.columns import IMAGE_NAME
 from phenoscale.errors import InputError, listed
 from phenoscale.join import join_table
-from phenoscale.table import Table, normalise_well, read_table
+from phenoscale.table import Table, normalise_well, read_frame, read_table
 
 __all__ = ["PRESETS", "Preset", "folder_table", "read_source"]
 
 _GUID = r"[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+_TIFF = r"\.(?i:tiff?)$"
 _MATCHES = 5  # shown before the run
 #: Groups in other words.
 _SAME = {"Field": "Site", "ChannelNumber": "Channel", "ChannelName": "Channel", "T": "Time"}
@@ -86,34 +88,35 @@ PRESETS = {
     "imagexpress": Preset(
         pattern=r"(?:TimePoint_(?P<Time>\d+)/)?(?:ZStep_(?P<Z>\d+)/)?(?P<Plate>[^/]+)_"
         r"(?P<Well>[A-Z]{1,2}\d\d)(?:_s(?P<Site>\d+))?(?:_w(?P<Channel>\d))?(?:" + _GUID
-        + r")?\.tiff?$",
+        + r")?" + _TIFF,
         example="TimePoint_1/Plate1_B02_s1_w1.tif",
     ),
     "operetta": Preset(  # and Opera Phenix
         pattern=r"(?:^|/)r(?P<Row>\d+)c(?P<Column>\d+)f(?P<Site>\d+)p(?P<Z>\d+)-ch(?P<Channel>\d+)"
-        r"(?:sk(?P<Time>\d+))?[^/]*\.tiff?$",
+        r"(?:sk(?P<Time>\d+))?[^/]*" + _TIFF,
         example="Images/r02c03f01p01-ch1sk1fk1fl1.tiff",
         channel="ch{}",
     ),
     "cellvoyager": Preset(
         pattern=r"(?:^|/)(?:(?P<Plate>[^/]*)_)?(?P<Well>[A-Z]{1,2}\d\d)_T(?P<Time>\d{4})"
-        r"F(?P<Site>\d{3})L\d\dA\d\dZ(?P<Z>\d\d)C(?P<Channel>\d\d)\.(?:tiff?|png)$",
+        r"F(?P<Site>\d{3})L\d\dA\d\dZ(?P<Z>\d\d)C(?P<Channel>\d\d)\.(?i:tiff?|png)$",
         example="Plate1_B02_T0001F001L01A01Z01C01.tif",
         channel="C{}",
     ),
     "incell": Preset(
-        pattern=r"(?:^|/)(?P<Row>[A-P]) - (?P<Column>\d+)\(fld (?P<Site>\d+) wv (?P<Channel>[^)]*?)"
-        r"(?: z (?P<Z>\d+))?(?: time (?P<Time>\d+)[^)]*)?\)\.tiff?$",
+        pattern=r"(?:^|/)(?P<Row>[A-P]) - (?P<Column>\d+)\(fld (?P<Site>\d+) wv "
+        r"(?P<Channel>[^)]*?)(?: z (?P<Z>\d+))?(?: time (?P<Time>\d+)[^)]*)?\)" + _TIFF,
         example="B - 02(fld 1 wv DAPI - DAPI).tif",
         channel="{}",
     ),
     "cellprofiler": Preset(
-        pattern=r"(?:^|/)(?P<Plate>[^/]*)_(?P<Well>[A-P]\d\d)_s(?P<Site>\d)_w(?P<Channel>\d)",
+        pattern=r"(?:^|/)(?P<Plate>[^/]*)_(?P<Well>[A-P]\d\d)_s(?P<Site>\d+)"
+        r"_w(?P<Channel>\d+)(?!\d)[^/]*\.(?i:tiff?|png|jpe?g|bmp)$",
         example="Plate1_B02_s1_w1.tif",
     ),
     "bbbc013": Preset(
         pattern=r"(?:^|/)Channel(?P<Channel>[12])-\d\d-(?P<Row>[A-H])-(?P<Column>0[1-9]|1[0-2])"
-        r"\.tif$",
+        + _TIFF,
         example="Channel1-01-A-01.tif",
         channels={"1": "GFP", "2": "DNA"},
         describe=_bbbc013_well,
@@ -122,7 +125,7 @@ PRESETS = {
     ),
     "bbbc021": Preset(
         pattern=r"(?:^|/)(?:[^/]*_)?(?P<Well>[A-P]\d\d)_s(?P<Site>\d)_w(?P<Channel>[124])" + _GUID
-        + r"\.tif$",
+        + _TIFF,
         example="Week1_22123/G10_s1_w1BEDC2073-A983-4B98-95E9-84466707A25D.tif",
         channels={"1": "DAPI", "2": "Tubulin", "4": "Actin"},
     ),
@@ -191,6 +194,9 @@ def folder_table(folder, preset: Preset, **options) -> Table:
     passed = {"thumbnails": 0, "images that the pattern does not fit": 0, "other files": 0}
     for path in _files(folder):
         match = compiled.search(path)
+        if match and ("\\" in path or not _is_utf8(path)):
+            raise InputError(f"{folder}: the name {path!r} has a backslash or is not UTF-8: rename "
+                             "it")
         if match is None or _THUMBNAIL.search(path):
             passed[_kind(path)] += 1
             continue
@@ -220,9 +226,9 @@ def folder_table(folder, preset: Preset, **options) -> Table:
     for once in ("Metadata_Time", "Metadata_Z"):  # one time, one plane: nothing to tell apart
         if once in frame.columns and frame[once].nunique() == 1:
             del frame[once]
-    table = read_table(frame, **options)
+    frame.index += 1
+    table = read_frame(frame, folder, **options)
     skipped = ", ".join(f"{n} {what}" for what, n in passed.items() if n)
-    table.source, table.lines = folder, [row + 1 for row in table.lines]
     table.notes = [*notes, *([preset.note] if preset.note else []),
                    *([f"passed over: {skipped}"] if skipped else []), *table.notes]
     return table
@@ -241,15 +247,28 @@ def _compile(pattern: str) -> re.Pattern:
 
 
 def _files(folder: str):
-    """Paths of all files below a folder, with "/", in order; links to folders are not followed."""
-    try:
-        os.listdir(folder)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be listed: {error.strerror}") from None
-    for at, folders, names in os.walk(folder):
+    """Paths of all files below a folder, with "/", in order; links to folders are followed."""
+
+    def fail(error):
+        raise InputError(f"{error.filename} cannot be listed: {error.strerror}")
+
+    seen = set()
+    for at, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        real = os.path.realpath(at)
+        if real in seen:  # links that run in a circle, or meet
+            folders.clear()
+            continue
+        seen.add(real)
         folders.sort()
         for name in sorted(names):
             yield os.path.relpath(os.path.join(at, name), folder).replace(os.sep, "/")
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _kind(path: str) -> str:
@@ -263,16 +282,26 @@ def _about(folder: str, path: str, match: re.Match, preset: Preset) -> dict[str,
     """What the groups say: Plate, Well, Site, then the others."""
     found = {_SAME.get(key, key): value or "" for key, value in match.groupdict().items()}
     if "Well" not in found:
-        row, column = found.pop("Row"), int(found.pop("Column"))
-        letter = chr(ord("A") + int(row) - 1) if row.isdecimal() and int(row) < 27 else row
-        found["Well"] = f"{letter}{column:02d}"
-        more = preset.describe(letter, column) if preset.describe else {}
+        row, column = _row_letters(found.pop("Row")), found.pop("Column")
+        if not row or not column.isdecimal():
+            raise InputError(f"{folder}: {path} fits the pattern, but its row or column is no "
+                             "number of a well: correct the pattern")
+        found["Well"] = f"{row}{int(column):02d}"
+        more = preset.describe(row, int(column)) if preset.describe else {}
     else:
         more = {}
     found["Well"] = normalise_well(found["Well"])
     plate = found.pop("Plate", "") or _plate_folder(folder, path)
     first = {"Plate": plate, "Well": found.pop("Well"), "Site": found.pop("Site", "") or "1"}
     return {**first, **found, **more}
+
+
+def _row_letters(row: str) -> str:
+    """1 to 32 as A to AF; letters as they are; "" for what is neither."""
+    if not row.isdecimal():
+        return row
+    names = [a + b for a in ("", "A") for b in ascii_uppercase]
+    return names[int(row) - 1] if len(row) < 4 and 0 < int(row) <= len(names) else ""
 
 
 def _plate_folder(folder: str, path: str) -> str:

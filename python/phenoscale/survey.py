@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phenoscale.columns import Channel
+from phenoscale.columns import SKIP, Channel
 from phenoscale.errors import InputError, listed
-from phenoscale.image_file import axes, image_info
+from phenoscale.image_file import image_info
+from phenoscale.page_axes import axes
 from phenoscale.table import Plane, Table
 
 __all__ = ["Problem", "Survey", "size_words", "survey", "usable"]
@@ -157,14 +158,15 @@ def _look_at(table: Table, field) -> list[_Found]:
     return [_find(table, channel, planes, headers) for channel, planes in zip(table.sources, field)]
 
 
-def _read_header(path: str):
+def _read_header(path: str, page: int = 0):
     """The header, or (kind, words) of what is wrong with the file."""
     if not path:
         return "missing", "is not named: give the file"
-    if not os.path.exists(path):
-        return "missing", "does not exist: restore it, or correct its path"
     try:
-        return image_info(path)
+        os.stat(path)
+        return image_info(path, page)
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing", "does not exist: restore it, or correct its path"
     except (OSError, ValueError) as error:
         sentence = str(error).removeprefix(f"{path}: ").rstrip(".")
         return "unreadable", f"cannot be read ({sentence}): replace it"
@@ -177,10 +179,25 @@ def _find(table: Table, channel: Channel, planes, headers) -> _Found:
         if isinstance(info, tuple):
             return _Found(None, [], info)
         try:
-            found += _pages(table, channel, plane, info, len(planes) > 1)
+            chosen = _pages(table, channel, plane, info, len(planes) > 1)
+            for page in {one.page for one in chosen} - {0, None}:
+                _check_page(plane.path, page, info)
         except _Fault as fault:
             return _Found(None, [], fault.args)
+        found += chosen
     return _Found(headers[planes[0].path], found, None)
+
+
+def _check_page(path: str, page: int, first: dict) -> None:
+    """A page must be like the first of its file."""
+    info = _read_header(path, page)
+    if isinstance(info, tuple):
+        raise _Fault(*info)
+    for key, words in (("samples", "{} samples a pixel"), ("height", "{} rows"),
+                       ("width", "{} columns"), ("dtype", "{}")):
+        if info[key] != first[key]:
+            raise _Fault("stack", f"has {words.format(info[key])} on page {page} where its first "
+                                  f"page has {words.format(first[key])}: save the pages as files")
 
 
 class _Fault(Exception):
@@ -195,11 +212,15 @@ def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bo
             raise _Fault("unreadable", f"has {info['pages']} pages, counted from 0: there is no "
                                        f"page {plane.page}: correct the column of frames")
         order = {"C": 1}
-    elif info["pages"] == 1:
-        order = {"C": 1}
-    else:  # pages that nobody explains are channels where one is asked for, planes of z else
-        is_channels = channel.plane is not None and samples == 1
-        order = axes(info) or {"C" if is_channels else "Z": info["pages"]}
+    else:
+        try:
+            order = axes(info)
+        except ValueError as error:
+            raise _Fault("stack", f"{error}: export it again, or name its pages in a column "
+                                  f"Frame_{channel.column}") from None
+    if order is None:  # pages that nobody explains are channels where one is asked for
+        is_channels = channel.number(plane.sample) is not None and samples == 1
+        order = {"C" if is_channels else "Z": info["pages"]}
     at = {"C": _channel_page(channel, plane, samples, order.get("C", 1)), "T": 0}
     if order.get("T", 1) > 1:
         raise _Fault("stack", f"has {order['T']} time points: export one of them, or name its page "
@@ -219,8 +240,7 @@ def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bo
 
 def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> int:
     """Which of the channels of a file, those of one pixel first."""
-    wanted = channel.plane if plane.sample is None else plane.sample
-    total = samples * pages
+    wanted, total = channel.number(plane.sample), samples * pages
     if wanted is None:
         if total > 1:
             example = ",".join(f"{word}={channel.column}:{k}"
@@ -236,7 +256,7 @@ def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> i
 
 def _heights(table: Table, planes: int, is_part: bool) -> list[int]:
     """Which planes of z."""
-    if planes == 1:
+    if planes == 1 and not (table.z or "").isdigit():
         return [0]
     if is_part:
         raise _Fault("stack", f"has {planes} planes, and is itself one of a stack: export one "
@@ -246,8 +266,8 @@ def _heights(table: Table, planes: int, is_part: bool) -> list[int]:
                               f"mean, or a number from 0 to {planes - 1}")
     if table.z.isdigit():
         if int(table.z) >= planes:
-            raise _Fault("stack", f"has {planes} planes of z, counted from 0: there is no plane "
-                                  f"{table.z}")
+            raise _Fault("stack", f"has {planes} plane{'s' * (planes > 1)} of z, counted from 0: "
+                                  f"there is no plane {table.z}")
         return [int(table.z)]
     return list(range(planes))
 
@@ -320,7 +340,7 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None,
         with "skip" only where no field is left.
     """
     found = survey(table, threads, progress)
-    left_out = {row: f"{table.place(row)}: {why} (marked by a check)"
+    left_out = {row: f"{table.place(row)}: {why} (marked in column {SKIP})"
                 for row, why in table.skipped().items()}
     problems = [problem for problem in found.problems if problem.row not in left_out]
     bad = {problem.row for problem in problems}

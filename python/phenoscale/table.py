@@ -17,21 +17,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from phenoscale.columns import FILE, ROLES, Channel, choose_channels, choose_roles, clean_header
+from phenoscale.columns import (
+    FILE,
+    ROLES,
+    SKIP,
+    Channel,
+    choose_channels,
+    choose_roles,
+    clean_header,
+)
 from phenoscale.csv_file import cell_text, read_csv, write_csv
-from phenoscale.doses import tidy_dose
+from phenoscale.doses import tidy_doses
 from phenoscale.errors import InputError, listed
 from phenoscale.file_paths import PathRules
+from phenoscale.stacks import stack_rows
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["ROLES", "SKIP", "Plane", "Table", "file_cells", "normalise_well", "read_table",
+__all__ = ["Plane", "Table", "file_cells", "normalise_well", "read_frame", "read_table",
            "write_table"]
 
 _WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})")
-#: Column of a clean table that says why a field is not to be used; empty for the others.
-SKIP = "Phenoscale_Skip"
+_NUMBER = re.compile(r"(\d{1,6}(\.0*)?)?", re.ASCII)
+
 
 
 class Plane(NamedTuple):
@@ -203,17 +212,26 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     """
     import pandas
 
-    unit = "line"
     if isinstance(source, pandas.DataFrame):
-        unit, name, folder = "row", "the DataFrame", root or "."
-        header, lines = [str(column).strip() for column in source.columns], list(source.index)
-        cells = source.astype(object).where(source.notna(), "")
-        rows = [[cell_text(cell) for cell in row]
-                for row in cells.itertuples(index=False, name=None)]
-    else:
-        name = os.fspath(source)
-        folder = root or os.path.dirname(name) or "."
-        header, rows, lines = read_csv(name)
+        return read_frame(source, "the DataFrame", channels, roles, root, path_map, z)
+    name = os.fspath(source)
+    where = PathRules(root or os.path.dirname(name) or ".", root, path_map)
+    return _table_of(*read_csv(name), name, "line", where, channels, roles, z)
+
+
+def read_frame(frame, name: str, channels=None, roles=None, root=None, path_map=None,
+               z=None) -> Table:
+    """The same of a DataFrame, by the name that messages shall give it; see `read_table`."""
+    header = [str(column).strip() for column in frame.columns]
+    cells = frame.astype(object).where(frame.notna(), "")
+    rows = [[cell_text(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
+    return _table_of(header, rows, list(frame.index), name, "row",
+                     PathRules(root or ".", root, path_map), channels, roles, z)
+
+
+def _table_of(header, rows, lines, name, unit, where, channels, roles, z) -> Table:
+    import pandas
+
     if not rows:
         raise InputError(f"{name} has no fields: it needs one row for each field below the header")
     header, spelling = clean_header(header, rows, name)
@@ -224,8 +242,8 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     table = Table(frame, sources, [], {}, name, lines, unit, file_columns, _known_z(z))
     table.roles = choose_roles(frame, roles or {}, spelling, name)
     _tidy(table)
-    table.planes = _find_planes(table, PathRules(folder, root, path_map))
-    return _stack_rows(table)
+    table.planes = _find_planes(table, where)
+    return stack_rows(table)
 
 
 def _known_z(z) -> str | None:
@@ -243,9 +261,16 @@ def _known_z(z) -> str | None:
 
 def _tidy(table: Table) -> None:
     """Wells and doses in one spelling."""
-    for role, function in (("well", normalise_well), ("concentration", tidy_dose)):
-        if role in table.roles:
-            table.frame[table.roles[role]] = table.frame[table.roles[role]].map(function)
+    if "well" in table.roles:
+        wells = table.roles["well"]
+        table.frame[wells] = table.frame[wells].map(normalise_well)
+    if "concentration" in table.roles:
+        doses = table.roles["concentration"]
+        try:
+            table.frame[doses] = tidy_doses(table.frame[doses].tolist())
+        except ValueError as error:
+            row, words = error.args
+            raise InputError(f"{table.place(row)}, column {doses}: {words}") from None
 
 
 def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]]:
@@ -259,10 +284,10 @@ def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]
         for row, (name, folder, url, series, *numbers) in enumerate(zip(*cells.values())):
             try:
                 path = rules.find(name or url, folder if name else "") if name or url else ""
-                page, sample = (int(n) if n else None for n in numbers)
-                if series not in ("", "0") or min(page or 0, sample or 0) < 0:
-                    raise ValueError(f"series {series}, frame {numbers[0]}: only pages of the "
-                                     "first series are read, from 0 on")
+                if series not in ("", "0") or not all(_NUMBER.fullmatch(n) for n in numbers):
+                    raise ValueError(f"series {series or 0}, frame {numbers[0][:20]}: only pages "
+                                     "of the first series are read, whole numbers from 0 on")
+                page, sample = (int(float(n)) if n else None for n in numbers)
             except ValueError as error:
                 raise InputError(f"{table.place(row)}, column {table.file_column(c)}: "
                                  f"{error}") from None
@@ -274,55 +299,6 @@ def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]
     return [list(row) for row in zip(*columns)]
 
 
-def _stack_rows(table: Table) -> Table:
-    """Rows that are planes of one field, together."""
-    if "z" not in table.roles:
-        return table
-    known = [role for role in ("plate", "well", "site", "batch") if role in table.roles]
-    columns = [table.roles[role] for role in known]
-    columns += [name for name in ("Metadata_Time",) if name in table.frame.columns]
-    groups = {}
-    for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
-        groups.setdefault(key, []).append(row)
-    most = max(groups.values(), key=len)
-    if len(most) == 1:
-        return table
-    if "well" not in known or "site" not in known:
-        raise InputError(f"{table.source}: column {table.roles['z']} has planes of a stack, but "
-                         "nothing says of which well and site: name the columns with --role")
-    if table.z is None:
-        raise InputError(
-            f"{table.place(most[0])}: {len(most)} planes of one field (column "
-            f"{table.roles['z']}): say with --z how they become one: max, mean, or a number")
-    return _stack(table, groups.values())
-
-
-def _stack(table: Table, groups) -> Table:
-    """Each group of rows as one field, planes in the order of their z."""
-    heights, first, planes = table.frame[table.roles["z"]], [], []
-    for rows in groups:
-        try:
-            rows = sorted(rows, key=lambda row: float(heights.iloc[row]))
-        except ValueError:
-            raise InputError(f"{table.place(rows[0])}: column {table.roles['z']} is no number for "
-                             "some plane of this field") from None
-        if len({heights.iloc[row] for row in rows}) < len(rows):
-            raise InputError(f"{table.place(rows[0])}: two rows are the same plane of one field "
-                             f"(column {table.roles['z']}): remove one")
-        if table.z.isdigit():
-            if int(table.z) >= len(rows):
-                raise InputError(f"{table.place(rows[0])}: {len(rows)} planes, counted from 0: "
-                                 f"there is no plane {table.z}")
-            rows = [rows[int(table.z)]]
-        first.append(rows[0])
-        planes.append([tuple(plane for row in rows for plane in table.planes[row][c])
-                       for c in range(len(table.sources))])
-    frame = table.frame.iloc[first].reset_index(drop=True).drop(columns=table.roles["z"])
-    roles = {role: column for role, column in table.roles.items() if role != "z"}
-    return replace(table, frame=frame, planes=planes, roles=roles,
-                   lines=[table.lines[row] for row in first])
-
-
 def file_cells(table: Table, planes) -> dict[str, list]:
     """Columns that say where the channels of some fields are, as LoadData has them.
 
@@ -331,11 +307,13 @@ def file_cells(table: Table, planes) -> dict[str, list]:
     columns = {}
     for c, channel in enumerate(table.sources):
         mine = [row[c] for row in planes]
-        columns[f"Image_FileName_{channel.name}"] = [os.path.basename(p.path) for p in mine]
-        columns[f"Image_PathName_{channel.name}"] = [os.path.dirname(p.path) for p in mine]
+        names = [os.path.split(p.path) for p in mine]  # blanks at an end would be lost
+        columns[f"Image_FileName_{channel.name}"] = [
+            name if name == name.strip() else p.path for (_, name), p in zip(names, mine)]
+        columns[f"Image_PathName_{channel.name}"] = [folder for folder, _ in names]
         for word, numbers in (
                 ("Frame", [p.page for p in mine]),
-                ("Sample", [channel.plane if p.sample is None else p.sample for p in mine])):
+                ("Sample", [channel.number(p.sample) for p in mine])):
             if any(number is not None for number in numbers):
                 columns[f"Image_{word}_{channel.name}"] = [
                     "" if number is None else number for number in numbers]
@@ -345,8 +323,10 @@ def file_cells(table: Table, planes) -> dict[str, list]:
 def write_table(table: Table, path, skip=None) -> None:
     """Write a clean LoadData CSV: file names, absolute folders, `Metadata_*`, other columns.
 
-    skip: row to the reason, for the fields that `train` and `predict` are to leave out.  A field
-    of several files becomes several rows, one for each plane, told apart by `Metadata_Z`.
+    Columns that play a role are there as `Metadata_Plate`, ... too.  A field of several files
+    becomes several rows, one for each plane, told apart by `Metadata_Z`.
+
+    skip: row to the reason, for the fields that `train` and `predict` are to leave out.
     """
     import pandas
 
@@ -355,12 +335,20 @@ def write_table(table: Table, path, skip=None) -> None:
     at = [row for row, _ in rows]
     columns = file_cells(table, [[planes[min(z, len(planes) - 1)] for planes in table.planes[row]]
                                  for row, z in rows])
-    others = [name for name in table.frame.columns if not FILE.fullmatch(name) and name != SKIP]
+    is_of_files = {name for name in table.frame.columns if (match := FILE.fullmatch(name))
+                   and match[2] in table.file_columns}
+    others = {name: name for name in table.frame.columns
+              if name not in is_of_files and name != SKIP}
+    for role, column in table.roles.items():
+        if column != ROLES[role] and ROLES[role] in others:
+            raise InputError(f"{table.source} has a column {ROLES[role]}, but {column} is the "
+                             f"{role}: remove or rename the first, a clean table calls the {role} "
+                             "so")
+        others[ROLES[role]] = column
     for name in sorted(others, key=lambda name: not name.startswith("Metadata_")):
-        columns[name] = table.frame[name].to_numpy()[at]
+        columns[name] = table.frame[others[name]].to_numpy()[at]
     if len(rows) > len(table):
         columns[ROLES["z"]] = [z for _, z in rows]
-    reasons = {**table.skipped(), **(skip or {})}
-    if reasons:
-        columns[SKIP] = [reasons.get(row, "") for row in at]
+    if skip:
+        columns[SKIP] = [skip.get(row, "") for row in at]
     write_csv(pandas.DataFrame(columns), path)
