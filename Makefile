@@ -9,7 +9,7 @@ TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Contro
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
-.PHONY: dev demo test soak figures wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -33,10 +33,19 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	$(BIN)/phenoscale report $(DEMO)/run
 	@echo "open $(DEMO)/run/report.html in a browser"
 
-test: dev                    ## every test
+tests: dev                   ## what the tests need beside
+	tools/install-system-deps tests
+
+test: tests                  ## every test
 	$(BIN)/python -m pytest
 
-soak: dev                    ## the long forms: hours
+sanitize: tests              ## the part of them that runs under sanitizers
+	$(BIN)/python -m pytest -m sanitize
+
+valgrind: tests              ## the part of them that runs under valgrind
+	$(BIN)/python -m pytest -m valgrind
+
+soak: tests                  ## the long forms: hours
 	$(BIN)/python -m pytest --soak -m soak -s
 
 bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_ITS_TIFFS

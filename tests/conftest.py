@@ -3,10 +3,13 @@
 
 import logging
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
+
+from c_build import SANITIZERS, Library
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PHENOSCALE_TEST_DATA", ROOT.parent / "shared" / "data"))
@@ -49,6 +52,20 @@ def shared_data(tmp_path_factory):
         return unpacked[name]
 
     return find
+
+
+@pytest.fixture(scope="session")
+def sanitized(tmp_path_factory):
+    """The C library with sanitizers."""
+    return Library(tmp_path_factory.mktemp("sanitized"), SANITIZERS)
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory):
+    """The C library without, for valgrind."""
+    if not shutil.which("valgrind"):
+        pytest.skip("needs valgrind: tools/install-system-deps")
+    return Library(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture

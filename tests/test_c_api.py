@@ -1,90 +1,65 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The C library alone: builds it and tests/c/test_*.c with sanitizers, and runs the programs.
+"""The C library alone: tests/c/test_*.c with sanitizers, and under valgrind.
 
-A program prints a line a failure and ends with status 1; a sanitizer's report ends it as well.
+A program prints a line a failure and ends with status 1; a report ends it as well.
 """
 
-import importlib.metadata
 import os
-import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-PROGRAMS = sorted(ROOT.glob("tests/c/test_*.c"))
-FLAGS = ("-std=c11 -D_GNU_SOURCE -g -O1 -fopenmp -pthread -fno-omit-frame-pointer "
-         "-fsanitize=address,undefined -fno-sanitize-recover=all").split()
+from c_build import CORE, PROGRAMS, ROOT, SANITIZED, run
 
 
-def onednn_prefix():
-    """Folder that holds include/ and lib/ of oneDNN 3.x, or None."""
-    if os.environ.get("ONEDNN_ROOT"):
-        return Path(os.environ["ONEDNN_ROOT"])
-    try:
-        files = importlib.metadata.distribution("onednn-devel-cpu-gomp").files or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    headers = [Path(file.locate()).resolve() for file in files
-               if str(file).endswith("oneapi/dnnl/dnnl_version.h")]
-    return headers[0].parents[3] if headers else None
+def run_sanitized(library, program, isa, *words):
+    run(library.program(program), *words, cwd=library.folder,
+        env={**os.environ, **SANITIZED, "PHENOSCALE_ISA": isa})
 
 
-def run(*command, **options):
-    """Standard error of a command; fails the test with it if the command fails."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=7200, **options)
-    assert done.returncode == 0, f"{command[0]}: status {done.returncode}\n{done.stderr[-6000:]}"
-    return done.stderr
+def run_under_valgrind(library, program, **options):
+    run("valgrind", "-q", "--error-exitcode=9", library.program(program), cwd=library.folder,
+        env={**os.environ, "PHENOSCALE_ISA": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}, **options)
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """(objects of csrc compiled with sanitizers, flags to link them, folder to build in)."""
-    prefix = onednn_prefix()
-    if not shutil.which("gcc"):
-        pytest.skip("the C tests need gcc")
-    if prefix is None:
-        pytest.skip("the C tests need oneDNN: pip install onednn-devel-cpu-gomp")
-    folder = tmp_path_factory.mktemp("c")
-
-    def compile_one(source):
-        target = folder / f"{source.stem}.o"
-        run("gcc", *FLAGS, f"-I{prefix}/include", f"-I{ROOT / 'csrc'}", "-c", source, "-o",
-            target)
-        return target
-
-    with ThreadPoolExecutor(2) as pool:
-        objects = list(pool.map(compile_one, sorted(ROOT.glob("csrc/**/*.c"))))
-    link = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-ldnnl", "-ltiff", "-lm"]
-    return objects, link, folder
-
-
-WRAPPED = ("malloc", "calloc", "realloc", "posix_memalign")  # by test_memory.c
-CORE = ROOT / "tests/c/test_core.c"  # the one that runs kernels
-
-
+@pytest.mark.sanitize
 @pytest.mark.parametrize("program, isa", [*((path, "") for path in PROGRAMS),
                                           (CORE, "avx2"), (CORE, "portable")],
                          ids=lambda value: getattr(value, "stem", value))
-def test_program_under_sanitizers(program, isa, library):
-    run_program(program, isa, library)
+def test_program_under_sanitizers(program, isa, sanitized):
+    run_sanitized(sanitized, program, isa)
 
 
+@pytest.mark.sanitize
 @pytest.mark.soak
-def test_mutated_tiffs_under_sanitizers(library, amount):
+def test_mutated_tiffs_under_sanitizers(sanitized, amount):
     """20,000 of all kinds at each change, a million in a soak: no finding, no hang."""
-    run_program(ROOT / "tests/c/test_image.c", "", library, str(amount(20_000, 1_000_000)))
+    run_sanitized(sanitized, ROOT / "tests/c/test_image.c", "", str(amount(20_000, 1_000_000)))
 
 
-def run_program(program, isa, library, *words):
-    """Build and run one program; a finding of a sanitizer ends it as well."""
-    objects, link, folder = library
-    target = folder / program.stem
-    wrap = [f"-Wl,--wrap={name}" for name in WRAPPED] if program.stem == "test_memory" else []
-    run("gcc", *FLAGS, f"-I{ROOT / 'csrc'}", program, *objects, *link, *wrap, "-o", target)
-    environment = {**os.environ, "OMP_WAIT_POLICY": "passive", "PHENOSCALE_ISA": isa,
-                   "ASAN_OPTIONS": "detect_leaks=1:allocator_may_return_null=1",
-                   "UBSAN_OPTIONS": "print_stacktrace=1"}
-    run(str(target), *words, cwd=folder, env=environment)
+@pytest.mark.valgrind
+@pytest.mark.soak
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
+def test_program_under_valgrind(program, plain, amount):
+    """No value that was never set is used, none outside of what was asked for."""
+    if program == CORE and not amount(0, 1):
+        pytest.skip("takes ten minutes: in `make soak`")
+    run_under_valgrind(plain, program)
+
+
+FAULTS = {"overrun": ("insufficient space", "Invalid write"), "leak": ("LeakSanitizer", None),
+          "overflow": ("signed integer overflow", None), "unset": (None, "uninitialised value")}
+
+
+@pytest.mark.sanitize
+@pytest.mark.valgrind
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_tools_find_what_is_there(fault, sanitized, plain):
+    """A program with one fault of each kind: a tool that found nothing would be seen."""
+    source = ROOT / "tests/c/faulty.c"
+    by_sanitizer, by_valgrind = FAULTS[fault]
+    if by_sanitizer:
+        report = run(sanitized.program(source), fault, status=1, env={**os.environ, **SANITIZED})
+        assert by_sanitizer in report
+    if by_valgrind:
+        report = run("valgrind", "-q", "--error-exitcode=9", plain.program(source), fault, status=9)
+        assert by_valgrind in report

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The command line from the user's end: statuses, one sentence for a mistake, nothing left over."""
 
+import fcntl
 import os
+import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -157,6 +161,34 @@ def test_progress_is_plain_lines_on_stderr(call, screen, tmp_path):
         "checking ...", "reading ...", "training ...", "predicting ..."]
     assert any(re.fullmatch(r"epoch 1/1: loss \d\.\d{4}, [\d.]+ images/s", line) for line in lines)
     assert "\r" not in err
+
+
+def test_progress_on_a_terminal_is_a_bar(screen, tmp_path):
+    """What is done of all, how fast, the loss, the time left; with --quiet nothing at all."""
+    for more, is_told in (([], True), (["--quiet"], False)):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 120, 0, 0))
+        words = ["train", screen, *LABEL, "--out", tmp_path / f"run{is_told}", *FAST[:-1], *more,
+                 "--epochs", "15", "--val-fraction", "0.3"]
+        process = subprocess.Popen([sys.executable, "-m", "phenoscale", *map(str, words)],
+                                   stdout=subprocess.DEVNULL, stderr=theirs)
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:  # the terminal's other end is closed
+            pass
+        os.close(ours)
+        assert process.wait(60) == 0
+        if not is_told:
+            assert shown == b""
+            continue
+        text = shown.decode()
+        assert re.search(r"training: +\d+%\|.*\| \d+/30 .*<.*, loss \d\.\d{3}, [\d.]+/s",
+                         text), text
+        assert re.search(r"epoch 2/15: loss [\d.]+, [\d.]+ images/s, validation \d+% balanced "
+                         r"accuracy, about \d+ s left", text), text
 
 
 def test_the_program_itself(screen, tmp_path):

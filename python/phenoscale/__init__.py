@@ -30,6 +30,7 @@ _HOMES = {
     "read_image": "phenoscale.image_file",
     "read_table": "phenoscale.table",
     "simulate": "phenoscale.simulate",
+    "train_run": "phenoscale.run",
     "write_report": "phenoscale.report",
 }
 __all__ = list(_HOMES)
