@@ -243,6 +243,7 @@ def grows(work, times):
     scale, offset = [0.01], [-1.0]
     for _ in range(times // 5):
         work(scale, offset)
+    rss_kb()  # what it keeps of its first time
     gc.collect()
     objects, references = len(gc.get_objects()), sys.getrefcount(FIELDS)
     before = rss_kb()  # last: the list of all objects has been there
