@@ -17,14 +17,15 @@ from contextlib import suppress
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.tensor_file import read_about, write_tensors
+from phenoscale.tensor_file import read_header, write_tensors
 
-__all__ = ["EVERY_S", "Checkpoints", "newest"]
+__all__ = ["EVERY_S", "Checkpoints", "Stored", "newest"]
 
 EVERY_S = 60.0
 _KEPT = 2
 _SHARE = 0.02  # of the time, at most, that goes into writing
 _PROGRAM, _WHAT = "phenoscale checkpoint", "a checkpoint of 'phenoscale train'"
+_BLOCK = 1 << 20  # bytes in memory while a checkpoint is read
 _LIMIT = 1 << 26  # bytes of header: the log of every epoch is in it
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 
@@ -74,7 +75,7 @@ class Checkpoints:
 
 
 def newest(folder, warn=None, before: int | None = None):
-    """The newest checkpoint that is whole: (about, {name: ndarray}), or None where there is none.
+    """The newest checkpoint that is whole: (about, Stored), or None where there is none.
 
     warn: takes a sentence on every damaged one that was passed over.
     before: of an earlier step than that, if there is one.
@@ -84,32 +85,65 @@ def newest(folder, warn=None, before: int | None = None):
         paths.sort(key=lambda path: _step(path) >= before)
     for path in paths:
         try:
-            about = read_about(path, _PROGRAM, _WHAT, _LIMIT)
-            return about, _read(path, about)
+            about, places = read_header(path, _PROGRAM, _WHAT, _LIMIT)
+            tensors = Stored(path, places)
+            tensors.check(about)
+            return about, tensors
         except InputError as error:
             if warn is not None:
                 warn(f"{error}; the checkpoint before it is used, if there is one")
     return None
 
 
-def _read(path: str, about: dict) -> dict[str, np.ndarray]:
-    sums = about.get("crc32")
-    if not (isinstance(sums, dict) and type(about.get("step")) is int):
-        raise InputError(f"{path} is damaged: it has no checksums")
-    from safetensors import SafetensorError, safe_open
+class Stored:
+    """The tensors of a checkpoint, on disk until they are read to where they belong.
 
-    found = {}
-    try:
-        with safe_open(path, framework="np") as file:
-            for name in file.keys():
-                found[name] = file.get_tensor(name)
-                if found[name].dtype != np.float32 or found[name].ndim != 1:
-                    raise InputError(f"{path} is damaged: the tensor {name} is not flat")
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}") from None
-    if {name: zlib.crc32(numbers) for name, numbers in found.items()} != sums:
-        raise InputError(f"{path} is damaged: its checksums do not agree")
-    return found
+    Attributes
+    ----------
+    lengths : dict of str to int
+    """
+
+    def __init__(self, path: str, places: dict):
+        self._path, self._places = path, places
+        self.lengths = {name: count for name, (_, count) in places.items()}
+
+    def read(self, name: str, out: np.ndarray) -> None:
+        """Read a tensor into a flat array of float32, as long as it is."""
+        flat, at = memoryview(out).cast("B"), 0
+        for block in self._blocks(name):
+            flat[at : at + len(block)] = block
+            at += len(block)
+
+    def check(self, about: dict) -> None:
+        """InputError where a tensor is not what was written."""
+        sums = about.get("crc32")
+        if not (isinstance(sums, dict) and type(about.get("step")) is int
+                and set(sums) == set(self.lengths)):
+            raise self._damaged("it has no checksums of its tensors")
+        for name in self.lengths:
+            crc = 0
+            for block in self._blocks(name):
+                crc = zlib.crc32(block, crc)
+            if crc != sums[name]:
+                raise self._damaged("its checksums do not agree")
+
+    def _blocks(self, name: str):
+        at, count = self._places[name]
+        left = 4 * count
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(at)
+                while left:
+                    block = file.read(min(left, _BLOCK))
+                    if not block:
+                        raise self._damaged("its end is missing")
+                    yield block
+                    left -= len(block)
+        except OSError as error:
+            raise self._damaged(error.strerror) from None
+
+    def _damaged(self, why: str) -> InputError:
+        return InputError(f"{self._path} is damaged: {why}")
 
 
 def _step(path: str) -> int:

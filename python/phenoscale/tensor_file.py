@@ -3,8 +3,9 @@
 
     8 bytes: length n of the header | n bytes: JSON of names, shapes, places | the tensors
 
-Under model_file.py and checkpoint.py.  Written as it streams, whole or not at all; read with the
-package safetensors, after the header has been found to be ours.
+Under model_file.py and checkpoint.py.  Written as it streams, whole or not at all; a model is read
+with the package safetensors, after the header has been found to be ours; a checkpoint is read to
+where its numbers belong, so that no second copy is in memory beside the network.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
 
-__all__ = ["read_about", "read_tensors", "write_tensors"]
+__all__ = ["read_about", "read_header", "read_tensors", "write_tensors"]
 
 FORMAT = 1
 _LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
@@ -49,8 +50,13 @@ def write_tensors(path, program: str, about: dict, tensors) -> None:
     write_atomically(path, [struct.pack("<Q", len(text)) + text, *parts])
 
 
-def read_about(path: str, program: str, what: str, limit: int = _LIMIT_HEADER) -> dict:
-    """The JSON of our metadata, from the header alone.
+def read_about(path: str, program: str, what: str) -> dict:
+    """The JSON of our metadata, from the header alone; for the rest see `read_header`."""
+    return read_header(path, program, what)[0]
+
+
+def read_header(path: str, program: str, what: str, limit: int = _LIMIT_HEADER):
+    """The JSON of our metadata, and where the tensors lie.
 
     Parameters
     ----------
@@ -61,6 +67,12 @@ def read_about(path: str, program: str, what: str, limit: int = _LIMIT_HEADER) -
         What should have been given, for messages: "the model.safetensors of a ... run".
     limit : int
         Bytes of header that are read.
+
+    Returns
+    -------
+    about : dict
+    places : dict of str to (int, int)
+        Tensor to its first byte in the file, and its length in float32.
 
     Raises
     ------
@@ -79,7 +91,8 @@ def read_about(path: str, program: str, what: str, limit: int = _LIMIT_HEADER) -
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
     try:
-        metadata = json.loads(text.decode("utf-8"), object_pairs_hook=_once)["__metadata__"]
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
+        metadata = header.pop("__metadata__")
         name, _, number = metadata["format"].rpartition(" ")
         if name != program:
             raise KeyError(name)
@@ -88,11 +101,22 @@ def read_about(path: str, program: str, what: str, limit: int = _LIMIT_HEADER) -
         about = json.loads(metadata[program], object_pairs_hook=_once)
         if not isinstance(about, dict):
             raise KeyError(program)
+        places = {name: _place(entry, 8 + length) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no {program} file, or is damaged: give {what}") from None
-    return about
+    return about, places
+
+
+def _place(entry: dict, start: int) -> tuple[int, int]:
+    """First byte and length of a tensor; KeyError for what `write_tensors` does not write."""
+    (begin, end), shape = entry["data_offsets"], entry["shape"]
+    if not (entry["dtype"] == "F32" and type(begin) is type(end) is int and 0 <= begin <= end
+            and all(type(side) is int and side >= 0 for side in shape)
+            and end - begin == 4 * math.prod(shape)):
+        raise KeyError("data_offsets")
+    return start + begin, (end - begin) // 4
 
 
 def _once(pairs: list) -> dict:

@@ -137,8 +137,13 @@ class Trained:
         tensors += [(f"state{k}", state) for k, state in enumerate(self.optimizer.states)]
         return about, tensors
 
-    def restore(self, about: dict, tensors: dict) -> None:
+    def restore(self, about: dict, tensors) -> None:
         """Stand where `state` was taken.
+
+        Parameters
+        ----------
+        about : dict
+        tensors : phenoscale.checkpoint.Stored
 
         Raises
         ------
@@ -146,11 +151,11 @@ class Trained:
             For a state of another network or optimizer.
         """
         _, mine = self.state()
-        if (about.get("description") != self.description or set(tensors) != {n for n, _ in mine}
-                or any(tensors[name].shape != array.shape for name, array in mine)):
+        if (about.get("description") != self.description
+                or tensors.lengths != {name: len(array) for name, array in mine}):
             raise InputError("the checkpoint is of another network")
         for name, array in mine:
-            array[:] = tensors[name]
+            tensors.read(name, array)
         self.optimizer.steps = about["optimizer_steps"]
         self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
         for name in self._STATE:
