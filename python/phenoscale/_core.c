@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define LOADER_WAIT_S 0.05 /* between two looks at Ctrl-C while waiting for a field */
-#define MOST_DESCRIPTION (1 << 20) /* bytes of a TIFF's that anyone needs */
+#define MOST_DESCRIPTION (1 << 24) /* bytes of a TIFF's that anyone needs */
 
 static PyObject *ImageError, *UnsupportedImage;
 

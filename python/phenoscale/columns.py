@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from phenoscale.errors import InputError, listed
+from phenoscale.errors import InputError, NoChannel, listed
 
-__all__ = ["FILE", "IMAGE_NAME", "MARK", "ROLES", "SKIP", "Channel", "choose_channels",
+__all__ = ["CHOSEN", "FILE", "IMAGE_NAME", "MARK", "ROLES", "SKIP", "Channel", "choose_channels",
            "choose_roles", "clean_header"]
 
 ROLES = {
@@ -26,11 +26,14 @@ ROLES = {
 }
 #: What CellProfiler's LoadData knows of a channel's file, one column each; Sample is ours: which
 #: of the samples of a pixel.
-FILE = re.compile(r"(?:Image_)?(FileName|PathName|URL|Series|Frame|Sample)_(.+)")
+FILE = re.compile(r"(?:(?:Image_)?(?=FileName|PathName|URL|Series|Frame)|Image_)"
+                  r"(FileName|PathName|URL|Series|Frame|Sample)_(.+)")
 IMAGE_NAME = re.compile(r".*\.(tiff?|flex|png|jpe?g|bmp|p[gp]m|webp|jp2)", re.IGNORECASE)
 #: Column of a clean table that says why a field is not to be used; empty for the others.  Reasons
 #: of a check begin with the mark, and the next check judges anew.
 SKIP, MARK = "Phenoscale_Skip", "check: "
+#: Column of a clean table whose planes of z are chosen already: the number that was asked for.
+CHOSEN = "Phenoscale_Z"
 _ROWS = 50  # cells looked at to tell what a column holds
 
 
@@ -133,7 +136,7 @@ def choose_channels(file_columns: dict, words, source: str) -> list[Channel]:
               for word in words]
     for channel in chosen:
         if channel.column not in file_columns:
-            raise InputError(
+            raise NoChannel(
                 f"{source} has no channel {channel.column} (column "
                 f"Image_FileName_{channel.column}): "
                 f"its channels are {listed(file_columns, near=channel.column)}"
@@ -144,13 +147,16 @@ def choose_channels(file_columns: dict, words, source: str) -> list[Channel]:
     return chosen
 
 
-def choose_roles(frame, roles: dict, spelling: dict, source: str) -> dict[str, str]:
-    """Role to column; default columns that are missing or wholly empty play none."""
+def choose_roles(frame, roles: dict, spelling: dict, source: str, elsewhere) -> dict[str, str]:
+    """Role to column; default columns that are missing or wholly empty play none, nor do those
+    that are `elsewhere`, in a table to be joined."""
     ours = {theirs: name for name, theirs in spelling.items()}
-    for role, column in roles.items():
+    for role, column in list(roles.items()):
         if role not in ROLES:
             raise InputError(f"unknown role {role}: the roles are {listed(ROLES)}")
-        if ours.get(column, column) not in frame.columns:
+        if ours.get(column, column) not in frame.columns and column in elsewhere:
+            roles = {other: name for other, name in roles.items() if other != role}
+        elif ours.get(column, column) not in frame.columns:
             there = listed(frame.columns, near=column)
             raise InputError(f"{source} has no column {column} for the role {role}: it has {there}")
     chosen = {role: ours.get(column, column) for role, column in {**ROLES, **roles}.items()}

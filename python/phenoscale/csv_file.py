@@ -22,7 +22,8 @@ from phenoscale.errors import InputError
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["FORMULA", "as_table", "cell_text", "read_cells", "read_csv", "write_csv"]
+__all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "read_csv",
+           "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_BOOK, _LIMIT_CELLS = 1 << 24, 2_000_000  # bytes of XML, cells of a sheet
@@ -115,9 +116,10 @@ def _plain(cell: str) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """Comma, semicolon or tab: what cuts the first line with content into the most cells."""
-    line = next((line for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS) if line.strip()), "")
-    line = re.sub(r'"[^"]*"', "", line)
+    """Comma, semicolon or tab: what cuts the first line that any of them cuts into the most
+    cells."""
+    lines = (re.sub(r'"[^"]*"', "", line) for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS))
+    line = next((line for line in lines if re.search("[,;\t]", line.strip())), "")
     return max(",;\t", key=line.count)
 
 
@@ -139,7 +141,9 @@ def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
         for area in sheet.merged_cells.ranges:
             text = found[area.min_row - 1][area.min_col - 1]
             for row in found[area.min_row - 1 : area.max_row]:
-                row[area.min_col - 1 : area.max_col] = [text] * (area.max_col - area.min_col + 1)
+                if sum(map(bool, row)) > bool(row[area.min_col - 1]):  # a title stays one cell
+                    row[area.min_col - 1 : area.max_col] = [text] * (
+                        area.max_col - area.min_col + 1)
     except InputError:
         raise
     except Exception as error:  # whatever a broken workbook makes its reader raise
@@ -153,8 +157,11 @@ def _sheet_text(path: str, cell, results) -> str:
     """A cell of a sheet, a formula's result from the sheet of `results`."""
     value, shown = cell.value, cell.number_format
     if cell.data_type == "f":
-        value = results[cell.coordinate].value
-        if value is None:
+        result = results[cell.coordinate]
+        value = result.value
+        if result.data_type == "e":
+            value = None if value == "#N/A" else value  # which says: not available
+        elif value is None and result.data_type == "n":
             raise InputError(f"{path}: cell {cell.coordinate} is a formula without its result: "
                              "open and save it in a spreadsheet, or save its sheet as CSV")
     if isinstance(value, int) and re.fullmatch("0+", shown or ""):
@@ -178,13 +185,12 @@ def write_csv(frame: pandas.DataFrame, path) -> None:
     takes away again; numbers, and the file names that other programs must find, stay as they are.
     """
     path = os.fspath(path)
-    if path.lower().endswith((".xlsx", ".xls")):
-        raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
-                         ".csv or .csv.gz")
+    check_csv_name(path)
     safe = frame.copy(deep=False)
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf":
             safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
+    safe.columns = [_defuse(name) for name in frame.columns]
     parts = (safe.iloc[at : at + _ROWS].to_csv(index=False, header=at == 0, lineterminator="\n")
              for at in range(0, max(len(safe), 1), _ROWS))
     try:
@@ -193,6 +199,13 @@ def write_csv(frame: pandas.DataFrame, path) -> None:
         cell = re.search("[^\n,]*[\ud800-\udfff][^\n,]*", error.object)
         raise InputError(f"{path} cannot be written: {cell[0]!r} is not UTF-8: rename that file or "
                          "folder") from None
+
+
+def check_csv_name(path) -> None:
+    """InputError for a name that would promise another kind of file."""
+    if os.fspath(path).lower().endswith((".xlsx", ".xls")):
+        raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
+                         ".csv or .csv.gz")
 
 
 def _zipped(parts):
@@ -221,13 +234,21 @@ def _defuse(cell):
     return cell
 
 
+def _blocks(file):
+    """What a file holds, up to the limit and a little more."""
+    left = _LIMIT_BYTES
+    while left >= 0 and (block := file.read(1 << 24)):
+        left -= len(block)
+        yield block
+
+
 def _read_bytes(path: str) -> bytes:
     """The file, unpacked when it is a .gz."""
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise InputError(f"{path} is a device or a pipe: give a file")
         with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-            content = file.read(_LIMIT_BYTES + 1)
+            content = b"".join(_blocks(file))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None
     except IsADirectoryError:

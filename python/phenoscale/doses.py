@@ -13,6 +13,8 @@ __all__ = ["parse_dose", "same_dose", "tidy_doses"]
 _DOSE = re.compile(r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:(?:,\d{3}){2,}(?:\.\d*)?|,\d{3}\.\d*)(?!\d)")
 _UNCLEAR = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}(?![\d,.])")  # 1,000: a thousand or one?
+_UNCLEAR_POINT = re.compile(r"[-+]?[1-9]\d{0,2}\.\d{3}(?![\d,.])")  # where a comma is decimal
+_POINTS = re.compile(r"[-+]?\d{1,3}(?:(?:\.\d{3})+,\d*|(?:\.\d{3}){2,}(?!\d))")  # 1.000,5
 _COMMA = re.compile(r"[-+]?\d*,\d+")
 #: Units, to how many of micromolar they are.
 _UNITS = {"pm": 1e-6, "nm": 1e-3, "um": 1.0, "mm": 1e3, "m": 1e6}
@@ -49,17 +51,22 @@ def tidy_doses(cells) -> list[str]:
     ['0.3', '1.250', '30', '1e-3', 'high', '1000']
     """
     cells = [cell.strip() for cell in cells]
-    unclear = [row for row, cell in enumerate(cells) if _UNCLEAR.match(cell)]
-    if unclear and not any(_COMMA.match(cell) and not _THOUSANDS.match(cell)
-                           and not _UNCLEAR.match(cell) for cell in set(cells)):
-        raise ValueError(unclear[0], f"'{cells[unclear[0]]}' may be a thousand or one: write it "
-                                     "without the comma, or with a point")
+    is_decimal = any(_COMMA.match(cell) and not _THOUSANDS.match(cell) and not _UNCLEAR.match(cell)
+                     for cell in set(cells))
+    unclear = _UNCLEAR_POINT if is_decimal else _UNCLEAR
+    for row, cell in enumerate(cells):
+        if unclear.match(cell):
+            sign, other = (".", "comma") if is_decimal else (",", "point")
+            raise ValueError(row, f"'{cell}' may be a thousand or one: write it without the "
+                                  f"'{sign}', or with a {other}")
     return [_tidy(cell) for cell in cells]
 
 
 def _tidy(text: str) -> str:
     plain = text
-    if thousands := _THOUSANDS.match(text):
+    if points := _POINTS.match(text):
+        plain = points[0].replace(".", "").replace(",", ".") + text[points.end() :]
+    elif thousands := _THOUSANDS.match(text):
         plain = thousands[0].replace(",", "") + text[thousands.end() :]
     elif _COMMA.match(text):
         plain = text.replace(",", ".", 1)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "listed"]
+__all__ = ["InputError", "NoChannel", "listed"]
 
 
 class InputError(ValueError):
@@ -15,6 +15,10 @@ class InputError(ValueError):
     Its message is one sentence that names the file, the line of the table, the column and the
     well as far as there are any, and the cure.
     """
+
+
+class NoChannel(InputError):
+    """A table that has no column for a channel."""
 
 
 def listed(names: Iterable[str], near: str | None = None, limit: int = 20) -> str:

@@ -23,11 +23,11 @@ from phenoscale.doses import parse_dose, same_dose, tidy_doses
 from phenoscale.errors import InputError, listed
 from phenoscale.table import Table, normalise_well
 
-__all__ = ["join_table"]
+__all__ = ["columns_of", "join_table"]
 
 #: What may identify a row, best first; the other table has none of the roles left out.
-_KEYS = (("plate", "well", "site"), ("plate", "well"), ("well",), ("compound", "concentration"),
-         ("compound",))
+_KEYS = (("plate", "well", "site"), ("plate", "well"), ("well", "site"), ("well",),
+         ("compound", "concentration"), ("compound",))
 _ROW = re.compile(r"[A-Z]|A[A-F]", re.IGNORECASE)
 _TITLES = 20  # lines that may stand before a grid
 _NAMED = 3  # rows named in a note
@@ -59,11 +59,9 @@ def join_table(table: Table, path, roles=None) -> Table:
         Where nothing identifies a row, two rows have one key, or no field finds a partner.
     """
     path = os.fspath(path)
-    rows, lines = read_cells(path)
     plates = set() if table.role("plate") is None else set(table.role("plate"))
-    header, rows, lines = (_from_grids if _is_grid(rows) else _from_list)(path, rows, lines, plates)
-    header, _ = clean_header(header, rows, path)
-    theirs = _roles_of(header, roles or {})
+    header, spelling, rows, lines = _read(path, plates)
+    theirs = _roles_of(header, spelling, roles or {})
     _tidy_doses(path, header, rows, lines, theirs)
     key = next((key for key in _KEYS if set(key) <= set(theirs) and set(key) <= set(table.roles)),
                None)
@@ -71,13 +69,37 @@ def join_table(table: Table, path, roles=None) -> Table:
         there = ", ".join(" and ".join(key) for key in _KEYS)
         raise InputError(f"{path}: nothing tells which of its rows belongs to a field: both tables "
                          f"need columns for {there}; name them with --role")
+    if "plate" not in theirs and len(plates) > 1 and "well" in key:
+        _refuse_plates(path, plates, header, rows)
     partner = _find_partners(path, table, key, [header.index(theirs[role]) for role in key], rows,
                              lines)
     return _with_columns(table, path, header, rows, partner, key,
                          {header.index(theirs[role]) for role in key})
 
 
+def columns_of(path) -> set[str]:
+    """Columns of another table, as it has them and as we spell them."""
+    header, spelling, _, _ = _read(os.fspath(path), set())
+    return {*header, *spelling.values()}
+
+
 # ---- the two forms -----------------------------------------------------------------------------
+
+
+def _read(path: str, plates):
+    """Header in our spelling, our spelling to theirs, rows and their lines."""
+    rows, lines = read_cells(path)
+    header, rows, lines = (_from_grids if _is_grid(rows) else _from_list)(path, rows, lines, plates)
+    return *clean_header(header, rows, path), rows, lines
+
+
+def _refuse_plates(path, plates, header, rows) -> None:
+    """A column that holds plates, whatever it is called, must be joined on."""
+    for at, name in enumerate(header):
+        cells = {row[at] for row in rows} - {""}
+        if cells and cells & plates and name != ROLES["well"]:
+            raise InputError(f"{path}: column {name} holds plates of the fields, but nothing says "
+                             f"so: --role plate={name}")
 
 
 def _from_list(path, rows, lines, plates):
@@ -91,7 +113,8 @@ def _numbers_of(cells) -> dict[int, int]:
     found = {at: int(cell) for at, cell in enumerate(cells)
              if at and cell.isdecimal() and len(cell) < 3}
     is_rising = list(found.values()) == sorted(set(found.values()) - {0})
-    return found if is_rising and 1 in found else {}
+    is_alone = len(found) == sum(map(bool, cells[1:]))
+    return found if is_rising and 1 in found and (is_alone or len(found) > 1) else {}
 
 
 def _is_grid(rows) -> bool:
@@ -116,7 +139,7 @@ def _from_grids(path, rows, lines, plates):
         above = {} if is_row else _numbers_of(cells)
         if above:
             name, numbers = cells[0] or heading or stem, above
-            if cells[0] and heading and (plates or found):
+            if heading and (plates or found) and (cells[0] or stem in names):
                 known = f"which has {listed(sorted(plates), limit=_NAMED)}" if plates else \
                     "which has no column of plates"
                 raise InputError(f"{path} line {line}: '{heading}' before this grid is no plate of "
@@ -155,7 +178,7 @@ def _from_grids(path, rows, lines, plates):
 
 def _plate_of(title: str, plates) -> str:
     """The plate that a line before a grid names, "Plate: P1" or "0012" for "12"; "" for none."""
-    word = re.sub(r"(?i)^(plate|barcode)\b\s*[:=]?\s*", "", title) or title
+    word = re.split(r"[\s:=]+", title.strip())[-1]
     same = {title, word} | ({str(int(word))} if word.isdecimal() else set())
     return next((plate for plate in sorted(plates)
                  if plate in same or plate.lstrip("0") in same - {""}), "")
@@ -177,10 +200,12 @@ def _tidy_doses(path, header, rows, lines, theirs) -> None:
         row[at] = dose
 
 
-def _roles_of(header, roles) -> dict[str, str]:
+def _roles_of(header, spelling, roles) -> dict[str, str]:
     """The roles that the other table's columns play."""
+    ours = {theirs: name for name, theirs in spelling.items()}
     theirs = {role: column for role, column in ROLES.items() if column in header}
-    theirs.update({role: column for role, column in roles.items() if column in header})
+    named = {role: ours.get(column, column) for role, column in roles.items()}
+    theirs.update({role: column for role, column in named.items() if column in header})
     return theirs
 
 
@@ -188,6 +213,8 @@ def _cell(role: str, text: str):
     """A cell as it is compared: wells in one spelling, doses as numbers."""
     if role == "well":
         return normalise_well(text)
+    if role == "site" and text.isdecimal():
+        return str(int(text))
     if role == "concentration":
         dose = parse_dose(text)
         return text if dose is None else dose[0]
@@ -207,7 +234,7 @@ def _find_partners(path, table, key, at, rows, lines) -> list[int | None]:
         if any(_same(dose, other) for other, _ in others):
             words = " ".join(row[c] for c in at)
             raise InputError(f"{path} line {lines[number]}: {' and '.join(key)} {words} is there "
-                             "twice: remove one")
+                             "twice: remove one, or name what tells them apart with --role")
         others.append((dose, number))
     found, columns = [], [table.role(role).tolist() for role in key]
     for cells in zip(*columns):
@@ -216,7 +243,8 @@ def _find_partners(path, table, key, at, rows, lines) -> list[int | None]:
         others = places.get(tuple(c for c, is_exact in zip(cells, exact) if is_exact), [])
         found.append(next((row for other, row in others if _same(dose, other)), None))
     if not any(row is not None for row in found):
-        ours, other = table.role(key[0]).iloc[0], rows[0][at[0]]
+        ours = " ".join(table.role(role).iloc[0] for role in key)
+        other = " ".join(rows[0][c] for c in at)
         raise InputError(f"{path}: no field of {table.source} has a {' and '.join(key)} of it: "
                          f"the fields have for example '{ours}', it has '{other}'")
     return found

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import math
 import re
+from xml.etree import ElementTree
 
 __all__ = ["axes"]
 
 
-def axes(info: dict) -> dict[str, int] | None:
+def axes(info: dict, name: str = "") -> dict[str, int] | None:
     """How many channels, z-planes and times the pages are, and in which order they follow.
 
     Parameters
     ----------
     info : dict
-        Of `phenoscale.image_file.image_info`: description, samples, pages.
+        Of `phenoscale.image_file.image_info`.
+    name : str
+        Of the file, without its folder: a description of OME may speak of several.
 
     Returns
     -------
@@ -32,21 +35,21 @@ def axes(info: dict) -> dict[str, int] | None:
     ValueError
         Where what it says does not fit its pages.
     """
-    text, samples, pages = info["description"], info["samples"], info["pages"]
     for program, read in (("ImageJ", _imagej), ("OME", _ome), ("tifffile", _tifffile)):
-        found = read(text, samples, pages)
+        found = read(info, name)
         if found is None:
             continue
-        if math.prod(found.values()) != pages:
+        if math.prod(found.values()) != info["pages"]:
             words = " x ".join(f"{size} {axis}" for axis, size in found.items())
-            raise ValueError(f"has {pages} page{'s' * (pages > 1)}, but its description by "
-                             f"{program} speaks of {words}")
+            raise ValueError(f"has {info['pages']} page{'s' * (info['pages'] > 1)}, but its "
+                             f"description by {program} speaks of {words}")
         return found
     return None
 
 
-def _imagej(text: str, samples: int, pages: int) -> dict[str, int] | None:
+def _imagej(info: dict, name: str) -> dict[str, int] | None:
     """ImageJ's description: a line each for channels, slices, frames that are not 1."""
+    text = info["description"]
     if not text.startswith("ImageJ="):
         return None
     numbers = dict(re.findall(r"^(channels|slices|frames|images)=(\d{1,9})\s*$", text, re.M))
@@ -56,57 +59,73 @@ def _imagej(text: str, samples: int, pages: int) -> dict[str, int] | None:
             "T": int(numbers.get("frames", 1))}
 
 
-def _tifffile(text: str, samples: int, pages: int) -> dict[str, int] | None:
+def _tifffile(info: dict, name: str) -> dict[str, int] | None:
     """tifffile's description: the shape of the whole, and the names of its axes if it was told."""
+    text, samples = info["description"], info["samples"]
     try:
         about = json.loads(text) if text.startswith('{"shape"') else {}
         shape, names = about.get("shape"), about.get("axes", "")
-        if about.get("truncated") and not names:
-            return {"images": 0}  # however many: they are not in pages
-        sizes = dict(zip(names, shape or ()))
-        if len(names) != len(shape or ()) or not set(names) <= set("TZCSYX") or not names:
+        if shape is None or any(type(size) is not int or size < 1 for size in shape):
             return None
-        if any(type(size) is not int or size < 1 for size in shape):
+        if about.get("truncated") and not names:  # planes that are not in pages
+            page = samples * info["height"] * info["width"]
+            return None if math.prod(shape) == page else {"planes": math.prod(shape) // page}
+        sizes = dict(zip(names, shape))
+        if len(names) != len(shape) or not set(names) <= set("TZCSYX"):
             return None
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     if sizes.get("C") == samples > 1 and "S" not in names:
         del sizes["C"]  # the samples of a pixel
-    return {name: sizes[name] for name in reversed(names) if name in "TZC" and name in sizes}
+    return {axis: sizes[axis] for axis in reversed(names) if axis in "TZC"}
 
 
 # ---- OME -----------------------------------------------------------------------------------------
 
 
-def _ome(text: str, samples: int, pages: int) -> dict[str, int] | None:
-    """OME-XML: the attributes of Pixels, and where its planes are said to lie."""
-    found = re.findall(r"<(?:\w+:)?Pixels\b([^>]*)>", text)
-    if not found or "<OME" not in text.replace("ome:", "") or pages == 1:
-        return None  # one page is one plane, of whatever set
-    if len(found) > 1:
-        raise ValueError(f"holds {len(found)} images of OME in one file, each with its own pages")
-    about, sizes = _attributes(found[0]), {}
-    order = about.get("DimensionOrder", "")
-    if sorted(order) != sorted("XYZCT"):
+def _ome(info: dict, name: str) -> dict[str, int] | None:
+    """OME-XML: the sizes in Pixels, and where its planes are said to lie."""
+    text, samples = info["description"], info["samples"]
+    if not re.match(r"\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)*<(\w+:)?OME\b", text[:4096], re.DOTALL):
         return None
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("its OME description defines entities, which is not read")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"its OME description is damaged ({error})") from None
+    every = [one for one in root.iter() if _tag(one) == "Pixels"]
+    mine = [one for one in every if name and name in _files(one)] or every
+    if not mine:
+        return None
+    if len(mine) > 1:
+        raise ValueError(f"holds {len(mine)} images of OME in one file, each with its own pages")
+    if info["pages"] == 1 and _files(mine[0]):
+        return None  # one plane of a set of files
+    about, sizes = mine[0].attrib, {}
+    order = about.get("DimensionOrder", "")
     for axis in order[2:]:
         size = about.get(f"Size{axis}", "")
-        if not size.isdecimal() or len(size) > 9:
-            return None
-        sizes[axis] = int(size)
+        sizes[axis] = int(size) if size.isdecimal() and len(size) < 10 else 0
+    if sorted(order) != sorted("XYZCT") or not all(sizes.values()):
+        raise ValueError("its OME description is damaged (DimensionOrder, or a size)")
     sizes["C"] = sizes["C"] // samples if sizes["C"] % samples == 0 else sizes["C"]
-    _check_order(text, sizes, samples)
+    _check_order(mine[0], sizes, samples)
     return sizes
 
 
-def _attributes(text: str) -> dict[str, str]:
-    return dict(re.findall(r"""(\w+)\s*=\s*["']([^"']*)["']""", text))
+def _tag(element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
-def _check_order(text: str, sizes: dict[str, int], samples: int) -> None:
+def _files(pixels) -> set[str]:
+    """Names of the files that planes of an image are said to lie in."""
+    return {one.get("FileName", "") for one in pixels.iter() if _tag(one) == "UUID"} - {""}
+
+
+def _check_order(pixels, sizes: dict[str, int], samples: int) -> None:
     """Planes lie where their order puts them: what TiffData says must not differ."""
-    for words in re.findall(r"<(?:\w+:)?TiffData\b([^>]*)>", text):
-        about = _attributes(words)
+    for about in (one.attrib for one in pixels if _tag(one) == "TiffData"):
         if not all(about.get(name, "0").isdecimal() and len(about.get(name, "0")) < 10
                    for name in ("IFD", "FirstZ", "FirstC", "FirstT")):
             raise ValueError("its OME description is damaged (TiffData)")

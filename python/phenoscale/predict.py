@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale import _core
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, NoChannel
 from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, class_key
 
@@ -139,22 +139,19 @@ def read_fields(model: Model, source, channels=None, **options) -> Table:
     source, options
         As for `phenoscale.presets.read_source`.
     channels : list of str, optional
-        By default those of the model, by name where the table has them all, else where they were
-        in the training table.
+        By default those of the model, from the columns that they were in in the training table
+        where this has them, else by name.
     """
     from phenoscale.columns import Channel
     from phenoscale.presets import read_source
 
     if channels is None:
         channels = [Channel.parse(f"{name}={where}")
-                    for name, where in zip(model.channels, model.sources)]
-        named = [channel if channel.name == channel.column else channel.name
-                 for channel in channels] or model.channels
+                    for name, where in zip(model.channels, model.sources)] or model.channels
         try:
-            return read_source(source, channels=named, z=model.z, **options)
-        except InputError:
-            if named == channels or not channels:
-                raise
+            return read_source(source, channels=channels, z=model.z, **options)
+        except NoChannel:
+            channels = model.channels
     return read_source(source, channels=channels, z=model.z, **options)
 
 

@@ -14,7 +14,7 @@ from typing import Callable
 
 from phenoscale.columns import IMAGE_NAME
 from phenoscale.errors import InputError, listed
-from phenoscale.join import join_table
+from phenoscale.join import columns_of, join_table
 from phenoscale.table import Table, normalise_well, read_frame, read_table
 
 __all__ = ["PRESETS", "Preset", "folder_table", "read_source"]
@@ -138,9 +138,11 @@ def read_source(source, preset=None, pattern=None, join=(), **options) -> Table:
     join: tables that say more about wells or compounds; see `phenoscale.join.join_table`.
     options: as for `phenoscale.table.read_table`; for errors see there and `folder_table`.
     """
-    table = _read(source, preset, pattern, options)
+    roles = options.pop("roles", None) or {}
+    theirs = set().union(*map(columns_of, join)) if roles else set()
+    table = _read(source, preset, pattern, {**options, "roles": roles, "elsewhere": theirs})
     for other in join:
-        table = join_table(table, other, options.get("roles"))
+        table = join_table(table, other, roles)
     return table
 
 
@@ -197,7 +199,7 @@ def folder_table(folder, preset: Preset, **options) -> Table:
         if match and ("\\" in path or not _is_utf8(path)):
             raise InputError(f"{folder}: the name {path!r} has a backslash or is not UTF-8: rename "
                              "it")
-        if match is None or _THUMBNAIL.search(path):
+        if match is None or _THUMBNAIL.search(path) or _is_hidden(path):
             passed[_kind(path)] += 1
             continue
         about = _about(folder, path, match, preset)
@@ -250,12 +252,14 @@ def _files(folder: str):
     """Paths of all files below a folder, with "/", in order; links to folders are followed."""
 
     def fail(error):
-        raise InputError(f"{error.filename} cannot be listed: {error.strerror}")
+        raise InputError(f"{error.filename} cannot be listed: {error.strerror}: let it be read, or "
+                         "give the folder that holds the images")
 
-    seen = set()
+    seen, top = set(), os.path.realpath(folder)
     for at, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         real = os.path.realpath(at)
-        if real in seen:  # links that run in a circle, or meet
+        is_inside = real != top and os.path.islink(at) and real.startswith(top + os.sep)
+        if real in seen or is_inside:  # links in a circle, or to what is here under its own name
             folders.clear()
             continue
         seen.add(real)
@@ -271,9 +275,14 @@ def _is_utf8(path: str) -> bool:
         return False
 
 
+def _is_hidden(path: str) -> bool:
+    """As the ._ files that macOS leaves beside others."""
+    return os.path.basename(path).startswith(".")
+
+
 def _kind(path: str) -> str:
     """Why a file is passed over."""
-    if not IMAGE_NAME.fullmatch(path):
+    if not IMAGE_NAME.fullmatch(path) or _is_hidden(path):
         return "other files"
     return "thumbnails" if _THUMBNAIL.search(path) else "images that the pattern does not fit"
 

@@ -214,7 +214,7 @@ def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bo
         order = {"C": 1}
     else:
         try:
-            order = axes(info)
+            order = axes(info, os.path.basename(plane.path))
         except ValueError as error:
             raise _Fault("stack", f"{error}: export it again, or name its pages in a column "
                                   f"Frame_{channel.column}") from None

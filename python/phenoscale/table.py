@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phenoscale.columns import (
+    CHOSEN,
     FILE,
     ROLES,
     SKIP,
@@ -35,8 +36,8 @@ from phenoscale.stacks import stack_rows
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Plane", "Table", "file_cells", "normalise_well", "read_frame", "read_table",
-           "write_table"]
+__all__ = ["Plane", "Table", "clean_columns", "file_cells", "normalise_well", "read_frame",
+           "read_table", "write_table"]
 
 _WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})")
 _NUMBER = re.compile(r"(\d{1,6}(\.0*)?)?", re.ASCII)
@@ -74,6 +75,8 @@ class Table:
         Column of `Channel` to its spelling in the source, for messages.
     z : str or None
         How a stack becomes one plane: a name of `phenoscale._core.z_names`, or a number.
+    chosen : str or None
+        The number of the plane of z that the rows were chosen by.
     notes : list of str
         What the user should know about how the table was made.
     """
@@ -87,6 +90,7 @@ class Table:
     unit: str = "line"
     file_columns: dict[str, str] = field(default_factory=dict)
     z: str | None = None
+    chosen: str | None = None
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self):
@@ -175,7 +179,8 @@ def normalise_well(name: str) -> str:
     return f"{match[1].upper()}{int(match[2]):02d}" if match else name
 
 
-def read_table(source, channels=None, roles=None, root=None, path_map=None, z=None) -> Table:
+def read_table(source, channels=None, roles=None, root=None, path_map=None, z=None,
+               elsewhere=()) -> Table:
     """Read a table of fields.
 
     Parameters
@@ -198,6 +203,8 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     z : str, optional
         "max", "mean", or the number of a plane from 0: how rows that differ only in `Metadata_Z`,
         and files with several planes, become one field.
+    elsewhere : set of str
+        Columns that roles may name without this table having them.
 
     Returns
     -------
@@ -213,23 +220,23 @@ def read_table(source, channels=None, roles=None, root=None, path_map=None, z=No
     import pandas
 
     if isinstance(source, pandas.DataFrame):
-        return read_frame(source, "the DataFrame", channels, roles, root, path_map, z)
+        return read_frame(source, "the DataFrame", channels, roles, root, path_map, z, elsewhere)
     name = os.fspath(source)
     where = PathRules(root or os.path.dirname(name) or ".", root, path_map)
-    return _table_of(*read_csv(name), name, "line", where, channels, roles, z)
+    return _table_of(*read_csv(name), name, "line", where, channels, roles, z, elsewhere)
 
 
 def read_frame(frame, name: str, channels=None, roles=None, root=None, path_map=None,
-               z=None) -> Table:
+               z=None, elsewhere=()) -> Table:
     """The same of a DataFrame, by the name that messages shall give it; see `read_table`."""
     header = [str(column).strip() for column in frame.columns]
     cells = frame.astype(object).where(frame.notna(), "")
     rows = [[cell_text(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
     return _table_of(header, rows, list(frame.index), name, "row",
-                     PathRules(root or ".", root, path_map), channels, roles, z)
+                     PathRules(root or ".", root, path_map), channels, roles, z, elsewhere)
 
 
-def _table_of(header, rows, lines, name, unit, where, channels, roles, z) -> Table:
+def _table_of(header, rows, lines, name, unit, where, channels, roles, z, elsewhere) -> Table:
     import pandas
 
     if not rows:
@@ -240,7 +247,7 @@ def _table_of(header, rows, lines, name, unit, where, channels, roles, z) -> Tab
     sources = choose_channels(file_columns, channels, name)
     frame = pandas.DataFrame(rows, columns=header, dtype=object)
     table = Table(frame, sources, [], {}, name, lines, unit, file_columns, _known_z(z))
-    table.roles = choose_roles(frame, roles or {}, spelling, name)
+    table.roles = choose_roles(frame, roles or {}, spelling, name, elsewhere)
     _tidy(table)
     table.planes = _find_planes(table, where)
     return stack_rows(table)
@@ -284,10 +291,15 @@ def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]
         for row, (name, folder, url, series, *numbers) in enumerate(zip(*cells.values())):
             try:
                 path = rules.find(name or url, folder if name else "") if name or url else ""
-                if series not in ("", "0") or not all(_NUMBER.fullmatch(n) for n in numbers):
-                    raise ValueError(f"series {series or 0}, frame {numbers[0][:20]}: only pages "
-                                     "of the first series are read, whole numbers from 0 on")
-                page, sample = (int(float(n)) if n else None for n in numbers)
+                if not path.isascii():
+                    path.encode()
+                page, sample = _numbers(series, *numbers)
+                if None not in (sample, channel.plane) and sample != channel.plane:
+                    raise ValueError(f"channel {channel.plane} of the file is asked for, column "
+                                     f"Image_Sample_{channel.column} says {sample}: leave one out")
+            except UnicodeEncodeError:
+                raise InputError(f"{table.place(row)}: the path {path!r} is not UTF-8: rename that "
+                                 "file or folder") from None
             except ValueError as error:
                 raise InputError(f"{table.place(row)}, column {table.file_column(c)}: "
                                  f"{error}") from None
@@ -297,6 +309,17 @@ def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]
     if unused:
         raise InputError(f"{table.source}: no path begins with {unused[0]}, which --path-map names")
     return [list(row) for row in zip(*columns)]
+
+
+def _numbers(series: str, frame: str, sample: str) -> list[int | None]:
+    """Page and sample as numbers; ValueError says what else the cells hold."""
+    found = []
+    for name, cell in (("series", series), ("frame", frame), ("sample", sample)):
+        if not _NUMBER.fullmatch(cell) or name == "series" and float(cell or 0) != 0:
+            raise ValueError(f"{name} {cell[:20]}: only pages of the first series are read, whole "
+                             "numbers from 0 on")
+        found.append(int(float(cell)) if cell else None)
+    return found[1:]
 
 
 def file_cells(table: Table, planes) -> dict[str, list]:
@@ -335,20 +358,27 @@ def write_table(table: Table, path, skip=None) -> None:
     at = [row for row, _ in rows]
     columns = file_cells(table, [[planes[min(z, len(planes) - 1)] for planes in table.planes[row]]
                                  for row, z in rows])
-    is_of_files = {name for name in table.frame.columns if (match := FILE.fullmatch(name))
-                   and match[2] in table.file_columns}
-    others = {name: name for name in table.frame.columns
-              if name not in is_of_files and name != SKIP}
-    for role, column in table.roles.items():
-        if column != ROLES[role] and ROLES[role] in others:
-            raise InputError(f"{table.source} has a column {ROLES[role]}, but {column} is the "
-                             f"{role}: remove or rename the first, a clean table calls the {role} "
-                             "so")
-        others[ROLES[role]] = column
+    others = clean_columns(table)
     for name in sorted(others, key=lambda name: not name.startswith("Metadata_")):
         columns[name] = table.frame[others[name]].to_numpy()[at]
     if len(rows) > len(table):
         columns[ROLES["z"]] = [z for _, z in rows]
+    if table.chosen is not None:
+        columns[CHOSEN] = table.chosen
     if skip:
         columns[SKIP] = [skip.get(row, "") for row in at]
     write_csv(pandas.DataFrame(columns), path)
+
+
+def clean_columns(table: Table) -> dict[str, str]:
+    """Columns of a clean table beside those of files, to those of this table."""
+    is_of_files = {name for name in table.frame.columns if (match := FILE.fullmatch(name))
+                   and match[2] in table.file_columns}
+    found = {name: name for name in table.frame.columns if name not in is_of_files | {SKIP}}
+    for role, column in table.roles.items():
+        if column != ROLES[role] and ROLES[role] in found:
+            raise InputError(f"{table.source} has a column {ROLES[role]}, but {column} is the "
+                             f"{role}: remove or rename the first, a clean table calls the {role} "
+                             "so")
+        found[ROLES[role]] = column
+    return found
