@@ -14,12 +14,8 @@ tifffile = pytest.importorskip("tifffile")
 import screens
 from phenoscale import InputError, WholeImageClassifier, load, read_image
 from phenoscale.__main__ import cli
-from phenoscale.predict import (
-    predict,
-    predict_table,
-    prediction_frame,
-    write_errors,
-)
+from phenoscale.outputs import write_errors
+from phenoscale.predict import predict, predict_table, prediction_frame
 from phenoscale.table import Plane, read_table
 
 PROBABILITIES = ["Phenoscale_Prob_coarse", "Phenoscale_Prob_fine"]

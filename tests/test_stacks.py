@@ -42,8 +42,9 @@ def test_stacks_over_several_files(tmp_path):
         read_table(pandas.concat([frame, frame[:1]]), root=tmp_path, z="max")
     with pytest.raises(InputError, match="is no number for some plane"):
         read_table(frame.replace("10", "top"), root=tmp_path, z="max")
-    with pytest.raises(InputError, match="nothing says of which well and site"):
-        read_table(frame.drop(columns="Metadata_Site"), root=tmp_path, z="max")
+    with pytest.raises(InputError, match="nothing says of which well: .*--role well=COLUMN"):
+        read_table(frame.drop(columns="Metadata_Well"), root=tmp_path, z="max")
+    assert len(read_table(frame.drop(columns="Metadata_Site"), root=tmp_path, z="max")) == 2
     for z in ("median", "-1", "1.5"):
         with pytest.raises(InputError, match="give max, mean or the number of a plane"):
             read_table(frame, root=tmp_path, z=z)

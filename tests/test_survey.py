@@ -275,7 +275,7 @@ def test_samples_are_channels(tmp_path):
     channels = ["DNA=A:2", "Actin=A:0"]
     assert planes_of(tmp_path, channels, A="rgb.tif") == [[(0, 2)], [(0, 0)]]
     assert "has 3 channels" in planes_of(tmp_path, A="rgb.tif")
-    assert planes_of(tmp_path, A="rgb.tif", Sample_A="1") == [[(0, 1)]]
+    assert planes_of(tmp_path, A="rgb.tif", Image_Sample_A="1") == [[(0, 1)]]
     tifffile.imwrite(tmp_path / "deep.tif", pages(4, 5, 6, 3), photometric="rgb", metadata=None)
     assert planes_of(tmp_path, channels, "max", A="deep.tif") == [
         [(page, 2) for page in range(4)], [(page, 0) for page in range(4)]]

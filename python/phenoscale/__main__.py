@@ -29,7 +29,6 @@ try:
         network_option,
         pairs,
         quiet_option,
-        refuse_to_lose,
         size_of,
         table_options,
         threads_option,
@@ -101,13 +100,15 @@ def simulate(out, plates, phenotypes, size, wells, sites, seed, quiet):
 def check(source, preset, pattern, out, html, label, batch, z, how, threads, quiet):
     """Look at a table or FOLDER and all its files before a long run."""
     from phenoscale.check import check as run_check
-    from phenoscale.predict import errors_beside
+    from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
     from phenoscale.presets import read_source
-    from phenoscale.table import write_table
+    from phenoscale.table import clean_columns, write_table
 
     table = read_source(source, preset, pattern, z=z, **how)
-    refuse_to_lose(*filter(None, (out, html)), *([errors_beside(out)] if out else []),
-                   inputs=[source, *how["join"]], table=table)
+    refuse_to_lose(*filter(None, (out, html)), inputs=[source, *how["join"]], table=table,
+                   errors=errors_beside(out) if out else None)
+    if out is not None:
+        clean_columns(table)  # its complaints before the work
     with Progress(quiet) as progress:
         found = run_check(table, batch, threads, progress, label)
     print(found.text())
@@ -123,11 +124,8 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
                                    else ""))
     if len(bad) == len(table):
         raise InputError("no field can be used, see the list")
-    if bad:
-        from phenoscale.predict import write_errors
-
-        return say_skipped(write_errors(table, bad, out)) if out is not None else SKIPPED
-    return 0
+    errors = write_errors(table, bad, out) if out is not None else None
+    return say_skipped(errors) if errors else SKIPPED if bad else 0
 
 
 @cli.command()
@@ -200,6 +198,7 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
     fields = read_source(table, z=recipe.z, **how)
     try:
         with Progress(quiet) as progress:
+            progress.notes(fields.notes)
             folder = train_run(
                 fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
                 val_fraction=val_fraction, controls=controls, on_error=on_error, threads=threads,
@@ -231,23 +230,21 @@ def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
     from phenoscale.csv_file import write_csv
     from phenoscale.model_file import load
-    from phenoscale.predict import (
-        errors_beside,
-        predict_table,
-        prediction_frame,
-        read_fields,
-        write_errors,
-    )
+    from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
+    from phenoscale.predict import predict_table, prediction_frame, read_fields
 
     loaded = load(model)
     fields = read_fields(loaded, table, **how)
-    refuse_to_lose(out, errors_beside(out), inputs=[model, table, *how["join"]], table=fields)
+    refuse_to_lose(out, inputs=[model, table, *how["join"]], table=fields,
+                   errors=errors_beside(out))
     with Progress(quiet) as progress:
+        progress.notes(fields.notes)
         found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"),
                               tower)
     write_csv(prediction_frame(loaded, fields, found, embedding), out)
     print(out)
-    return say_skipped(write_errors(fields, found.skipped, out)) if found.skipped else 0
+    errors = write_errors(fields, found.skipped, out)
+    return say_skipped(errors) if errors else 0
 
 
 @cli.command()

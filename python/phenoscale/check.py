@@ -18,7 +18,6 @@ from phenoscale.errors import listed
 from phenoscale.page import count
 from phenoscale.pixels import SATURATED, Pixels, look
 from phenoscale.plan import EPOCHS, plan
-from phenoscale.progress import duration
 from phenoscale.survey import Problem, Survey, size_words, survey
 from phenoscale.table import Table
 
@@ -183,9 +182,7 @@ class Check:
         cells = [["to train with", "field", "parameters", "memory", f"{EPOCHS} epochs"]]
         for line in self.plan:
             name = f"{line.network} --bin {line.bin}" if line.bin > 1 else line.network
-            memory = f"{line.memory_bytes / 1e9:.2f} GB" + ("" if line.fits else " (too much)")
-            cells.append([name, size_words(*line.size), f"{line.parameters:,}", memory,
-                          duration(line.seconds) if line.fits else "-"])
+            cells.append([name, *line.cells()])
         return _aligned(cells)
 
     def _problem_lines(self) -> list[str]:

@@ -11,8 +11,6 @@ from phenoscale.errors import InputError
 from phenoscale.fields import open_fields
 from phenoscale.page import encode, write_page
 from phenoscale.plan import EPOCHS
-from phenoscale.progress import duration
-from phenoscale.survey import size_words
 
 __all__ = ["write_check_page"]
 
@@ -27,9 +25,7 @@ def write_check_page(found: Check, path) -> None:
     InputError
         No room for the page.
     """
-    lines = [{"network": line.network, "bin": line.bin, "size": size_words(*line.size),
-              "parameters": line.parameters, "memory": line.memory_bytes / 1e9, "fits": line.fits,
-              "time": duration(line.seconds) if line.fits else "-"} for line in found.plan]
+    lines = [[line.network, line.bin, *line.cells()] for line in found.plan]
     write_page(path, "check.html.j2", found=found, facts=list(found.facts()), plan=lines,
                epochs=EPOCHS, most=_MOST_PROBLEMS, classes=_classes(found), **_pictures(found))
 

@@ -105,7 +105,7 @@ class WholeImageClassifier:
         if isinstance(table, np.ndarray):
             source, names = FieldArrays(table, recipe.bin), _names(label)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            label_name, digest, sources = "", "", []
+            label_name, digest, sources, z = "", "", [], recipe.z
             if len(names) != source.n:
                 raise InputError(f"{len(names)} labels for {source.n} images: give one each")
             if len(set(names) - {""}) < 2:
@@ -115,7 +115,7 @@ class WholeImageClassifier:
             rows, found, _ = usable(table)
             table = table.select(rows)
             names, channels = table.column(_column_name(label)), table.channels
-            label_name, digest = label, table.digest()
+            label_name, digest, z = label, table.digest(), table.chosen or recipe.z
             sources = [channel.source() for channel in table.sources]
             split_table(table, label, val_fraction=0)  # for its checks of the classes
             source = open_fields(table, found, max(threads, PART), recipe.bin)
@@ -126,7 +126,7 @@ class WholeImageClassifier:
         self.log_ = trained.log
         self.classes_ = np.array(classes, dtype=object)
         self.model_ = trained.model(classes, channels, sources=sources, label=label_name,
-                                    table_digest=digest)
+                                    z=z, table_digest=digest)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 

@@ -8,6 +8,7 @@ network is text with bounded integers that the C library checks.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import re
@@ -23,6 +24,7 @@ __all__ = ["Model", "class_key", "load"]
 
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
 _LIMIT_NAMES = 10000
+_LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
 
@@ -132,12 +134,22 @@ class Model:
         net.parameters[:] = self.parameters
         return net
 
+    def check(self) -> None:
+        """InputError where the file of this model could not be read again: before a training."""
+        about = self._about()
+        bad = _faults(about) or ["classes"] * (len(json.dumps(json.dumps(about))) > _LIMIT_ABOUT)
+        if bad:
+            raise InputError(f"a model file cannot hold the {bad[0]} of this training: at most "
+                             f"{_LIMIT_NAMES:,} names, {_LIMIT_ABOUT:,} characters in all")
+
+    def _about(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
+
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
-        about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
         tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
                    for name, at, shape, _ in self.slices]
-        write_tensors(path, "phenoscale", about, tensors)
+        write_tensors(path, "phenoscale", self._about(), tensors)
 
 
 def load(path) -> Model:
@@ -197,7 +209,7 @@ _CHECKS = {
     "split": lambda v: isinstance(v, dict),
     "table_digest": lambda v: isinstance(v, str),
     "seed": lambda v: type(v) is int,
-    "sources": lambda v: v == [] or _is_names(v),
+    "sources": lambda v: isinstance(v, list) and all(isinstance(s, str) and s for s in v),
     "bin": lambda v: type(v) is int and 1 <= v <= 64,
     "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
     "padding": lambda v: isinstance(v, str),
@@ -209,15 +221,21 @@ _CHECKS = {
 }
 
 
-def _check_about(path: str, about: dict) -> Model:
+def _faults(about: dict) -> list[str]:
+    """Entries of the metadata that are missing or make no sense."""
     wanted = {f.name for f in fields(Model)} - _NO_TEXT
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
     if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
     if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
         bad = ["sources"]
+    return bad
+
+
+def _check_about(path: str, about: dict) -> Model:
+    bad = _faults(about)
     if bad:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
-                 **{key: about[key] for key in wanted})
+                 **{key: about[key] for f in fields(Model) if (key := f.name) not in _NO_TEXT})

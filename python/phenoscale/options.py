@@ -8,12 +8,10 @@ import os
 
 import click
 
-from phenoscale.errors import InputError
 from phenoscale.models import NETWORKS, TOWERS
 
 __all__ = ["bin_option", "listed_words", "network_option", "pairs", "quiet_option",
-           "refuse_to_lose", "size_of", "table_options", "threads_option", "tower_option",
-           "z_option"]
+           "size_of", "table_options", "threads_option", "tower_option", "z_option"]
 
 
 def pairs(words, option: str) -> dict[str, list[str]]:
@@ -61,37 +59,6 @@ def size_of(word: str) -> tuple[int, int]:
 def listed_words(word: str | None) -> list[str] | None:
     """ "DNA, Actin" -> ["DNA", "Actin"]."""
     return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
-
-
-def refuse_to_lose(*outputs, inputs=(), table=None) -> None:
-    """Before the work: a file that cannot be written, or at which another lies that is needed.
-
-    inputs: paths; table: a Table, whose images are inputs too.
-    """
-    for path in outputs:
-        folder = os.path.dirname(os.path.abspath(path))
-        is_special = os.path.exists(path) and not os.path.isfile(path)  # a folder, a device, a pipe
-        if is_special or not os.access(folder, os.W_OK):
-            raise InputError(f"{path} cannot be written: give a file in a folder that is there and "
-                             "yours to write")
-        if sum(os.path.realpath(path) == os.path.realpath(other) for other in outputs) > 1:
-            raise InputError(f"{path} would be written twice: choose another name")
-    inputs = [os.fspath(path) for path in inputs]
-    if table is not None:
-        inputs += {plane.path for row in table.planes for planes in row for plane in planes}
-    there = {key: path for path in outputs if (key := _identity(path))}
-    for path in inputs if there else ():
-        if _identity(path) in there:
-            raise InputError(f"{there[_identity(path)]} is a file to read: choose another to write")
-
-
-def _identity(path: str):
-    """What tells a file from others whatever its name; None where there is none."""
-    try:
-        about = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return about.st_dev, about.st_ino
 
 
 network_option = click.option("--network", default="mcnn", show_default=True,

@@ -7,6 +7,7 @@ are of this machine as busy as it is now.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from phenoscale import _core, models
+from phenoscale.errors import InputError
 from phenoscale.fields import thread_count
+from phenoscale.progress import duration
+from phenoscale.survey import size_words
 from phenoscale.train import PART, make_net
 
 __all__ = ["EPOCHS", "Line", "plan"]
@@ -35,9 +39,8 @@ class Line:
     bin : int
     size : (int, int)
         (height, width) that the network sees, before padding.
-    parameters : int
-    memory_bytes : int
-        Of the whole training.
+    parameters, memory_bytes : int or None
+        Of the whole training; None where the network cannot even be built.
     seconds : float
         Of `EPOCHS` epochs; NaN where memory does not suffice.
     fits : bool
@@ -47,10 +50,18 @@ class Line:
     network: str
     bin: int
     size: tuple[int, int]
-    parameters: int
-    memory_bytes: int
+    parameters: int | None
+    memory_bytes: int | None
     seconds: float
     fits: bool
+
+    def cells(self) -> list[str]:
+        """Words for size, parameters, memory and time."""
+        if self.parameters is None:
+            return [size_words(*self.size), "-", "(too much)", "-"]
+        return [size_words(*self.size), f"{self.parameters:,}",
+                f"{self.memory_bytes / 1e9:.2f} GB" + ("" if self.fits else " (too much)"),
+                duration(self.seconds) if self.fits else "-"]
 
 
 def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=None,
@@ -77,17 +88,23 @@ def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=N
     lines = []
     for network, bin in wanted:
         size = h // bin, w // bin
-        net = make_net(models.describe(network, c, *size, classes), min(batch, fields), threads)
-        ring = (2 * max(threads, PART) + 2) * c * size[0] * size[1]
-        count = len(net.parameters)
-        memory = net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM
-        fits = memory < _SHARE * _memory()
-        seconds = _seconds(net, (c, *size), dtype, min(batch, fields)) if fits else np.nan
-        lines.append(Line(network, bin, size, count, int(memory), EPOCHS * fields * seconds, fits))
-        del net
+        try:
+            lines.append(_line(network, bin, (c, *size), dtype, classes, fields, batch, threads))
+        except (MemoryError, InputError):  # not even to be built
+            lines.append(Line(network, bin, size, None, None, np.nan, False))
         if progress is not None:
             progress(len(lines), len(wanted))
     return lines
+
+
+def _line(network, bin, shape, dtype, classes, fields, batch, threads) -> Line:
+    net = make_net(models.describe(network, *shape, classes), min(batch, fields), threads)
+    ring = (2 * max(threads, PART) + 2) * math.prod(shape)
+    count = len(net.parameters)
+    memory = int(net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM)
+    fits = memory < _SHARE * _memory()
+    seconds = _seconds(net, shape, dtype, min(batch, fields)) if fits else np.nan
+    return Line(network, bin, shape[1:], count, memory, EPOCHS * fields * seconds, fits)
 
 
 def _memory() -> int:

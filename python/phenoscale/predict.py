@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 
     from phenoscale.table import Table
 
-__all__ = ["Predictions", "errors_beside", "predict", "predict_table", "prediction_frame",
-           "read_fields", "write_errors"]
+__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "read_fields"]
 
 
 @dataclass
@@ -202,25 +200,3 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
         columns.update({f"Image_Phenoscale_Emb{k:04d}": embeddings[:, k]
                         for k in range(embeddings.shape[1])})
     return pandas.DataFrame(columns)
-
-
-def write_errors(table: Table, skipped: dict[int, str], out) -> str:
-    """Write errors.csv beside a file: the fields that were skipped, row to reason."""
-    import pandas
-
-    from phenoscale.csv_file import write_csv
-
-    rows = sorted(skipped)
-    frame = pandas.DataFrame({
-        "Line": [table.lines[row] for row in rows],
-        "Well": [table.well_name(row) for row in rows],
-        "Files": [" ".join(table.paths[row]) for row in rows],
-        "Error": [skipped[row] for row in rows]})
-    path = errors_beside(out)
-    write_csv(frame, path)
-    return path
-
-
-def errors_beside(out) -> str:
-    """Path of the list of skipped fields of what is written to `out`."""
-    return os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")

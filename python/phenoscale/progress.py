@@ -61,6 +61,11 @@ class Progress:
             self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
                                      refresh=False)
 
+    def notes(self, notes) -> None:
+        """What was noted of a table when it was read."""
+        for note in () if self.quiet else notes:
+            self._say(f"note: {note}")
+
     def counting(self, stage: str):
         """A callable (done, of) for one stage."""
         return lambda done, of: self({"stage": stage, "done": done, "of": of})

@@ -28,7 +28,8 @@ from phenoscale.fields import open_fields, thread_count
 from phenoscale.keeper import Keeper
 from phenoscale.model_file import Model, class_key
 from phenoscale.moments import Moments
-from phenoscale.predict import prediction_frame, write_errors
+from phenoscale.outputs import write_errors
+from phenoscale.predict import prediction_frame
 from phenoscale.predict import run as predict_run
 from phenoscale.recipe import Recipe
 from phenoscale.split import check_training, split_table
@@ -125,9 +126,10 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
             trained = _begin(fields, recipe, threads, tell, keeper)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
                  "sources": [channel.source() for channel in fields.table.sources],
-                 "table_digest": fields.table.digest()}
+                 "z": table.chosen or recipe.z, "table_digest": fields.table.digest()}
         del about["split"]["split"]
         keeper.make_model = lambda: trained.model(fields.classes, fields.table.channels, **about)
+        keeper.make_model().check()
         config = {
             "table": table.source, "label": label, "channels": fields.table.channels,
             "classes": fields.classes, "size": list(fields.source.size),
@@ -144,8 +146,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
             threads, progress, trained, keeper)
         with keeper.computing():
-            notes = [*fields.notes, *keeper.notes, *_score_rest(keeper, fields, trained, threads,
-                                                                 tell)]
+            unread = _score_rest(keeper, fields, trained, threads, tell)
+        notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
         model = keeper.finish()
         keeper.write_json("config.json", {
             **config, "notes": notes, "weights_sha256": model.digest(),

@@ -33,8 +33,11 @@ def stack_rows(table: Table) -> Table:
     for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
         groups.setdefault(key, []).append(row)
     most = max(groups.values(), key=len)
-    if len(most) == 1 or "well" not in table.roles:
+    if len(most) == 1 or not {"well", "z"} & set(table.roles):
         return table
+    if "well" not in table.roles:
+        raise InputError(f"{table.source}: column {table.roles['z']} tells planes of z apart, but "
+                         "nothing says of which well: name its column with --role well=COLUMN")
     _refuse_channels(table, most)
     if "z" not in table.roles:
         return table

@@ -116,13 +116,13 @@ class Trained:
     def model(self, classes, channels, **more) -> Model:
         """The model that it is; its parameters are those of the network, not a copy.
 
-        more: `label`, `table_digest`, `sources` and `split` of a `Model`.
+        more: `label`, `table_digest`, `sources`, `z` and `split` of a `Model`.
         """
         return Model(
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
             size=list(self.size), dtype=self.dtype, scale=self.scale, offset=self.offset,
-            bin=self.recipe.bin, z=self.recipe.z, seed=self.recipe.seed,
+            bin=self.recipe.bin, seed=self.recipe.seed,
             version=phenoscale.__version__,
             embedding={"name": "input of the last dense layer", "size": self.net.embedding},
             **more)
