@@ -319,6 +319,19 @@ def test_a_network_that_is_too_large_is_not_timed(monkeypatch):
     assert not any(line.fits for line in plan((1, 128, 128), "uint8", 2, 10))
 
 
+def test_a_network_that_cannot_be_built_is_one_line_of_the_plan(monkeypatch):
+    def build(text, batch, threads):
+        if "mcnn-gap" not in text and "height=512" in text:
+            raise MemoryError
+        return make_net(text, batch, threads)
+
+    make_net = plan_module.make_net
+    monkeypatch.setattr(plan_module, "make_net", build)
+    lines = plan((1, 512, 512), "uint8", 2, 10)
+    assert lines[0].cells() == ["512 x 512", "-", "(too much)", "-"]
+    assert lines[1].fits and lines[1].bin == 2
+
+
 def test_limits_of_a_field(tmp_path):
     names = [f"c{k}" for k in range(65)]
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4), np.uint8))

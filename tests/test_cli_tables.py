@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Tables and images on the command line: marked fields, skipped ones, bins, stacks, channels."""
 
+import json
 import os
 import re
 
@@ -220,3 +221,72 @@ def test_path_maps_and_equal_signs(tmp_path):
     (tmp_path / "a=b").mkdir()
     assert path_maps((f"C:\\data={tmp_path}/a=b", "/x=/y")) == {"C:\\data": f"{tmp_path}/a=b",
                                                               "/x": "/y"}
+
+
+def test_what_was_noted_is_said_and_kept(call, tmp_path):
+    """Notes of reading on stderr and in config.json; the model knows the plane that was chosen."""
+    table, run, clean = stacks(tmp_path), tmp_path / "run", tmp_path / "clean.csv"
+    (tmp_path / "map.csv").write_text("well,sirna\nA01,x\n")
+    frame = pandas.read_csv(table)
+    frame["well"] = [f"A{row + 1:02d}" for row in range(len(frame))]
+    frame.to_csv(table, index=False)
+    assert call("check", table, "--z", "1", "--join", tmp_path / "map.csv", "--write", clean,
+                "--quiet")[0] == 0
+    words = ["--label", "class", "--z", "1", *FAST[:-1], "--out", run]
+    status, _, err = call("train", clean, *words, "--join", tmp_path / "map.csv")
+    assert status == 0 and "note: map.csv joined on well" in err, err
+    assert any("map.csv joined on well" in note for note in
+               json.loads((run / "config.json").read_text())["notes"])
+    assert phenoscale.load(run / "model.safetensors").z == "1"
+    status, _, err = call("predict", run / "model.safetensors", clean, "--out",
+                          tmp_path / "p.csv", "--join", tmp_path / "map.csv", "--quiet")
+    assert status == 0 and "note" not in err
+
+
+def test_a_model_knows_the_plane_that_a_check_chose(call, tmp_path):
+    """The clean table has one plane a field; a table of all planes is read as that one was."""
+    rows, rng = [], np.random.default_rng(0)
+    for number in range(8):
+        kind = screens.CLASSES[number % 2]
+        for z in range(2):
+            tifffile.imwrite(tmp_path / f"{number}_{z}.tif",
+                             screens.draw_field(kind, rng, (128, 128), 1)[0])
+            rows.append({"FileName_A": f"{number}_{z}.tif", "well": f"A{number + 1}", "site": 1,
+                         "Metadata_Z": z, "class": kind})
+    table, clean, run = (tmp_path / name for name in ("all.csv", "clean.csv", "run"))
+    pandas.DataFrame(rows).to_csv(table, index=False)
+    assert call("check", table, "--z", "1", "--write", clean, "--quiet")[0] == 0
+    status, _, err = call("train", clean, "--label", "class", *FAST, "--out", run)
+    assert status == 0 and phenoscale.load(run / "model.safetensors").z == "1", err
+    for source, name in ((table, "p.csv"), (clean, "q.csv")):
+        status, _, err = call("predict", run / "model.safetensors", source, "--out",
+                              tmp_path / name, "--quiet")
+        assert status == 0, err
+    first, second = (pandas.read_csv(tmp_path / name) for name in ("p.csv", "q.csv"))
+    assert first.filter(like="Phenoscale_").equals(second.filter(like="Phenoscale_"))
+
+
+def test_lists_of_skipped_fields_come_and_go(call, tmp_path):
+    """One of an earlier time is removed; a file that only has its name is not touched."""
+    screen, clean = screens.write_screen(tmp_path / "s", 1, 4, 0), tmp_path / "clean.csv"
+    path, errors = tmp_path / "s" / "P1" / "A02_DNA.tif", tmp_path / "errors.csv"
+    path.rename(tmp_path / "away.tif")
+    assert call("check", screen, "--write", clean, "--quiet")[0] == 3 and errors.exists()
+    (tmp_path / "away.tif").rename(path)
+    assert call("check", screen, "--write", clean, "--quiet")[0] == 0 and not errors.exists()
+    errors.write_text("my,notes\n")
+    status, _, err = call("check", screen, "--write", clean, "--quiet")
+    assert status == 1 and "errors.csv is not a list of skipped fields" in err
+    assert errors.read_text() == "my,notes\n"
+
+
+def test_names_are_refused_before_the_work(call, tmp_path):
+    screen = screens.write_screen(tmp_path, 1, 4, 0)
+    status, _, err = call("check", screen, "--write", tmp_path / "clean.xlsx", "--quiet")
+    assert status == 1 and "clean.xlsx cannot be written: tables are written as CSV" in err
+    frame = pandas.read_csv(screen)
+    frame.assign(Metadata_Plate="other", Barcode="P1").to_csv(screen, index=False)
+    os.remove(tmp_path / "P1" / "A02_DNA.tif")  # which a check that began would name
+    status, out, err = call("check", screen, "--role", "plate=Barcode", "--write",
+                            tmp_path / "c.csv", "--quiet")
+    assert status == 1 and not out and "has a column Metadata_Plate, but Barcode is" in err

@@ -8,7 +8,7 @@ import time
 import pandas
 import pytest
 
-from phenoscale.csv_file import read_csv, write_csv
+from phenoscale.csv_file import read_cells, read_csv, write_csv
 from phenoscale.doses import tidy_doses
 from phenoscale.errors import InputError
 from phenoscale.table import read_table
@@ -132,3 +132,26 @@ def test_what_cannot_be_written(tmp_path):
 def test_the_line_that_excel_understands(write_text):
     path = write_text("sep=;\nplate;x\nP1;2\n")
     assert read_csv(path) == (["plate", "x"], [["P1", "2"]], [3])
+
+
+def test_titles_errors_and_cuts(tmp_path, write_text):
+    """A merged title stays one cell, #N/A is no text, and a title does not choose the delimiter."""
+    def change(sheet):
+        sheet.merge_cells("A1:C1")
+
+    rows = [["Plate 12", None, None], ["compound", 1, 2], ["A", "x", "y"]]
+    assert read_cells(save(tmp_path, rows, change))[0][0] == ["Plate 12", "", ""]
+    assert read_cells(write_text("A screen\n\nFileName_A;moa\na.tif;0,3\n"))[0][-1] == [
+        "a.tif", "0,3"]
+
+
+def test_points_where_a_comma_is_decimal():
+    assert tidy_doses(["1.000,5", "0,3", "1.000.000"]) == ["1000.5", "0.3", "1000000"]
+    with pytest.raises(ValueError, match="'1.250' may be a thousand or one: write it without"):
+        tidy_doses(["0,3", "1.250"])
+
+
+def test_headers_are_defused(tmp_path):
+    write_csv(pandas.DataFrame({"=1+1": ["x"], "moa": ["y"]}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text().startswith("'=1+1,")
+    assert read_csv(str(tmp_path / "t.csv"))[0] == ["=1+1", "moa"]

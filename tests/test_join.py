@@ -155,3 +155,33 @@ def test_the_real_mechanisms(shared_data):
     theirs = annotated.column("Compound MOA (from Ljosa et al, 2013)")
     both = (theirs != "") & (moa != "") & (moa != "DMSO")
     assert both.sum() == 2528 and (theirs[both] == moa[both]).all()
+
+
+def test_sites_are_numbers_and_need_no_plate(tmp_path):
+    """Well and site tell a row; site 01 is site 1."""
+    fields = FIELDS.assign(Metadata_Site=["1", "2", "1", "1", "1", "1"], Metadata_Well="A01")
+    (tmp_path / "map.csv").write_text("well,site,focus\nA1,01,good\nA01,2,bad\n")
+    table = join_table(read_table(fields.drop(columns="Metadata_Plate")), tmp_path / "map.csv")
+    assert cells(table, "focus") == ["good", "bad", "good", "good", "good", "good"]
+
+
+def test_plates_under_another_name_are_not_passed_over(tmp_path):
+    text = "barcode no,well,sirna\nP1,A01,x\nP2,A01,y\n"
+    with pytest.raises(InputError, match="column barcode no holds plates of the fields.*--role"):
+        joined(tmp_path, text)
+    table = read_source(FIELDS, join=[tmp_path / "map.csv"], roles={"plate": "barcode no"})
+    assert cells(table, "sirna") == ["x", "", "", "y", "", ""]
+
+
+def test_a_role_that_only_the_joined_table_has(tmp_path):
+    (tmp_path / "map.csv").write_text("well,my drug\nA01,colchicine\n")
+    fields = FIELDS.drop(columns="Metadata_Compound")
+    table = read_source(fields, join=[tmp_path / "map.csv"], roles={"compound": "my drug"})
+    assert table.role("compound").tolist()[0] == "colchicine"
+    with pytest.raises(InputError, match="no column their drug for the role compound"):
+        read_source(fields, join=[tmp_path / "map.csv"], roles={"compound": "their drug"})
+
+
+def test_the_last_word_of_a_title_names_the_plate(tmp_path):
+    text = "Compound plate: P2\nsirna,1,2\nA,x,y\n"
+    assert cells(joined(tmp_path, text), "sirna") == ["", "", "", "x", "y", ""]

@@ -336,6 +336,15 @@ def test_truncated_anywhere(tmp_path):
         refused(tmp_path / "m", content[:length])
 
 
+@pytest.mark.parametrize("weight", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers(tmp_path, weight):
+    model = tiny_model()
+    model.parameters[3] = weight
+    model.save(tmp_path / "m")
+    with pytest.raises(InputError, match="m is damaged: it has weights that are NaN or infinite"):
+        load(tmp_path / "m")
+
+
 @pytest.mark.soak
 def test_mutants(tmp_path, amount):
     """A model that works, or a sentence: 20,000 at each change, a million in a soak."""

@@ -228,3 +228,11 @@ def test_wrong_folders(plate):
     assert "for one field and channel" in sentence(plate, "bbbc013")
     (plate / "empty").mkdir()
     assert "no file named like Channel1-01-A-01.tif" in sentence(plate / "empty", "bbbc013")
+
+
+def test_hidden_files_and_links_within(folder):
+    """The ._ files of macOS are no images; a link to a part of the folder adds nothing."""
+    top = folder(["day1/P1_A01_s1_w1.tif", "day1/._P1_A01_s1_w1.tif"])
+    os.symlink(top / "day1", top / "a link")
+    table = read_source(top, "cellprofiler")
+    assert len(table) == 1 and "1 other files" in table.notes[-1]

@@ -318,3 +318,24 @@ def test_class_names():
     for label in ("Split", "Phenoscale_Class", "Image_FileName_DNA"):
         with pytest.raises(InputError, match=f"column {label} cannot be the label"):
             run.class_names(["a", "b"], label)
+
+
+def test_a_model_that_could_not_be_read_is_refused_before_the_training(tmp_path):
+    path = screens.write_screen(tmp_path, 1, 4, 0)
+    frame = pandas.read_csv(path)
+    frame["moa"] = ["a" * 600_000, "b" * 600_000] * 2
+    frame["Metadata_Well"] = ["A01", "A02", "A03", "A04"]
+    frame.to_csv(path, index=False)
+    table, recipe = read_table(path), Recipe(network="mcnn-gap", epochs=1)
+    with pytest.raises(InputError, match="a model file cannot hold the classes of this training"):
+        train_run(table, "moa", tmp_path / "run", recipe, val_fraction=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_channels_of_one_file(tmp_path):
+    """A model of them can be loaded again."""
+    path = screens.write_screen(tmp_path, 1, 8, 0)
+    table = read_table(path, channels=["a=DNA", "b=DNA"])
+    model, folder = train_run(table, "Metadata_Class", tmp_path / "run",
+                                  Recipe(network="mcnn-gap", epochs=1), val_fraction=0)
+    assert load(tmp_path / "run" / "model.safetensors").sources == ["DNA", "DNA"]

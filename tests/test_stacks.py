@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Rows that are planes of one field."""
 
+import os
+
 import numpy as np
 import pandas
 import pytest
 
-from phenoscale.columns import SKIP
+from phenoscale.columns import CHOSEN, SKIP
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields
 from phenoscale.survey import survey
@@ -82,3 +84,37 @@ def test_a_plane_is_chosen_once(tmp_path):
     table = read_table(frame.drop(columns="z"), root=tmp_path, z="2")
     assert "has 1 plane of z, counted from 0: there is no plane 2" in survey(
         table).problems[0].sentence
+
+
+def test_a_row_for_each_channel_is_no_table_of_fields(tmp_path):
+    frame = pandas.DataFrame({"FileName_A": ["1.tif", "2.tif"], "well": "A01", "site": "1",
+                              "channel": ["DNA", "Actin"]})
+    with pytest.raises(InputError, match=r"rows of one well and site differ in column .*hannel "
+                                         r"\(Actin, DNA\): a table has one row a field"):
+        read_table(frame, root=tmp_path)
+
+
+def test_heights_with_a_decimal_comma(tmp_path):
+    frame = pandas.DataFrame({"FileName_A": ["a.tif", "b.tif"], "well": "A01",
+                              "Metadata_Z": ["10,5", "9,5"]})
+    table = read_table(frame, root=tmp_path, z="0")
+    assert [os.path.basename(p.path) for p in table.planes[0][0]] == ["b.tif"]
+    with pytest.raises(InputError, match="is no number for some plane"):
+        read_table(frame.assign(Metadata_Z=["nan", "1"]), root=tmp_path, z="max")
+
+
+def test_a_chosen_plane_stays_chosen(tmp_path):
+    """A clean table says which; a field of another number of planes is left out, with a word."""
+    rows = [{"FileName_A": f"{well}{z}.tif", "well": well, "Metadata_Z": str(z)}
+            for well, count in (("A01", 3), ("A02", 3), ("A03", 2)) for z in range(count)]
+    table = read_table(pandas.DataFrame(rows), root=tmp_path, z="1")
+    assert table.chosen == "1" and table.z is None
+    assert table.notes == ["1 fields with other numbers of planes than 3 are left out"]
+    assert "2 planes of z where most fields have 3" in table.skipped()[2]
+    write_table(table, tmp_path / "clean.csv", table.skipped())
+    for z in (None, "1"):
+        again = read_table(tmp_path / "clean.csv", z=z)
+        assert again.chosen == "1" and CHOSEN not in again.frame.columns
+        assert again.paths == table.paths
+    with pytest.raises(InputError, match="says that plane 1 was chosen already"):
+        read_table(tmp_path / "clean.csv", z="2")

@@ -74,7 +74,7 @@ def join_table(table: Table, path, roles=None) -> Table:
     partner = _find_partners(path, table, key, [header.index(theirs[role]) for role in key], rows,
                              lines)
     return _with_columns(table, path, header, rows, partner, key,
-                         {header.index(theirs[role]) for role in key})
+                         {header.index(theirs[role]) for role in key}, theirs)
 
 
 def columns_of(path) -> set[str]:
@@ -256,7 +256,8 @@ def _same(a, b) -> bool:
     return a == b
 
 
-def _with_columns(table, path, header, rows, partner, key, at) -> Table:
+def _with_columns(table, path, header, rows, partner, key, at, theirs) -> Table:
+    """The table with the other's columns, and the roles that they play."""
     frame = table.frame.copy()
     roles = dict(table.roles)
     for c, name in enumerate(header):
@@ -266,9 +267,9 @@ def _with_columns(table, path, header, rows, partner, key, at) -> Table:
         if name in frame.columns:
             cells = [old or new for old, new in zip(frame[name], cells)]
         frame[name] = cells
-        role = next((role for role, column in ROLES.items() if column == name), None)
-        if role is not None and any(cells):
-            roles.setdefault(role, name)
+        role = next((role for role, column in theirs.items() if column == name), None)
+        if role is not None and any(cells) and (role not in roles or name != ROLES[role]):
+            roles[role] = name  # one that the user named comes first
     used = {row for row in partner if row is not None}
     unused = [" ".join(rows[row][c] for c in sorted(at)) for row in range(len(rows))
               if row not in used]

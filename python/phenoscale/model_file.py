@@ -179,6 +179,8 @@ def load(path) -> Model:
     del net  # its own weights need not be in memory beside those of the file
     model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
     read_tensors(path, [(name, shape) for name, _, shape, _ in model.slices], model.parameters)
+    if not np.isfinite((model.parameters.min(), model.parameters.max())).all():
+        raise InputError(f"{path} is damaged: it has weights that are NaN or infinite")
     return model
 
 
