@@ -58,12 +58,12 @@ def test_a_large_workbook_is_refused_at_once(tmp_path):
         sheet.cell(1_000_000, 1).value = "x"
         sheet.cell(1, 1000).value = "x"
 
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(InputError, match="has a sheet of 1000000 x 1000 cells: save it as CSV"):
         read_csv(save(tmp_path, [["a"]], far))
     with pytest.raises(InputError, match="unpacks to more than 16,777,216 bytes"):
         read_csv(save(tmp_path, [[f"{k} " * 6000] for k in range(900)]))
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 # ---- doses ---------------------------------------------------------------------------------------

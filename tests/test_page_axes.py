@@ -76,6 +76,6 @@ def test_one_file_of_a_set():
 def test_a_long_description_takes_its_length():
     """Hundreds of thousands of elements: linear."""
     text = OME.format("<TiffData/>" * 400_000, "")
-    begun = time.monotonic()
+    begun = time.process_time()
     assert axes({"description": text, "samples": 1, "pages": 6}) == {"C": 3, "Z": 2, "T": 1}
-    assert time.monotonic() - begun < 30
+    assert time.process_time() - begun < 30
