@@ -279,7 +279,7 @@ def test_steps_and_predictions_are_flat(amount):
             with pytest.raises((ValueError, OSError)):
                 call()
 
-    for work, times in ((step, amount(1000, 2_000_000)), (predictions, amount(1000, 2_000_000)),
+    for work, times in ((step, amount(1000, 200_000)), (predictions, amount(1000, 200_000)),
                         (errors, amount(1000, 100_000))):
         kb, objects, references = grows(work, times)
         print(f"{times} {work.__name__}: {kb * times:.0f} KB more")
