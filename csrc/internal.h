@@ -141,10 +141,14 @@ struct ps_layer {
     int64_t strip_at;     /* place of the gradients of strips 1, 2, ... behind an image's own */
     float *param;         /* there */
     int wants_gradient;   /* parameters here or above */
+    int share;            /* PS_SHARE_...: where evidence.c looks */
     int level, last_use;  /* wave in which it runs, wave of its last reader */
     int64_t out_at, index_at, diff_at; /* places in an image's arenas */
     void *state;          /* of the type */
 };
+
+/* Of a layer: before those whose outputs are shared out, one of those, or after them. */
+enum { PS_SHARE_AFTER, PS_SHARE_HERE, PS_SHARE_BEFORE };
 
 extern const ps_layer_type ps_layer_input, ps_layer_pyramid, ps_layer_tower, ps_layer_conv,
     ps_layer_pool, ps_layer_merge, ps_layer_gap, ps_layer_dense;
@@ -177,7 +181,7 @@ void ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient);
 /* norm^2 of the product, added to *square */
 int ps_dense_square(const ps_dense *self, const ps_net_plan *plan, int64_t rows, double *square);
 
-/* ---- the net (describe.c reads it, net.c and arena.c build it, step.c runs it) ------------ */
+/* ---- the net (describe.c reads it, net.c and arena.c build it, step.c and head.c run it) --- */
 
 #define PS_TREE_LEVELS 40
 
@@ -216,5 +220,16 @@ int ps_describe(ps_net *self, const char *description);
 int ps_plan_arenas(ps_net *self);
 int ps_make_arrays(ps_net *self);
 const ps_layer *ps_net_last_field_layer(const ps_net *self);
+void ps_mark_shares(ps_net *self);
+/* Rows [at, at + n) of the head: its input from slots [0, n), its logits, losses and gradients of
+ * the rows ahead, down to diff_rows. */
+void ps_head_take(ps_net *self, int64_t at, int64_t n);
+void ps_head_forward(ps_net *self, int64_t at, int64_t n);
+int ps_head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
+                 double smoothing, double *loss);
+void ps_head_backward(ps_net *self);
+/* Field layers from diff_rows [first, first + n) up; with `stops` those after the shared ones. */
+int ps_backward_pass(ps_net *self, int64_t first, int64_t n, int stops);
+void ps_sum_strips(const ps_net *self, float *gradient);
 
 #endif

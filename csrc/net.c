@@ -261,6 +261,7 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     TRY(ps_dnn_finish(net->dnn));
     TRY(make_slices(net));
     TRY(make_waves(net));
+    ps_mark_shares(net);
     TRY(ps_plan_arenas(net));
     TRY(ps_make_arrays(net));
     for (int i = 0; i < net->n_layers; i++)

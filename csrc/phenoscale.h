@@ -227,6 +227,29 @@ int ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels,
  * not). */
 int ps_net_gradient(ps_net *self, double *norm);
 
+/* Where the evidence for a class lies (evidence.c): one field through a network made for training;
+ * a step that was under way is over. */
+typedef struct {
+    int64_t class_number;
+    const float *logits; /* (classes) */
+    double bias;         /* the logit of the class, less all shares of all maps */
+    int n_maps;
+    int64_t top, left;   /* of the field in its padding: pixels of the maps count from there */
+} ps_evidence;
+
+/* The shares of one layer's outputs (h, w, c).  Output (y, x, k) is the value at, or where there
+ * are no places the outcome of, the pixels of (y, x)'s window; a pixel is `pixel` of the field's
+ * pixels each way.  Borrowed until the network's next call. */
+typedef struct {
+    int64_t h, w, c, window, pixel;
+    const float *shares;
+    const int32_t *places; /* y * window + x of the pixel within the window; NULL: a coarse map */
+} ps_evidence_map;
+
+/* class_number: -1 for that of the largest logit. */
+int ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_evidence *about);
+int ps_net_evidence_map(const ps_net *self, int number, ps_evidence_map *map);
+
 /* ---- losses (loss.c) ------------------------------------------------------------------------ */
 
 const char *ps_loss_name(int row);

@@ -27,7 +27,7 @@
 typedef struct {
     ps_net *net;
     int64_t first, n;       /* images, counted from the first kept one */
-    int is_backward;
+    int is_backward, stops; /* stops: at the layers whose shares are asked for */
     atomic_int status;      /* the first failure */
     char detail[PS_DETAIL_SIZE];
 } pass;
@@ -80,7 +80,9 @@ run_strip(pass *self, int number, int64_t strip, int64_t i)
         work.diff_out = diffs + layer->diff_at;
         work.grad = net->lane_gradients[i] +
                     (strip ? layer->strip_at + (strip - 1) * layer->n_param : layer->param_at);
-        status = layer->wants_gradient ? layer->type->backward(layer, &work) : PS_OK;
+        status = layer->wants_gradient && !(self->stops && layer->share != PS_SHARE_AFTER)
+                     ? layer->type->backward(layer, &work)
+                     : PS_OK;
     } else {
         status = layer->type->forward(layer, &work);
     }
@@ -152,34 +154,6 @@ prepare(ps_net *self)
     return PS_OK;
 }
 
-static const float *
-field_output(const ps_net *self, int64_t slot)
-{
-    return self->outputs + slot * self->out_size + ps_net_last_field_layer(self)->out_at;
-}
-
-/* Rows [at, at + n) of the head's input, from the field layers' outputs in slots [0, n). */
-static void
-head_take(ps_net *self, int64_t at, int64_t n)
-{
-    int64_t width = self->dense[0].n;
-
-    for (int64_t i = 0; i < n; i++)
-        memcpy(self->dense[0].x + (at + i) * width, field_output(self, i),
-               (size_t)width * sizeof(float));
-}
-
-static void
-head_forward(ps_net *self, int64_t at, int64_t n)
-{
-    for (int k = 0; k < self->n_dense; k++) {
-        const ps_dense *dense = &self->dense[k];
-        float *y = k + 1 < self->n_dense ? self->dense[k + 1].x : self->logits;
-        ps_dense_forward(dense, self->plan.threads, n, dense->x + at * dense->n,
-                         y + at * dense->m);
-    }
-}
-
 /* Field layers `lanes` images at a time, the head for all rows at once: its weights, most of the
  * network, are read from memory once a call of head_forward. */
 static int
@@ -191,9 +165,9 @@ predict_rows(ps_net *self, const ps_field *fields, int64_t n)
         pass forward = {.net = self, .n = n - at < self->lanes ? n - at : self->lanes};
         memcpy(self->fields, fields + at, (size_t)forward.n * sizeof *fields);
         TRY(run_pass(&forward));
-        head_take(self, at, forward.n);
+        ps_head_take(self, at, forward.n);
     }
-    head_forward(self, 0, n);
+    ps_head_forward(self, 0, n);
 out:
     return ret;
 }
@@ -242,55 +216,16 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
     self->ahead = 0;
     memcpy(self->fields, fields, (size_t)n * sizeof *fields);
     TRY(run_pass(&forward));
-    head_take(self, self->done, n);
-    head_forward(self, self->done, n);
+    ps_head_take(self, self->done, n);
+    ps_head_forward(self, self->done, n);
     self->ahead = n;
 out:
     return ret;
 }
 
-/* Losses, and the gradients by the logits as the last dense layer's d. */
-static int
-head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
-          double smoothing, double *loss)
-{
-    int ret = PS_OK;
-    const ps_dense *last = &self->dense[self->n_dense - 1];
-    double *gradient = NULL, value;
-
-    TRY(ps_array(&gradient, last->m, sizeof *gradient));
-    for (int64_t i = 0; i < self->ahead; i++) {
-        int64_t row = (self->done + i) * last->m;
-        TRY(ps_loss(loss_name, last->m, self->logits + row, labels[i], smoothing, &value,
-                    gradient));
-        *loss += weights[i] * value;
-        for (int64_t k = 0; k < last->m; k++)
-            last->d[row + k] = (float)(weights[i] * gradient[k]);
-    }
-out:
-    free(gradient);
-    return ret;
-}
-
-/* d of every dense layer, then the gradient by the field layers' output in diff_rows. */
-static void
-head_backward(ps_net *self)
-{
-    int64_t at = self->done, n = self->ahead;
-
-    for (int k = self->n_dense - 1; k >= 0; k--) {
-        const ps_dense *dense = &self->dense[k];
-        float *d = k > 0 ? self->dense[k - 1].d + at * dense->n : self->diff_rows;
-        ps_dense_backward(dense, self->plan.threads, n, dense->d + at * dense->m, d);
-        if (k > 0 && self->dense[k - 1].layer->option[1]) /* its ReLU */
-            for (int64_t i = 0; i < n * dense->n; i++)
-                d[i] = dense->x[at * dense->n + i] > 0 ? d[i] : 0;
-    }
-}
-
 /* An image's gradient: its strips, in order. */
-static void
-sum_strips(const ps_net *self, float *gradient)
+void
+ps_sum_strips(const ps_net *self, float *gradient)
 {
     for (int k = 0; k < self->n_field_layers; k++) {
         const ps_layer *layer = &self->layers[k];
@@ -310,7 +245,7 @@ tree_add(ps_net *self, float **gradient)
     float *sum = *gradient;
     int level = 0;
 
-    sum_strips(self, sum);
+    ps_sum_strips(self, sum);
     for (; self->done >> level & 1; level++) {
         float *older = self->tree[level];
         for (int64_t i = 0; i < self->field_count; i++)
@@ -324,29 +259,36 @@ tree_add(ps_net *self, float **gradient)
 }
 
 int
+ps_backward_pass(ps_net *self, int64_t first, int64_t n, int stops)
+{
+    pass backward = {.net = self, .first = first, .n = n, .is_backward = 1, .stops = stops};
+    const ps_layer *top = ps_net_last_field_layer(self);
+
+    for (int64_t i = 0; i < n && top->wants_gradient; i++)
+        memcpy(self->diffs + i * self->diff_size + top->diff_at,
+               self->diff_rows + (first + i) * self->dense[0].n,
+               (size_t)self->dense[0].n * sizeof(float));
+    return run_pass(&backward);
+}
+
+int
 ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
                 double smoothing, double *loss, float *logits)
 {
     int ret = PS_OK;
     int64_t classes = ps_net_classes(self), n = self->ahead;
-    const ps_layer *top = ps_net_last_field_layer(self);
 
     if (n == 0)
         FAIL(PS_BAD_VALUE, "backward needs a forward before it");
-    TRY(head_loss(self, loss_name, labels, weights, smoothing, loss));
+    TRY(ps_head_loss(self, loss_name, labels, weights, smoothing, loss));
     if (logits)
         memcpy(logits, self->logits + self->done * classes,
                (size_t)(n * classes) * sizeof *logits);
-    head_backward(self);
+    ps_head_backward(self);
     for (int64_t at = 0; at < n; at += self->lanes) {
-        pass backward = {.net = self, .first = at, .is_backward = 1};
-        backward.n = n - at < self->lanes ? n - at : self->lanes;
-        for (int64_t i = 0; i < backward.n && top->wants_gradient; i++)
-            memcpy(self->diffs + i * self->diff_size + top->diff_at,
-                   self->diff_rows + (at + i) * self->dense[0].n,
-                   (size_t)self->dense[0].n * sizeof(float));
-        TRY(run_pass(&backward));
-        for (int64_t i = 0; i < backward.n; i++)
+        int64_t count = n - at < self->lanes ? n - at : self->lanes;
+        TRY(ps_backward_pass(self, at, count, 0));
+        for (int64_t i = 0; i < count; i++)
             tree_add(self, &self->lane_gradients[i]);
     }
     self->ahead = 0;

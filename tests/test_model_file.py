@@ -31,7 +31,8 @@ def tiny_model(**options):
     return Model(**{
         "parameters": np.arange(30, dtype=np.float32), "slices": _core.Net(TINY).slices,
         "description": TINY, "network": "mcnn-gap", "classes": ["a", "b"], "channels": ["DNA"],
-        "size": [8, 8], "dtype": "uint16", "scale": [0.5], "offset": [-1.0], **options})
+        "size": [8, 8], "dtype": "uint16", "scale": [0.5], "offset": [-1.0],
+        "embedding": {"name": "x", "size": _core.Net(TINY).embedding}, **options})
 
 
 def split_file(path):

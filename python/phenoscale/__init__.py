@@ -3,7 +3,7 @@
 
     >>> import phenoscale
     >>> sorted(phenoscale.__all__)[:3]
-    ['ImageError', 'InputError', 'Model']
+    ['Evidence', 'Explainer', 'ImageError']
 
 What is named here is found when it is first used: importing the package needs only numpy, and
 predicting only safetensors beside it.
@@ -17,6 +17,8 @@ __version__ = "0.1.0"
 
 #: name -> module that has it
 _HOMES = {
+    "Evidence": "phenoscale.evidence",
+    "Explainer": "phenoscale.evidence",
     "ImageError": "phenoscale._core",
     "InputError": "phenoscale.errors",
     "Model": "phenoscale.model_file",

@@ -774,6 +774,70 @@ net_forward(PyObject *object, PyObject *args, PyObject *keywords)
     Py_RETURN_NONE;
 }
 
+/* Arrays of one map: (shares, places or None, window, pixel). */
+static PyObject *
+evidence_map(const ps_evidence_map *map)
+{
+    npy_intp shape[3] = {map->h, map->w, map->c};
+    size_t count = (size_t)(map->h * map->w * map->c);
+    PyObject *shares = PyArray_SimpleNew(3, shape, NPY_FLOAT32), *places = Py_None;
+
+    if (shares)
+        memcpy(PyArray_DATA((PyArrayObject *)shares), map->shares, count * sizeof(float));
+    if (shares && map->places && (places = PyArray_SimpleNew(3, shape, NPY_INT32)))
+        memcpy(PyArray_DATA((PyArrayObject *)places), map->places, count * sizeof(int32_t));
+    if (places == Py_None)
+        Py_INCREF(places);
+    return Py_BuildValue("(NNLL)", shares, places, (long long)map->window, (long long)map->pixel);
+}
+
+static PyObject *
+net_evidence(PyObject *object, PyObject *args)
+{
+    Net *self = (Net *)object;
+    PyObject *list, *scale, *offset, *maps = NULL, *logits = NULL;
+    Fields given = {0};
+    ps_evidence about;
+    ps_evidence_map map;
+    long long class_number;
+    int status = PS_BAD_VALUE;
+
+    if (!PyArg_ParseTuple(args, "OOOL", &list, &scale, &offset, &class_number) || !net_enter(self))
+        return NULL;
+    if (!fields_from(&given, list, scale, offset, NULL))
+        goto out;
+    if (given.n != 1)
+        PyErr_SetString(PyExc_ValueError, "evidence is of one field at a time");
+    else
+        RUN(self, status, ps_net_evidence(self->net, given.fields, class_number, &about));
+    if (status != PS_OK)
+        goto out;
+    npy_intp classes = ps_net_classes(self->net);
+    logits = PyArray_SimpleNew(1, &classes, NPY_FLOAT32);
+    maps = PyList_New(0);
+    if (logits)
+        memcpy(PyArray_DATA((PyArrayObject *)logits), about.logits,
+               (size_t)classes * sizeof(float));
+    for (int k = 0; maps && k < about.n_maps; k++) {
+        PyObject *one = NULL;
+        if (ps_net_evidence_map(self->net, k, &map) == PS_OK)
+            one = evidence_map(&map);
+        if (!one || PyList_Append(maps, one) != 0)
+            Py_CLEAR(maps);
+        Py_XDECREF(one);
+    }
+out:
+    fields_free(&given);
+    self->busy = 0;
+    if (!logits || !maps) {
+        Py_XDECREF(logits);
+        Py_XDECREF(maps);
+        return NULL;
+    }
+    return Py_BuildValue("(LNdNLL)", (long long)about.class_number, logits, about.bias, maps,
+                         (long long)about.top, (long long)about.left);
+}
+
 static PyObject *
 net_begin(PyObject *object, PyObject *unused)
 {
@@ -974,6 +1038,12 @@ static PyMethodDef net_methods[] = {
      "Logits (n, classes) and embeddings (n, embedding), float32, of fields: a list of (c, h, w) "
      "arrays or one (n, c, h, w), uint8, uint16 or float32; the network sees "
      "counts * gain * scale + offset."},
+    {"evidence", net_evidence, METH_VARARGS,
+     "evidence(fields, scale, offset, class_number)\n--\n\n"
+     "Of one field and a network made for training, class -1 being that of the largest logit: "
+     "(class, logits (classes,), share of the biases, "
+     "[(shares (h, w, c), places (h, w, c) or None, window, pixel)], top, left); see "
+     "ps_evidence_map in phenoscale.h."},
     {"begin", net_begin, METH_NOARGS, "begin()\n--\n\nBegin a training step."},
     {"forward", (PyCFunction)(void (*)(void))net_forward, METH_VARARGS | METH_KEYWORDS,
      "forward(fields, scale, offset, gain=None)\n--\n\nThe next images of the step."},

@@ -20,10 +20,11 @@ from phenoscale import models
 from phenoscale.errors import InputError
 from phenoscale.tensor_file import read_about, read_tensors, write_tensors
 
-__all__ = ["Model", "class_key", "load"]
+__all__ = ["Model", "class_key", "controls_of", "load"]
 
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
 _LIMIT_NAMES = 10000
+_LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
@@ -80,8 +81,11 @@ class Model:
         The rule for sides that are no multiples of 128.
     embedding : dict
         Name and size of the embedding: the input of the last dense layer.
-    controls, temperature, novelty : None
-        Reserved: mean and whitening of the controls, calibration, threshold for new phenotypes.
+    controls : dict or None
+        Mean and spread ("mean", "spread", each a list) of the embeddings of the control fields
+        that it was trained on.
+    temperature, novelty : None
+        Reserved: calibration, threshold for new phenotypes.
     version : str
         Of phenoscale.
     """
@@ -115,17 +119,26 @@ class Model:
         """Whether fields of another size than the training fields can be classified."""
         return self.network in models.ANY_SIZE
 
+    def distances(self, embeddings: np.ndarray) -> np.ndarray:
+        """How far embeddings (n, embedding) lie from the controls, in units of the controls' own
+        distance; NaN without controls.  See `controls_of`."""
+        if self.controls is None:
+            return np.full(len(embeddings), np.nan)
+        mean, spread = (np.array(self.controls[key]) for key in ("mean", "spread"))
+        return np.sqrt((((embeddings - mean) / spread) ** 2).mean(axis=1))
+
     def digest(self) -> str:
         """SHA-256 of the weights, as the prediction files name the model."""
         return hashlib.sha256(self.parameters).hexdigest()
 
-    def net(self, height: int, width: int, threads: int, tower: str = "fused"):
-        """A `phenoscale._core.Net` for predictions on fields of this size in their files."""
+    def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
+        """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
+        `more` says."""
         from phenoscale import _core
 
         try:
             description = models.resize(self.description, height // self.bin, width // self.bin)
-            net = _core.Net(models.TOWERS[tower](description), threads=threads)
+            net = _core.Net(models.TOWERS[tower](description), threads=threads, **more)
         except ValueError as error:
             raise InputError(f"no network for fields of {height} x {width}: {error}") from None
         if net.parameters.size != self.parameters.size:
@@ -152,6 +165,24 @@ class Model:
         write_tensors(path, "phenoscale", self._about(), tensors)
 
 
+def controls_of(embeddings: np.ndarray) -> dict | None:
+    """`Model.controls` from embeddings (n, embedding); None for fewer than two, or all alike.
+
+    A Mahalanobis distance with a diagonal covariance; each variance is drawn half-way to their
+    mean, since some numbers of an embedding hardly vary in the controls.  The root mean square
+    distance of the controls themselves is 1.
+    """
+    embeddings = np.asarray(embeddings, np.float64)
+    if not 0 < embeddings.shape[1] <= _LIMIT_NUMBERS or len(embeddings) < 2:
+        return None
+    mean, variance = embeddings.mean(axis=0), embeddings.var(axis=0, ddof=1)
+    if not variance.any():
+        return None
+    shrunk = (variance + variance.mean()) / 2
+    own = (((embeddings - mean) ** 2) / shrunk).mean()
+    return {"mean": mean.tolist(), "spread": np.sqrt(shrunk * own).tolist()}
+
+
 def load(path) -> Model:
     """Read a model file.
 
@@ -172,9 +203,10 @@ def load(path) -> Model:
     height, width = (side // model.bin for side in model.size)
     field = {f"channels={len(model.channels)}", f"height={height}", f"width={width}"}
     is_ours = field <= set(model.description.partition("\n")[0].split(" "))
-    if not is_ours or net.classes != len(model.classes):
-        raise InputError(f"{path} is damaged: its network is not one for its classes, channels "
-                         "and field size")
+    if not is_ours or (net.classes, net.embedding) != (len(model.classes),
+                                                       model.embedding["size"]):
+        raise InputError(f"{path} is damaged: its network is not one for its classes, channels, "
+                         "field size and embedding")
     model.slices = net.slices
     del net  # its own weights need not be in memory beside those of the file
     model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
@@ -193,6 +225,13 @@ def _is_names(value) -> bool:
 def _is_numbers(value) -> bool:
     return isinstance(value, list) and all(
         type(n) in (int, float) and abs(n) <= _LARGEST for n in value)
+
+
+def _is_controls(value) -> bool:
+    return value is None or (
+        isinstance(value, dict) and set(value) == {"mean", "spread"}
+        and all(map(_is_numbers, value.values())) and all(n > 0 for n in value["spread"])
+        and 0 < len(value["mean"]) == len(value["spread"]) <= _LIMIT_NUMBERS)
 
 
 #: What each entry of the metadata must be.
@@ -215,8 +254,8 @@ _CHECKS = {
     "bin": lambda v: type(v) is int and 1 <= v <= 64,
     "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
     "padding": lambda v: isinstance(v, str),
-    "embedding": lambda v: isinstance(v, dict),
-    "controls": lambda v: v is None,
+    "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
+    "controls": _is_controls,
     "temperature": lambda v: v is None,
     "novelty": lambda v: v is None,
     "version": lambda v: isinstance(v, str),
@@ -231,6 +270,9 @@ def _faults(about: dict) -> list[str]:
         bad = ["scale"]
     if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
         bad = ["sources"]
+    if not bad and about["controls"] and (
+            len(about["controls"]["mean"]) != about["embedding"]["size"]):
+        bad = ["controls"]
     return bad
 
 
