@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from phenoscale.table import Table
 
-__all__ = ["Predictions", "predict", "predict_table", "prediction_frame", "read_fields"]
+__all__ = ["Predictions", "check_fits", "choose_channels", "predict", "predict_source",
+           "predict_table", "prediction_frame",
+           "read_fields"]
 
 
 @dataclass
@@ -153,6 +155,13 @@ def read_fields(model: Model, source, channels=None, **options) -> Table:
     return read_source(source, channels=channels, z=model.z, **options)
 
 
+def choose_channels(model: Model, table: Table) -> Table:
+    """The channels of the model, by name where the table has them all, else in order."""
+    if set(model.channels) <= set(table.channels):
+        return table.with_channels(model.channels)
+    return table
+
+
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
                   progress=None, tower: str = "fused") -> Predictions:
     """Classify the fields of a table; see `predict`.
@@ -162,8 +171,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     """
     from phenoscale.survey import usable
 
-    if set(model.channels) <= set(table.channels):
-        table = table.with_channels(model.channels)
+    table = choose_channels(model, table)
     rows, found, left_out = usable(table, on_error)
     check_fits(model, found.shape, found.dtype)
     threads = thread_count(threads)
@@ -172,13 +180,51 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     return part.spread(rows, len(table), left_out)
 
 
+def predict_source(model: Model, source, out, threads: int | None = None, on_error: str = "skip",
+                   progress=None, embedding: str = "last", tower: str = "fused", tell_notes=None,
+                   **options) -> tuple[int, str | None]:
+    """A table or folder of fields to a file of predictions, and errors.csv beside it.
+
+    Parameters
+    ----------
+    model, threads, on_error, progress, tower
+        As for `predict`.
+    source, options
+        As for `read_fields`.
+    out : path
+        The CSV to write; none of the files that are read.
+    tell_notes : callable, optional
+        Called with the notes of the table (a list of str) before the work.
+    embedding
+        As for `prediction_frame`.
+
+    Returns
+    -------
+    n : int
+        Fields that were predicted.
+    errors : str or None
+        Path of the list of those that were skipped.
+    """
+    from phenoscale.csv_file import write_csv
+    from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
+
+    table = read_fields(model, source, **options)
+    refuse_to_lose(out, inputs=[source, *(options.get("join") or ())], table=table,
+                   errors=errors_beside(out))
+    if tell_notes is not None:
+        tell_notes(table.notes)
+    found = predict_table(model, table, threads, on_error, progress, tower)
+    write_csv(prediction_frame(model, table, found, embedding), out)
+    return len(table) - len(found.skipped), write_errors(table, found.skipped, out)
+
+
 def prediction_frame(model: Model, table: Table, found: Predictions,
                      embedding: str = "last") -> pandas.DataFrame:
     """The predictions file: one row a field that could be read, in the order of the table.
 
     `Metadata_*` and the label column, file names, `Phenoscale_Class`, `Phenoscale_Prob_<Key>`,
-    `Phenoscale_Model`, and unless `embedding` is "none" `Image_Phenoscale_Emb0000` and on, which
-    are the only features.
+    `Phenoscale_ControlDistance` where the model knows its controls, `Phenoscale_Model`, and unless
+    `embedding` is "none" `Image_Phenoscale_Emb0000` and on, which are the only features.
     """
     import pandas
 
@@ -194,6 +240,8 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
         probabilities.argmax(axis=1)] if kept else []
     for k, name in enumerate(model.classes):
         columns[f"Phenoscale_Prob_{class_key(name)}"] = probabilities[:, k]
+    if model.controls is not None:
+        columns["Phenoscale_ControlDistance"] = model.distances(found.embeddings[kept])
     columns["Phenoscale_Model"] = [model.digest()[:16]] * len(kept)
     if embedding == "last":
         embeddings = found.embeddings[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "words"]
 
 
 def _epoch_line(event: dict) -> str:
@@ -31,6 +31,17 @@ _LINES = {"epoch": _epoch_line,
           "warning": lambda event: f"warning: {event['words']}",
           "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 
+_STAGES = {"statistics": "reading", "step": "training", "predict": "predicting",
+           "check": "checking", "look": "looking", "plan": "timing", "simulate": "drawing"}
+
+
+def words(event: dict) -> str:
+    """One line for an event of a long work."""
+    if event["stage"] in _LINES:
+        return _LINES[event["stage"]](event)
+    loss = f", epoch {event['epoch']}: loss {event['loss']:.3f}" if "loss" in event else ""
+    return _STAGES[event["stage"]] + loss
+
 
 class Progress:
     """Progress of every stage on stderr: a bar on a terminal, plain lines elsewhere."""
@@ -41,12 +52,10 @@ class Progress:
     def __call__(self, event: dict) -> None:
         if self.quiet:
             return
-        stage = {"statistics": "reading", "step": "training", "predict": "predicting",
-                 "check": "checking", "look": "looking", "plan": "timing",
-                 "simulate": "drawing"}.get(event["stage"])
         if event["stage"] in _LINES:
             self._say(_LINES[event["stage"]](event))
             return
+        stage = _STAGES[event["stage"]]
         if stage != self.stage:
             self.close()
             from tqdm import tqdm

@@ -26,7 +26,7 @@ from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields, thread_count
 from phenoscale.keeper import Keeper
-from phenoscale.model_file import Model, class_key
+from phenoscale.model_file import Model, class_key, controls_of
 from phenoscale.moments import Moments
 from phenoscale.outputs import write_errors
 from phenoscale.predict import prediction_frame
@@ -146,6 +146,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
             threads, progress, trained, keeper)
         with keeper.computing():
+            about["controls"] = _controls(fields, trained, threads, controls)
             unread = _score_rest(keeper, fields, trained, threads, tell)
         notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
         model = keeper.finish()
@@ -270,6 +271,16 @@ def _score_rest(keeper: Keeper, fields: _Fields, trained: Trained, threads: int,
     if fields.left_out:
         write_errors(fields.whole, fields.left_out, os.path.join(keeper.folder, "errors.csv"))
     return notes
+
+
+def _controls(fields: _Fields, trained: Trained, threads: int, controls) -> dict | None:
+    """What the model shall know of the control fields that it was trained on."""
+    is_control = np.zeros(len(fields.table), bool)
+    for column, values in (controls or {}).items():
+        is_control |= fields.table.column(column).isin(values).to_numpy()
+    rows = np.flatnonzero(is_control & (fields.sides == "train"))
+    return controls_of(predict_run(trained.net, fields.source, rows, trained.scale, trained.offset,
+                                   threads).embeddings)
 
 
 def _write_split(folder: str, fields: _Fields) -> None:
