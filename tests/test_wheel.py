@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from phenoscale.install_plugin import HOSTS
+
 ROOT = Path(__file__).resolve().parent.parent
 CODECS = ("zlib", "lzw", "zstd", "packbits", "jpeg")
 PROBE = """
@@ -41,11 +43,16 @@ norm = net.gradient()
 _core.Optimizer("nesterov", net).update(net, 0.01)
 model = phenoscale.load("model.safetensors")
 found = phenoscale.predict(model, np.load("fields.npy"))
+from phenoscale.host import execute
+from phenoscale.host_fields import unpack
+field = {"model": "model.safetensors", "fields": [[sys.argv[1]]], "field": [sys.argv[1]]}
+of_host, evidence = execute("predict", field), execute("evidence", field)
 with open("/proc/self/maps") as maps:
     files = sorted({line.split()[-1] for line in maps if ".so" in line})
 print(json.dumps({
     "step": [loss, norm, digest(logits), digest(net.parameters)],
     "probabilities": found.probabilities.tolist(),
+    "host": [of_host, evidence["scales"], digest(unpack(evidence["heat"]))],
     "embeddings": digest(found.embeddings),
     "images": [digest(phenoscale.read_image(name)) for name in sys.argv[1:]],
     "home": phenoscale.__file__, "loaded": loaded, "files": files}))
@@ -162,6 +169,8 @@ def test_abi3audit_is_content(built):
 def test_names_inside(built):
     names = zipfile.ZipFile(built[0]).namelist()
     assert "phenoscale/_core.abi3.so" in names and "phenoscale/report.html.j2" in names
+    plugin = {f"phenoscale/plugins/cellprofiler/{name}" for name in HOSTS["cellprofiler"].files}
+    assert plugin <= set(names)
     assert not [name for name in names if name.endswith((".c", ".h", ".pyc"))]
     roots = {name.split("/")[0] for name in names}
     assert {re.sub(r"-[\d.]+\.", ".", root) for root in roots} == {
@@ -204,7 +213,7 @@ def test_answers_as_the_development_build(environment, found, expected):
     prefix = str(environment.parent.parent)
     assert found["home"].startswith(prefix) and not expected["home"].startswith(prefix)
     assert np.shape(found["probabilities"]) == (4, 2)
-    for key in ("step", "probabilities", "embeddings", "images"):
+    for key in ("step", "probabilities", "embeddings", "images", "host"):
         assert found[key] == expected[key], key
     assert not {"pandas", "scipy", "matplotlib", "safetensors"} & set(found["loaded"])
 

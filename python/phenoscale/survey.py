@@ -20,7 +20,7 @@ from phenoscale.image_file import image_info
 from phenoscale.page_axes import axes
 from phenoscale.table import Plane, Table
 
-__all__ = ["Problem", "Survey", "size_words", "survey", "usable"]
+__all__ = ["Problem", "Survey", "look_at", "size_words", "survey", "usable"]
 
 _DEPTHS = ("uint8", "uint16", "float32")  # each holds the counts of those before it
 _KINDS = ("missing", "unreadable", "channels", "stack", "size", "depth")
@@ -108,8 +108,8 @@ def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
     """
     rows, infos, problems = [], [], []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for row, found in enumerate(pool.map(lambda planes: _look_at(table, planes),
-                                             table.planes)):
+        for row, found in enumerate(pool.map(
+                lambda planes: look_at(planes, table.sources, table.z), table.planes)):
             for c, one in enumerate(found):
                 if one.fault:
                     problems.append(_problem(table, row, c, *one.fault))
@@ -148,14 +148,14 @@ class _Found(NamedTuple):
     fault: tuple[str, str] | None
 
 
-def _look_at(table: Table, field) -> list[_Found]:
-    """Each channel of one field."""
+def look_at(field, sources, z: str | None) -> list[_Found]:
+    """Each channel of one field; `field` holds the planes of each, as a `Table` does."""
     headers = {}
     for planes in field:
         for plane in planes:
             if plane.path not in headers:
                 headers[plane.path] = _read_header(plane.path)
-    return [_find(table, channel, planes, headers) for channel, planes in zip(table.sources, field)]
+    return [_find(z, channel, planes, headers) for channel, planes in zip(sources, field)]
 
 
 def _read_header(path: str, page: int = 0):
@@ -172,14 +172,14 @@ def _read_header(path: str, page: int = 0):
         return "unreadable", f"cannot be read ({sentence}): replace it"
 
 
-def _find(table: Table, channel: Channel, planes, headers) -> _Found:
+def _find(z: str | None, channel: Channel, planes, headers) -> _Found:
     found = []
     for plane in planes:
         info = headers[plane.path]
         if isinstance(info, tuple):
             return _Found(None, [], info)
         try:
-            chosen = _pages(table, channel, plane, info, len(planes) > 1)
+            chosen = _pages(z, channel, plane, info, len(planes) > 1)
             for page in {one.page for one in chosen} - {0, None}:
                 _check_page(plane.path, page, info)
         except _Fault as fault:
@@ -204,7 +204,8 @@ class _Fault(Exception):
     """(kind, words) of what keeps a file from being used."""
 
 
-def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bool) -> list[Plane]:
+def _pages(z: str | None, channel: Channel, plane: Plane, info: dict,
+           is_part: bool) -> list[Plane]:
     """The planes of a file that a channel is made of, page and sample known."""
     samples = info["samples"]
     if plane.page is not None:
@@ -227,12 +228,12 @@ def _pages(table: Table, channel: Channel, plane: Plane, info: dict, is_part: bo
                               f"in a column Frame_{channel.column}")
     number, sample = divmod(at["C"], samples)
     at["C"] = number
-    heights = _heights(table, order.get("Z", 1), is_part)
+    heights = _heights(z, order.get("Z", 1), is_part)
     found = []
-    for z in heights:
+    for at["Z"] in heights:
         page, step = 0, 1
         for axis, size in order.items():
-            page += step * {**at, "Z": z}[axis]
+            page += step * at[axis]
             step *= size
         found.append(Plane(plane.path, page if plane.page is None else plane.page, sample))
     return found
@@ -254,21 +255,21 @@ def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> i
     return wanted
 
 
-def _heights(table: Table, planes: int, is_part: bool) -> list[int]:
+def _heights(z: str | None, planes: int, is_part: bool) -> list[int]:
     """Which planes of z."""
-    if planes == 1 and not (table.z or "").isdigit():
+    if planes == 1 and not (z or "").isdigit():
         return [0]
     if is_part:
         raise _Fault("stack", f"has {planes} planes, and is itself one of a stack: export one "
                               "plane a file")
-    if table.z is None:
+    if z is None:
         raise _Fault("stack", f"has {planes} planes of z: say with --z how they become one: max, "
                               f"mean, or a number from 0 to {planes - 1}")
-    if table.z.isdigit():
-        if int(table.z) >= planes:
+    if z.isdigit():
+        if int(z) >= planes:
             raise _Fault("stack", f"has {planes} plane{'s' * (planes > 1)} of z, counted from 0: "
-                                  f"there is no plane {table.z}")
-        return [int(table.z)]
+                                  f"there is no plane {z}")
+        return [int(z)]
     return list(range(planes))
 
 
