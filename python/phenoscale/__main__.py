@@ -228,22 +228,42 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
 @quiet_option
 def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
-    from phenoscale.csv_file import write_csv
     from phenoscale.model_file import load
-    from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
-    from phenoscale.predict import predict_table, prediction_frame, read_fields
+    from phenoscale.outputs import refuse_to_lose
+    from phenoscale.predict import predict_source
+
+    refuse_to_lose(out, inputs=[model])
+    with Progress(quiet) as progress:
+        errors = predict_source(load(model), table, out, threads, on_error,
+                                progress.counting("predict"), embedding, tower, progress.notes,
+                                **how)[1]
+    print(out)
+    return say_skipped(errors) if errors else 0
+
+
+@cli.command()
+@click.argument("model", type=click.Path())
+@click.argument("table", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="Folder to make.")
+@click.option("--class", "name", help="Default: the class of each field.")
+@click.option("--on-error", default="skip", show_default=True,
+              type=click.Choice(["skip", "stop"]), help="For fields that cannot be read.")
+@table_options
+@threads_option
+@quiet_option
+def evidence(model, table, out, name, on_error, how, threads, quiet):
+    """Show where in the fields of a TABLE the evidence for a class lies."""
+    from phenoscale.evidence_files import write_evidence
+    from phenoscale.model_file import load
+    from phenoscale.predict import read_fields
 
     loaded = load(model)
-    fields = read_fields(loaded, table, **how)
-    refuse_to_lose(out, inputs=[model, table, *how["join"]], table=fields,
-                   errors=errors_beside(out))
     with Progress(quiet) as progress:
+        fields = read_fields(loaded, table, **how)
         progress.notes(fields.notes)
-        found = predict_table(loaded, fields, threads, on_error, progress.counting("predict"),
-                              tower)
-    write_csv(prediction_frame(loaded, fields, found, embedding), out)
-    print(out)
-    errors = write_errors(fields, found.skipped, out)
+        path, errors = write_evidence(loaded, fields, out, name, threads, on_error,
+                                      progress.counting("predict"))
+    print(path)
     return say_skipped(errors) if errors else 0
 
 
@@ -254,6 +274,26 @@ def report(run):
     from phenoscale.report import write_report
 
     print(write_report(run))
+
+
+@cli.command()
+def serve():
+    """Work for other programs: JSON lines on stdin and stdout (docs/serve.md)."""
+    from phenoscale.serve import serve as run_serve
+
+    return run_serve()
+
+
+@cli.command("install-plugin")
+@click.argument("host", type=click.Choice(["cellprofiler", "imagej"]))
+@click.argument("folder", required=False, type=click.Path())
+def install_plugin(host, folder):
+    """Put the modules for CellProfiler into its plugins FOLDER, or the plugin for ImageJ or Fiji
+    into its FOLDER.  For CellProfiler the default is the folder in its preferences."""
+    from phenoscale.install_plugin import install
+
+    for line in install(host, folder):
+        print(line)
 
 
 @cli.command()

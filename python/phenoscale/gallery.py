@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Fields as pictures: channels in colour, small copies, rows of examples.
+"""Fields as pictures: channels in colour, small copies, rows of examples, evidence over them.
 
 As in figures.py: data in, a matplotlib Figure or an array out.
 """
@@ -10,8 +10,9 @@ import numpy as np
 
 from phenoscale.figures import ALARM, FAINT, INK, label_text, new_figure
 
-__all__ = ["channel_colours", "composite", "gallery", "thumbnail"]
+__all__ = ["channel_colours", "composite", "evidence", "gallery", "levels", "overlay", "thumbnail"]
 
+FOR, AGAINST = "#FF3A20", "#2E86FF"  # evidence for a class, and against it
 # Additive colours of the channels, by how many there are; as for 4 where there are more.
 CHANNEL_COLOURS = {1: ("#FFFFFF",), 2: ("#00FF5A", "#FF00FF"), 3: ("#3C78FF", "#FFB400", "#FF3C96"),
                    4: ("#3C78FF", "#00DC78", "#FFB400", "#FF3C96", "#00D2FF", "#FF6400", "#B464FF")}
@@ -35,6 +36,23 @@ def composite(image, limits):
         level = np.clip((plane - low) / max(high - low, 1e-9), 0, 1)
         picture += level[..., None] * np.asarray(to_rgb(colour))
     return np.clip(picture, 0, 1)
+
+
+def levels(images):
+    """Black and white level a channel, (c, 2): 1st and 99.8th percentile over images (c, h, w)."""
+    return [np.percentile(np.concatenate([image[c].ravel() for image in images]), (1, 99.8))
+            for c in range(len(images[0]))]
+
+
+def overlay(image, limits, heat):
+    """Channels (c, h, w) in grey under the evidence (h, w): for the class in red, against it in
+    blue, as strong as the evidence is; (h, w, 3) of floats from 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    grey = 0.7 * composite(image, limits).mean(axis=2, keepdims=True)
+    strength = np.clip(np.abs(heat), 0, 1)[..., None]
+    colour = np.where(heat[..., None] > 0, to_rgb(FOR), to_rgb(AGAINST))
+    return np.clip(grey * (1 - 0.7 * strength) + colour * 0.7 * strength, 0, 1)
 
 
 def thumbnail(field, side=256):
@@ -62,9 +80,7 @@ def gallery(rows, limits=None):
     matplotlib.figure.Figure
     """
     if limits is None:
-        images = [image for _, cells in rows for image, _, _ in cells]
-        limits = [np.percentile(np.concatenate([image[c].ravel() for image in images]), (1, 99.8))
-                  for c in range(len(images[0]))]
+        limits = levels([image for _, cells in rows for image, _, _ in cells])
     columns, (height, width) = max(len(cells) for _, cells in rows), rows[0][1][0][0].shape[1:]
     figure = new_figure(2.0 * columns, (2.0 * height / width + 0.75) * len(rows))
     for r, (name, cells) in enumerate(rows):
@@ -78,4 +94,34 @@ def gallery(rows, limits=None):
             if c == 0:
                 axes.set_title(label_text(name, 40), fontsize=11, loc="left", fontweight="bold",
                                color=INK)
+    return figure
+
+
+def evidence(rows):
+    """Fields beside the evidence for a class in them, two fields a line.
+
+    Parameters
+    ----------
+    rows : list of (array (c, h, w), array (h, w), str, str)
+        Pixels, evidence from -1 to 1, title, caption.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    limits = levels([image for image, *_ in rows])
+    across, (height, width) = min(2, len(rows)), rows[0][0].shape[1:]
+    down = -(-len(rows) // across)
+    figure = new_figure(5.2 * across, (2.6 * height / width + 0.65) * down)
+    for k, (image, heat, title, caption) in enumerate(rows):
+        pictures = composite(image, limits), overlay(image, limits, heat)
+        for side, picture in enumerate(pictures):
+            axes = figure.add_subplot(down, 2 * across, 2 * k + side + 1)
+            axes.imshow(np.uint8(255 * picture + 0.5), interpolation="antialiased")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(color=FAINT, linewidth=0.5)
+            if side == 0:
+                axes.set_title(label_text(title, 40), fontsize=11, loc="left", fontweight="bold",
+                               color=INK)
+                axes.set_xlabel(label_text(caption, 40), fontsize=9, color=INK, labelpad=3)
     return figure

@@ -12,23 +12,19 @@ import math
 import os
 from dataclasses import dataclass
 
-import numpy as np
-
-from phenoscale import figures, gallery
+from phenoscale import figures
 from phenoscale.csv_file import FORMULA
 from phenoscale.errors import InputError
 from phenoscale.evaluate import classification, dose_response, z_prime
-from phenoscale.fields import open_fields
 from phenoscale.model_file import class_key
 from phenoscale.page import count, encode, number, write_page
 from phenoscale.profiles import aggregate, log_odds, probability_columns
-from phenoscale.survey import usable
-from phenoscale.table import read_table
+from phenoscale.report_fields import evidence_section, gallery_section
 
 __all__ = ["write_report"]
 
 _SIDES = ("train", "val", "test", "unlabelled")
-_MOST_PLATES, _MOST_CURVES, _MOST_CLASSES, _EXAMPLES = 12, 24, 12, 6
+_MOST_PLATES, _MOST_CURVES = 12, 24
 
 
 @dataclass
@@ -328,51 +324,5 @@ def _dose_wells(run):
     return pandas.concat(parts), controls, label
 
 
-def _gallery(run):
-    """Example fields of each predicted class, from the surest call to the least sure."""
-    if run.scored is None:
-        return {"why": "There are no predictions of fields that were not trained on."}
-    channels, rows, missing = run.config.get("channels") or [], [], 0
-    counts = run.scored["Phenoscale_Class"].value_counts()
-    where = ["Metadata_Plate", "Metadata_Well"] if "Metadata_Well" in run.scored else []
-    for name in [c for c in run.classes if c in counts.index[:_MOST_CLASSES]]:
-        score, cells = "Phenoscale_Prob_" + class_key(name), []
-        fields = run.scored[run.scored["Phenoscale_Class"] == name]
-        fields = fields.sort_values(score, ascending=False, kind="stable")
-        fields = fields.drop_duplicates(where) if where else fields
-        places = np.linspace(0, len(fields) - 1, min(_EXAMPLES, len(fields))).round().astype(int)
-        for _, row in fields.iloc[places].iterrows():
-            is_wrong = row["Truth"] in run.classes and row["Truth"] != name
-            truth = f", is {row['Truth']}" if is_wrong else ", right" if row["Truth"] else ""
-            try:
-                caption = " ".join(row[where]) + f"\np {row[score]:.2f}{truth}"
-                picture = _thumbnail(run.folder, row, channels, run.config)
-                cells.append((picture, caption, is_wrong))
-            except (OSError, ValueError, KeyError):
-                missing += 1
-        if cells:
-            rows.append((f"{name} ({count(int(counts[name]), 'field')})", cells))
-    if not rows:
-        return {"why": "The images of the predicted fields are no longer where they were."}
-    return {"image": encode(gallery.gallery(rows), "jpeg", 130), "missing": missing,
-            "channels": list(zip(channels, gallery.channel_colours(len(channels))))}
-
-
-def _thumbnail(folder, row, channels, config):
-    """One field as the network had it, small."""
-    import pandas
-
-    cells = {f"Image_{name}": row[name] for name in row.index if name.startswith(
-        ("FileName_", "PathName_", "Frame_", "Sample_"))}
-    for channel in channels:  # a relative path begins at the run
-        name = f"Image_PathName_{channel}"
-        cells[name] = os.path.join(folder, cells.get(name, ""))
-    table = read_table(pandas.DataFrame([cells]), channels, z=config.get("z"))
-    _, found, _ = usable(table)
-    source = open_fields(table, found, 1, config.get("bin") or 1, workers=1)
-    source.start([0])
-    return gallery.thumbnail(source.next())
-
-
 _SECTIONS = {"result": _result, "curves": _curves, "plates": _plates, "doses": _doses,
-             "gallery": _gallery}
+             "gallery": gallery_section, "evidence": evidence_section}
