@@ -48,6 +48,7 @@ def examine() -> tuple[list[str], bool]:
     import phenoscale
     from phenoscale import _core
     from phenoscale.fields import thread_count
+    from phenoscale.install_plugin import plugin_states
 
     libraries = {name: words.splitlines()[0].removeprefix("LIBTIFF, Version ")
                  for name, words in _core.versions().items()}
@@ -72,5 +73,6 @@ def examine() -> tuple[list[str], bool]:
     except Exception as error:  # whatever goes wrong is what the user wants to read here
         lines.append(f"test step   failed: {error}")
         is_well = False
+    lines += [f"{host:<11} {words}" for host, words in plugin_states()]
     lines.append("all is well" if is_well else "see the lines above")
     return lines, is_well

@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""\
+TrainWholeImage
+===============
+
+**TrainWholeImage** trains a network that classifies whole fields of view, for
+**MeasureWholeImage**.
+
+While the pipeline runs, this module only notes the files of each field and the metadata that is its
+class. When the last field is done, phenoscale trains from those files with all cores, and writes a
+run folder with the model, its scores on wells that it was not trained on, and a report. Fields
+without a class (an empty value) are not trained on, but scored.
+
+|
+
+============ ============ ===============
+Supports 2D? Supports 3D? Respects masks?
+============ ============ ===============
+YES          NO           NO
+============ ============ ===============
+
+What do I need as input?
+^^^^^^^^^^^^^^^^^^^^^^^^
+
+Images as **NamesAndTypes** or **LoadData** loads them, TIFF files with one plane each: a training
+reads every file many times, so images that another module changed cannot be used. Metadata for the
+class of each field, from **Metadata** or a column *Metadata_...* of **LoadData**. The metadata
+*Plate*, *Well* and *Site* should be there too: the wells of the validation are never those of the
+training. Ten wells of a class are few.
+
+A training needs all fields at once. It cannot be cut into the jobs of **CreateBatchFiles**, nor run
+with ``-f`` and ``-l`` or ``-g``: use "Analyze Images", or ``cellprofiler -c -r`` in one piece. Test
+mode checks the settings and trains nothing.
+
+What do I get as output?
+^^^^^^^^^^^^^^^^^^^^^^^^
+
+In the run folder: *model.safetensors* for **MeasureWholeImage**, *report.html*, *log.csv* and the
+predictions for all fields. Beside it, the table of the fields that were used. A training that you
+cancel leaves a checkpoint; with the same settings the next run goes on from there.
+
+Measurements made by this module
+^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+-  *Phenoscale_TrainingClass:* The class that the field had in the training.
+-  *Phenoscale_TrainingFields:* How many fields the run has (of the experiment).
+
+See also
+^^^^^^^^
+
+See also **MeasureWholeImage**.
+"""
+
+import csv
+import logging
+import os
+import re
+
+from _phenoscale_backend import Cancelled, Failure
+from _phenoscale_images import file_of
+from _phenoscale_settings import alter_place, place_of, place_settings
+from cellprofiler_core.constants.measurement import (
+    COLTYPE_INTEGER,
+    COLTYPE_VARCHAR_FORMAT,
+    EXPERIMENT,
+    IMAGE,
+)
+from cellprofiler_core.module import Module
+from cellprofiler_core.preferences import get_headless
+from cellprofiler_core.setting import ValidationError
+from cellprofiler_core.setting.choice import Choice
+from cellprofiler_core.setting.subscriber import ImageListSubscriber
+from cellprofiler_core.setting.text import Directory, Integer, Text
+
+CATEGORY = "Phenoscale"
+FEATURE, FIELDS = f"{CATEGORY}_TrainingClass", f"{CATEGORY}_TrainingFields"
+NAMES = {IMAGE: FEATURE, EXPERIMENT: FIELDS}
+NETWORKS = ["mcnn-gap", "mcnn"]
+PIECES = ("TrainWholeImage needs all fields in one run: {}; use Analyze Images, or cellprofiler -c "
+          "-r without -f, -l and -g")
+
+
+class TrainWholeImage(Module):
+    module_name = "TrainWholeImage"
+    category = "Measurement"
+    variable_revision_number = 1
+
+    def create_settings(self):
+        self.images = ImageListSubscriber(
+            "Images to train on", [],
+            doc="One image for each channel. Their names become the channels of the model.")
+        self.label = Text(
+            "Metadata of the class", "Class",
+            doc="The name of the metadata that says the class of a field, without *Metadata_*.")
+        self.folder = Directory(
+            "Output folder", allow_metadata=False, doc="Where the run folder is made.")
+        self.name = Text(
+            "Name of the run folder", "run",
+            doc="A folder of this name is made. One that holds a finished training is never "
+            "written over.")
+        self.network = Choice(
+            "Network", NETWORKS,
+            doc="*mcnn-gap* for small data and fields of any size; *mcnn* is the published "
+            "network, for fields of one size and many of them.")
+        self.epochs = Integer(
+            "Epochs", 20, minval=1, doc="How often each field is seen.")
+        self.control = Text(
+            "Metadata of the controls", "",
+            doc="*(Optional)* The name of the metadata that tells the control wells. With it, the "
+            "model measures distances from the controls.")
+        self.control_value = Text(
+            "Its value for controls", "negative",
+            doc="*(Used only with metadata of the controls)* The value that control wells have.")
+        self.place = place_settings()
+
+    def settings(self):
+        return [self.images, self.label, self.folder, self.name, self.network, self.epochs,
+                self.control, self.control_value, *self.place]
+
+    def visible_settings(self):
+        hidden = () if self.control.value else (self.control_value,)
+        return [setting for setting in self.settings() if setting not in hidden]
+
+    # ---- what is wrong, before the run -----------------------------------------------------------
+
+    def validate_module(self, pipeline):
+        if not self.images.value:
+            raise ValidationError("Choose an image for each channel", self.images)
+        if any(module.is_create_batch_module() for module in pipeline.modules()):
+            raise ValidationError(PIECES.format("take CreateBatchFiles away"), self.images)
+        for setting in (self.label, self.name):
+            if not setting.value.strip():
+                raise ValidationError(f"'{setting.text}' is empty", setting)
+        if os.path.exists(self._model()):
+            raise ValidationError(f"{self._run()} holds a finished training: choose another name, "
+                                  "or remove that folder", self.name)
+
+    def prepare_run(self, workspace):
+        if workspace.pipeline.test_mode:
+            return True
+        try:  # CellProfiler itself does not validate a pipeline that runs without a window
+            self.test_valid(workspace.pipeline)
+            os.makedirs(self._run(), exist_ok=True)
+        except ValidationError as error:
+            raise Failure(str(error)) from None
+        except OSError as error:
+            raise Failure(f"{error.filename} cannot be written ({error.strerror}): choose another "
+                          "output folder") from None
+        place = place_of(self.place)
+        place.shared(self._run())
+        place.execute("version", {})
+        # all fields, before -f, -l and -g choose among them
+        workspace.measurements.add_experiment_measurement(
+            FIELDS, workspace.measurements.image_set_count)
+        return True
+
+    def prepare_to_create_batch(self, workspace, fn_alter_path):
+        self.folder.alter_for_create_batch_files(fn_alter_path)
+        alter_place(self.place, fn_alter_path)
+        return True
+
+    def get_dictionary_for_worker(self):
+        return {}
+
+    # ---- measurements ----------------------------------------------------------------------------
+
+    def get_measurement_columns(self, pipeline):
+        return [(EXPERIMENT, FIELDS, COLTYPE_INTEGER),
+                (IMAGE, FEATURE, COLTYPE_VARCHAR_FORMAT % 255)]
+
+    def get_categories(self, pipeline, object_name):
+        return [CATEGORY] if object_name in NAMES else []
+
+    def get_measurements(self, pipeline, object_name, category):
+        is_ours = object_name in NAMES and category == CATEGORY
+        return [NAMES[object_name][len(CATEGORY) + 1:]] if is_ours else []
+
+    # ---- the run ---------------------------------------------------------------------------------
+
+    def _run(self):
+        return os.path.join(self.folder.get_absolute_path(), self.name.value.strip())
+
+    def _model(self):
+        return os.path.join(self._run(), "model.safetensors")
+
+    def _column(self, setting):
+        return "Metadata_" + re.sub("^Metadata_", "", setting.value.strip())
+
+    def run(self, workspace):
+        for name in self.images.value:
+            if file_of(workspace.image_set, name) is None:
+                raise Failure(f"the image {name} is no TIFF file with one plane that NamesAndTypes "
+                              "or LoadData loaded: TrainWholeImage trains from files; choose the "
+                              "images as they were loaded")
+        measurements, column = workspace.measurements, self._column(self.label)
+        if not measurements.has_feature(IMAGE, column):
+            there = [name for name in measurements.get_feature_names(IMAGE)
+                     if name.startswith("Metadata_")]
+            raise Failure(f"there is no metadata {column}: 'Metadata of the class' is one of "
+                          f"{', '.join(there) or 'none, so add the Metadata module'}")
+        value = measurements.get_current_image_measurement(column)
+        measurements.add_image_measurement(FEATURE, "" if value is None else str(value))
+        if self.show_window:
+            workspace.display_data.rows = [[column, str(value)]]
+
+    def display(self, workspace, figure):
+        figure.set_subplots((1, 1))
+        figure.subplot_table(0, 0, workspace.display_data.rows, title="Class of this field")
+
+    def post_run(self, workspace):
+        measurements = workspace.measurements
+        numbers = measurements.get_image_numbers()
+        fields = int(measurements.get_experiment_measurement(FIELDS))
+        if len(numbers) < fields:
+            raise Failure(PIECES.format(f"this one had {len(numbers)} of {fields}"))
+        # a field that a module failed at is left out
+        numbers = [n for n in numbers if measurements.has_measurements(IMAGE, FEATURE, n)]
+        place, table = place_of(self.place), self._run() + "_fields.csv"
+        self._write_table(measurements, numbers, place, table)
+        task = {"table": place.shared(table), "label": self._column(self.label),
+                "out": place.shared(self._run()), "resume": True,
+                "recipe": {"network": self.network.value, "epochs": self.epochs.value}}
+        if self.control.value.strip():
+            task["controls"] = {self._column(self.control): [self.control_value.value]}
+        progress = _Lines() if get_headless() else _Window()
+        workspace.display_data.rows = [["cancelled; the next run goes on with", self._run()]]
+        try:
+            found = place.execute("train", task, progress.update)
+        except Cancelled:
+            logging.warning("the training was cancelled; the next run goes on with %s", self._run())
+            return
+        finally:
+            progress.close()
+        logging.info("trained: %s, %s", found["model"], found["report"])
+        workspace.display_data.rows = [["model", found["model"]], ["report", found["report"]]]
+
+    def display_post_run(self, workspace, figure):
+        figure.set_subplots((1, 1))
+        figure.subplot_table(0, 0, workspace.display_data.rows, title="Trained")
+
+    def _write_table(self, measurements, numbers, place, path):
+        """The fields as a LoadData table, with paths as the worker knows them."""
+        metadata = [name for name in measurements.get_feature_names(IMAGE)
+                    if name.startswith("Metadata_")]
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            lines = csv.writer(file)
+            lines.writerow([f"Image_FileName_{name}" for name in self.images.value] + metadata)
+            for n in numbers:
+                parts = [(measurements[IMAGE, f"PathName_{name}", n],
+                          measurements[IMAGE, f"FileName_{name}", n]) for name in self.images.value]
+                files = [place.shared(os.path.abspath(os.path.join(*part))) for part in parts]
+                lines.writerow(files + [_text(measurements[IMAGE, name, n]) for name in metadata])
+
+
+def _text(value):
+    return "" if value is None else str(value)
+
+
+# ---- progress ------------------------------------------------------------------------------------
+
+
+class _Lines:
+    """Progress as lines of CellProfiler's log, one for each kind of work and each epoch."""
+
+    def __init__(self):
+        self._said = None
+
+    def update(self, done, of, words=""):
+        what = words.partition(": loss")[0]
+        if what != self._said:
+            self._said = what
+            logging.info("TrainWholeImage: %s", words)
+
+    def close(self):
+        pass
+
+
+class _Window:
+    """Progress in a window with a button to cancel, which lives on CellProfiler's main thread."""
+
+    def __init__(self):
+        import wx
+
+        self._wx, self._window, self._is_cancelled = wx, None, False
+        wx.CallAfter(self._open)
+
+    def _open(self):
+        wx = self._wx
+        self._window = wx.ProgressDialog(
+            "TrainWholeImage", "reading the fields" + " " * 40, maximum=1000,
+            style=wx.PD_CAN_ABORT | wx.PD_APP_MODAL | wx.PD_ELAPSED_TIME)
+
+    def update(self, done, of, words=""):
+        if self._is_cancelled:
+            raise Cancelled
+        self._wx.CallAfter(self._show, int(999 * min(done, of) / max(of, 1)), words)
+
+    def _show(self, value, words):
+        if self._window is not None and not self._is_cancelled:
+            self._is_cancelled = not self._window.Update(value, words)[0]
+
+    def close(self):
+        self._wx.CallAfter(self._destroy)
+
+    def _destroy(self):
+        self._window.Destroy()
+        self._window = None
