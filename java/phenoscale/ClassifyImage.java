@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Plugins > phenoscale > Classify image: the current field to a row of the table "phenoscale".
+package phenoscale;
+
+import ij.ImagePlus;
+import ij.measure.ResultsTable;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+
+public final class ClassifyImage extends Command {
+    private static final String TITLE = "Classify image";
+
+    @Override
+    Result act(ImagePlus image) throws Trouble {
+        needed(image);
+        Model model = new Model(modelForm(TITLE).ask().get("model"));
+        try (Fields fields = new Fields(image, model)) {
+            Form windows = new Form(TITLE);
+            fields.addWindows(windows);
+            Map<String, Object> inputs = model.inputs();
+            Map<String, String> values = windows.ask();
+            inputs.put("fields", Collections.singletonList(fields.entries(values)));
+            return new Table("phenoscale",
+                    row(fields.label(values), model, Worker.ask("predict", inputs)));
+        }
+    }
+
+    private static ResultsTable row(String label, Model model, Map<?, ?> found) {
+        ResultsTable table = Table.open("phenoscale");
+        table.incrementCounter();
+        table.addValue("Label", label);
+        table.addValue("Class", (String) first(found, "class"));
+        List<?> probabilities = (List<?>) first(found, "probabilities");
+        for (int k = 0; k < model.keys.size(); k++) {
+            table.addValue("Prob_" + model.keys.get(k), (Double) probabilities.get(k));
+        }
+        if (model.hasControls) {
+            Double distance = (Double) first(found, "distance");
+            table.addValue("Distance", distance == null ? Double.NaN : distance);
+        }
+        return table;
+    }
+
+    private static Object first(Map<?, ?> found, String name) {
+        return ((List<?>) found.get(name)).get(0);
+    }
+}
