@@ -7,9 +7,11 @@ PLATE := bbbc013
 FIELDS := bbbc021
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
+IJ_JAR ?= /usr/share/java/ij.jar
+JAR := python/phenoscale/plugins/imagej/phenoscale_.jar
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
-.PHONY: dev demo tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo imagej tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -33,8 +35,15 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	$(BIN)/phenoscale report $(DEMO)/run
 	@echo "open $(DEMO)/run/report.html in a browser"
 
+imagej: $(JAR)               ## the plugin of ImageJ and Fiji: needs a JDK and ij.jar
+$(JAR): tools/build-imagej $(wildcard java/*.config java/*/*.java)
+	tools/build-imagej $(IJ_JAR) $@
+
 tests: dev                   ## what the tests need beside
 	tools/install-system-deps tests
+	$(MAKE) imagej
+	! $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	    || PYTHON=$(BIN)/python tools/install-cellprofiler .cellprofiler
 
 test: tests                  ## every test
 	$(BIN)/python -m pytest
@@ -67,11 +76,12 @@ bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_
 figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
 	$(BIN)/python tests/figures.py
 
-wheel: dev                   ## a self-contained wheel in wheelhouse/
+wheel: dev imagej            ## a self-contained wheel in wheelhouse/
 	tools/build-wheel $(BIN)/python
 
 lint: dev                    ## what ruff has to say
-	$(BIN)/ruff check python tests tools/build-wheel setup.py
+	$(BIN)/ruff check python tests tools/build-wheel tools/build-imagej setup.py
 
 clean:
-	rm -rf $(VENV) build dist wheelhouse $(DEMO) python/*.egg-info python/phenoscale/*.so
+	rm -rf $(VENV) .cellprofiler build dist wheelhouse $(DEMO) python/*.egg-info \
+	    python/phenoscale/*.so $(JAR)

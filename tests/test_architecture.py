@@ -17,14 +17,18 @@ import pytest
 import phenoscale
 import reference
 from phenoscale import _core, models
+from phenoscale.install_plugin import HOSTS
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted(ROOT.glob("csrc/**/*.[ch]"))
 HEADER = ROOT / "csrc" / "phenoscale.h"
 BINDING = ROOT / "python" / "phenoscale" / "_core.c"
 PACKAGE = sorted(ROOT.glob("python/phenoscale/*.py"))
-SOURCES = [*CORE, BINDING, *PACKAGE, *ROOT.glob("tests/*.py"), *ROOT.glob("tests/c/*.c"),
-           *ROOT.glob("plugins/**/*.py"), *ROOT.glob("*.py"), *ROOT.glob("tools/*")]
+JAVA = sorted(ROOT.glob("java/**/*.java"))
+PLUGINS = sorted(ROOT.glob("python/phenoscale/plugins/**/*.py"))
+SOURCES = [*CORE, BINDING, *PACKAGE, *JAVA, *PLUGINS, *ROOT.glob("tests/*.py"),
+           *ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/java/*"), *ROOT.glob("*.py"),
+           *ROOT.glob("tools/*")]
 MODULES = sorted(module.name for module in pkgutil.iter_modules(phenoscale.__path__)
                  if module.name not in ("_core", "__main__"))
 
@@ -115,7 +119,8 @@ def c_functions(path):
 def test_sizes():
     c_files = [*CORE, BINDING, *sorted(ROOT.glob("tests/c/*.[ch]"))]
     too_long = []
-    for path in [*c_files, *PACKAGE, *ROOT.glob("tests/*.py"), *ROOT.glob("*.py")]:
+    for path in [*c_files, *JAVA, *PACKAGE, *PLUGINS, *ROOT.glob("tests/*.py"),
+                 *ROOT.glob("*.py")]:
         lines = path.read_text().splitlines()
         limit = {HEADER: 350, BINDING: 1400}.get(path, 100 if path.name == "setup.py" else 400)
         if len(lines) > limit:
@@ -209,6 +214,25 @@ def test_layers_of_imports():
             assert not imported & {"train", "report", "bench", "estimator"}, path.name
 
 
+def test_plugins_load_without_the_engine():
+    """Copied into a host, a plugin finds neither phenoscale nor a window; it asks when it runs."""
+    folders = {path.parent for path in PLUGINS}
+    assert ROOT / "python/phenoscale/plugins/cellprofiler" in folders
+    heavy = {"phenoscale", "wx", "jpype", "javabridge", "matplotlib"}
+    for path in PLUGINS:
+        tree = ast.parse(path.read_text(), feature_version=(3, 8))  # CellProfiler on Windows
+        for node in tree.body:
+            names = [alias.name for alias in getattr(node, "names", ())]
+            module = [node.module] if isinstance(node, ast.ImportFrom) else names
+            assert not {(name or "").split(".")[0] for name in module} & heavy, path.name
+
+
+def test_what_is_installed_is_all_there_is():
+    folder = ROOT / "python/phenoscale/plugins/cellprofiler"
+    there = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    assert there == sorted(HOSTS["cellprofiler"].files)
+
+
 def run_python(text):
     """What a fresh interpreter prints."""
     return subprocess.run([sys.executable, "-c", text], check=True, capture_output=True, text=True,
@@ -229,7 +253,8 @@ def test_import_is_light():
 # What each method is called with, so that it gets past its arguments to the missing object.
 BLANK_CALLS = {
     "Net": {"initialise": "0", "predict": "[], [1.0], [1.0]", "begin": "",
-            "forward": "[], [1.0], [1.0]", "backward": "[0], [1.0]", "gradient": ""},
+            "forward": "[], [1.0], [1.0]", "backward": "[0], [1.0]", "gradient": "",
+            "evidence": "[], [1.0], [1.0], 0"},
     "Loader": {"start": "[0]", "next": "", "release": "1"},
     "Optimizer": {"update": "_core.Net('f: input channels=1 height=1 width=1\\nz: dense units=1', "
                             "training=True), 0.1"},

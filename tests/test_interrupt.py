@@ -59,6 +59,8 @@ def test_in_training(word, is_kept, tmp_path):
 def test_while_a_module_is_imported(module, tmp_path):
     path = screens.write_screen(tmp_path, 1, 2, 0)
     program = ("import os, signal, sys\n"
+               # a shell starts what is in its background with Ctrl-C ignored
+               "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                "def hook(event, words):\n"
                f"    if event == 'import' and words[0] == {module!r}:\n"
                "        os.kill(os.getpid(), signal.SIGINT)\n"
