@@ -332,6 +332,24 @@ def test_a_model_that_could_not_be_read_is_refused_before_the_training(tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+def test_the_best_epoch_is_what_is_scored(tmp_path):
+    """predictions.csv and the controls are of the model that is kept, not of the last epoch."""
+    path = screens.write_screen(tmp_path, 2, 8, 0)
+    recipe = Recipe(network="mcnn-gap", epochs=2, batch=4, select="best", rate=0.3, seed=1,
+                    schedule="constant")
+    train_run(read_table(path), LABEL, tmp_path / "run", recipe, val_fraction=0.25,
+              holdout={"Metadata_Plate": ["P2"]}, controls={LABEL: ["fine"]})
+    log = pandas.read_csv(tmp_path / "run" / "log.csv")
+    assert log["val_loss"].idxmin() < len(log) - 1  # the last is not the best
+    found = pandas.read_csv(tmp_path / "run" / "predictions.csv")
+    kept = load(tmp_path / "run" / "model.safetensors")
+    assert set(found["Phenoscale_Model"]) == {kept.digest()[:16]}
+    rows = read_table(path).frame["Metadata_Plate"] == "P2"
+    wanted = predict_table(kept, read_table(path)).probabilities[rows.to_numpy()]
+    of_plate = found[found["Metadata_Plate"] == "P2"]["Phenoscale_Prob_fine"]
+    assert np.abs(of_plate.to_numpy() - wanted[:, 1]).max() < 1e-6
+
+
 def test_two_channels_of_one_file(tmp_path):
     """A model of them can be loaded again."""
     path = screens.write_screen(tmp_path, 1, 8, 0)

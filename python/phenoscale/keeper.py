@@ -218,14 +218,13 @@ class Keeper(Watcher):
         except InputError as error:
             self.warn(f"the log was not written: {error}")
 
-    def finish(self):
-        """The model of the recipe's choice."""
+    def choose(self) -> None:
+        """Give the network the weights of the recipe's choice, at the end of a training."""
         from phenoscale.model_file import load
 
         if self._trained.recipe.select == "best":
             best = load(os.path.join(self.folder, "best.safetensors"))
             self._trained.net.parameters[:] = best.parameters
-        return self.make_model()
 
 
 def _other_option(folder: str, name: str, theirs, mine) -> str:

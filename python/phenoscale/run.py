@@ -145,11 +145,12 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         _write_split(keeper.folder, fields)
         fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
             threads, progress, trained, keeper)
+        keeper.choose()
         with keeper.computing():
             about["controls"] = _controls(fields, trained, threads, controls)
             unread = _score_rest(keeper, fields, trained, threads, tell)
         notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
-        model = keeper.finish()
+        model = keeper.make_model()
         keeper.write_json("config.json", {
             **config, "notes": notes, "weights_sha256": model.digest(),
             "seconds": round(time.monotonic() - begun, 1)})
