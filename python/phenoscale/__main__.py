@@ -229,14 +229,12 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
 def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     """Classify every field of a TABLE: probabilities and embeddings."""
     from phenoscale.model_file import load
-    from phenoscale.outputs import refuse_to_lose
     from phenoscale.predict import predict_source
 
-    refuse_to_lose(out, inputs=[model])
     with Progress(quiet) as progress:
         errors = predict_source(load(model), table, out, threads, on_error,
                                 progress.counting("predict"), embedding, tower, progress.notes,
-                                **how)[1]
+                                [model], **how)[1]
     print(out)
     return say_skipped(errors) if errors else 0
 

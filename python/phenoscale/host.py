@@ -182,7 +182,8 @@ def _table(inputs: dict, update) -> dict:
     out = _get(inputs, "out", str)
     n, skipped = predict_source(
         _model(inputs), _get(inputs, "source", str), out, _threads(inputs),
-        progress=lambda done, of: update(done, of, f"{done} of {of} fields"), **how)
+        progress=lambda done, of: update(done, of, f"{done} of {of} fields"),
+        inputs=[_get(inputs, "model", str)], **how)
     return {"out": out, "fields": n, "errors": skipped}
 
 

@@ -182,7 +182,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
 
 def predict_source(model: Model, source, out, threads: int | None = None, on_error: str = "skip",
                    progress=None, embedding: str = "last", tower: str = "fused", tell_notes=None,
-                   **options) -> tuple[int, str | None]:
+                   inputs=(), **options) -> tuple[int, str | None]:
     """A table or folder of fields to a file of predictions, and errors.csv beside it.
 
     Parameters
@@ -195,6 +195,8 @@ def predict_source(model: Model, source, out, threads: int | None = None, on_err
         The CSV to write; none of the files that are read.
     tell_notes : callable, optional
         Called with the notes of the table (a list of str) before the work.
+    inputs : sequence of path
+        More files that `out` must not be, as that of the model.
     embedding
         As for `prediction_frame`.
 
@@ -209,8 +211,8 @@ def predict_source(model: Model, source, out, threads: int | None = None, on_err
     from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
 
     table = read_fields(model, source, **options)
-    refuse_to_lose(out, inputs=[source, *(options.get("join") or ())], table=table,
-                   errors=errors_beside(out))
+    refuse_to_lose(out, inputs=[source, *(options.get("join") or ()), *inputs],
+                   table=table, errors=errors_beside(out))
     if tell_notes is not None:
         tell_notes(table.notes)
     found = predict_table(model, table, threads, on_error, progress, tower)

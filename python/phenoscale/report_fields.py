@@ -62,14 +62,16 @@ def evidence_section(run) -> dict:
         model = load(os.path.join(run.folder, "model.safetensors"))
     except InputError as error:
         return {"why": f"There is no model to ask: {error}."}
-    rows, coarse = [], False
+    rows, coarse, explainer = [], False, None
     for name in [c for c in run.classes if c in model.classes][:_MOST_CLASSES]:
         score = "Phenoscale_Prob_" + class_key(name)
         fields = run.scored[run.scored["Phenoscale_Class"] == name]
         for _, row in fields.sort_values(score, ascending=False, kind="stable")[:1].iterrows():
             try:
                 pixels = _field(run, row, 1)
-                found = Explainer(model, pixels.shape[1:]).explain(pixels, name)
+                if explainer is None or explainer.size != pixels.shape[1:]:
+                    explainer = Explainer(model, pixels.shape[1:])
+                found = explainer.explain(pixels, name)
             except (OSError, ValueError, KeyError):
                 continue
             coarse |= found.is_coarse
