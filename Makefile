@@ -42,6 +42,7 @@ $(JAR): tools/build-imagej $(wildcard java/*.config java/*/*.java)
 tests: dev                   ## what the tests need beside
 	tools/install-system-deps tests
 	$(MAKE) imagej
+	PYTHON=$(BIN)/python tools/install-mpi .mpi
 	! $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	    || PYTHON=$(BIN)/python tools/install-cellprofiler .cellprofiler
 
@@ -83,5 +84,5 @@ lint: dev                    ## what ruff has to say
 	$(BIN)/ruff check python tests tools/build-wheel tools/build-imagej setup.py
 
 clean:
-	rm -rf $(VENV) .cellprofiler build dist wheelhouse $(DEMO) python/*.egg-info \
+	rm -rf $(VENV) .cellprofiler .mpi build dist wheelhouse $(DEMO) python/*.egg-info \
 	    python/phenoscale/*.so $(JAR)
