@@ -2,7 +2,8 @@
 """The command line: one verb a capability, each a thin call into the package.
 
 Results on stdout, progress and errors on stderr.  Status 0 all done; 1 failed; 2 wrong usage;
-3 done with fields skipped; 75 stopped by a signal, to be resumed; 130 interrupted.
+3 done with fields skipped; 64 no job of several processes; 75 stopped by a signal, to be resumed;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -239,6 +240,32 @@ def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
     return say_skipped(errors) if errors else 0
 
 
+@cli.command(context_settings={"allow_interspersed_args": False})
+@click.option("-n", "ranks", required=True, metavar="RANKS", type=click.IntRange(1, 65536))
+@click.option("--hosts", type=click.Path(), metavar="FILE", help="A host a line: NAME, or "
+              "NAME:SLOTS for at most so many ranks. Default: this one, or those of Slurm.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Of each rank. Default: the "
+              "processors of a host, shared evenly.")
+@click.option("--restarts", default=0, show_default=True, type=click.IntRange(0, 1000),
+              help="Go on from the last checkpoint so often after a rank was lost.")
+@click.option("--allow-run-as-root", "as_root", is_flag=True, help="For Open MPI in a container.")
+@click.option("--dry-run", is_flag=True, help="Print the command.")
+@click.argument("words", nargs=-1, required=True, metavar="-- VERB ...", type=click.UNPROCESSED)
+def launch(words, threads, **how):
+    """Run a VERB, train or predict, as RANKS processes over MPI (docs/mpi.md)."""
+    from phenoscale.launch import VERBS
+    from phenoscale.launch import launch as run_launch
+
+    verb, *rest = words
+    if verb not in VERBS:
+        raise click.UsageError(f"{verb} does not run over ranks: only {' and '.join(VERBS)} do")
+    with cli.commands[verb].make_context(f"phenoscale {verb}", list(rest)) as context:  # its mistakes, once
+        theirs = dict(context.params)
+    if threads and theirs["threads"]:
+        raise click.UsageError("give --threads once")
+    return run_launch(verb, rest, theirs, threads=threads or theirs["threads"], **how)
+
+
 @cli.command()
 @click.argument("model", type=click.Path())
 @click.argument("table", type=click.Path())
@@ -347,6 +374,7 @@ def main(arguments=None) -> None:
         # one line, whatever names the files have
         print("phenoscale:", re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words),
               file=sys.stderr)
+        sys.exit(getattr(error, "status", 1))
     except ModuleNotFoundError as error:
         print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
               file=sys.stderr)

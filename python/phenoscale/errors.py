@@ -6,15 +6,23 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "NoChannel", "listed"]
+__all__ = ["InputError", "LaunchError", "NoChannel", "listed"]
 
 
 class InputError(ValueError):
     """A mistake in the user's files, tables or words.
 
     Its message is one sentence that names the file, the line of the table, the column and the
-    well as far as there are any, and the cure.
+    well as far as there are any, and the cure.  The command line ends with its `status`.
     """
+
+    status = 1
+
+
+class LaunchError(InputError):
+    """A job of several processes that cannot start, or did not start as one."""
+
+    status = 64
 
 
 class NoChannel(InputError):

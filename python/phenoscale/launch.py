@@ -1,11 +1,38 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a launcher of MPI (mpiexec, mpirun, srun) says to the processes that it starts."""
+"""Start a verb as several processes over MPI: one command, which takes the place of this process.
+
+launchers.py knows the launchers' words, supervise.py starts a job again.  The processes that are
+started join in mpi.py, which asks here how many the launcher promised.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-__all__ = ["promised_size"]
+from phenoscale.errors import LaunchError
+from phenoscale.fields import thread_count
+from phenoscale.hosts_file import place, read_hosts
+from phenoscale.launchers import (
+    Flavour,
+    Job,
+    ask,
+    find_launcher,
+    library_name,
+    library_variables,
+    mpi_type,
+    own_launcher,
+)
+
+__all__ = ["VERBS", "launch", "promised_size"]
+
+VERBS = ("train", "predict")
+PYTHON = (sys.executable, "-m", "mpi4py", "-m", "phenoscale")  # -m mpi4py: a rank that raises
+# ends the job, where otherwise it waits for the others in MPI_Finalize, for ever
 
 # Where a launcher says how many ranks it started, the innermost one first: the daemons of mpirun
 # are themselves a step of srun where it works in an allocation of Slurm.
@@ -26,3 +53,107 @@ def promised_size(environ: Mapping[str, str]) -> int | None:
         if words.isdecimal() and (not name.startswith("SLURM") or "SLURM_PROCID" in environ):
             return int(words)
     return None
+
+
+def first_number(words: str | None) -> int:
+    """ "8(x2),4" of Slurm -> 8; 0 where there is none."""
+    found = re.match(r"\d+", words or "")
+    return int(found[0]) if found else 0
+
+
+def job_of(flavour: Flavour, ranks: int, hosts: str | None, threads: int | None, as_root: bool,
+           environ: Mapping[str, str]) -> Job:
+    """The job that was asked for, with as many threads as the processors of a host allow."""
+    placed = place(ranks, read_hosts(hosts)) if hosts else {}
+    nodes, most, here = 1, max(placed.values(), default=ranks), thread_count()
+    if flavour.name == "Slurm":
+        nodes = first_number(environ.get("SLURM_JOB_NUM_NODES")) or 1
+        most = -(-ranks // nodes)
+        here = first_number(environ.get("SLURM_JOB_CPUS_PER_NODE")) or here
+        threads = threads or first_number(environ.get("SLURM_CPUS_PER_TASK"))
+    threads = threads or max(1, here // most)
+    if not hosts and most * threads > here:
+        print(f"{most} ranks of {threads} threads share {here} processors: fewer are faster",
+              file=sys.stderr)
+    return Job(ranks, threads, placed, as_root, nodes=nodes)
+
+
+def command_of(path: str, flavour: Flavour, job: Job, program: Sequence[str],
+               environ: Mapping[str, str]) -> list[str]:
+    """The words that start the job."""
+    names = job.forwarded(environ)
+    return [path, "-n", str(job.ranks), *flavour.words(job, names), *program]
+
+
+def with_library(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> Job:
+    """The job with its variables; srun has no library, there it is that of the mpiexec here."""
+    variables = {"OMP_NUM_THREADS": str(job.threads)}
+    variables.update((name, value) for name, value in flavour.variables.items()
+                     if name not in environ)
+    owner = own_launcher(environ) if flavour.name == "Slurm" else path
+    if owner:
+        variables.update(library_variables(owner, flavour, environ))
+    return replace(job, variables=variables)
+
+
+def check(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> Job:
+    """Look before the job at what would otherwise be found out by it, late or never."""
+    library = library_name(environ)
+    if flavour.name == "Slurm":
+        return replace(job, mpi=mpi_type(path, library, environ))
+    if not re.search(flavour.library, library):
+        raise LaunchError(f"{path} is the launcher of {flavour.name}, but mpi4py loads {library}: "
+                          "set PHENOSCALE_MPIEXEC to the mpiexec of that library, or MPI4PY_LIBMPI "
+                          "to the library of this one")
+    if job.placed:  # old MPICH waits for ever where a host does not answer
+        each = replace(job, ranks=len(job.placed), placed=dict.fromkeys(job.placed, 1))
+        status, words = ask(command_of(path, flavour, each, [sys.executable, "-c",
+                                                             "import mpi4py, phenoscale"],
+                                       environ), environ)
+        if status:
+            raise LaunchError("the ranks do not start on " + ", ".join(job.placed) + ": "
+                              + " ".join(words.split())[:500])
+    return job
+
+
+def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], ranks: int,
+           hosts: str | None = None, threads: int | None = None, restarts: int = 0,
+           as_root: bool = False, dry_run: bool = False,
+           environ: Mapping[str, str] = os.environ) -> int:
+    """Start a verb as `ranks` processes; does not return but with restarts or a dry run.
+
+    Parameters
+    ----------
+    words, theirs : what stands behind the verb, and the options in it as they were understood
+    hosts : file of hosts
+    threads : of each rank
+    restarts : how often a job that lost a rank goes on from its last checkpoint
+
+    Returns
+    -------
+    int
+        The status of the job.
+
+    Raises
+    ------
+    LaunchError
+        Where there is no launcher, or the job would not be one.
+    """
+    path, flavour = find_launcher(environ, hosts is not None)
+    job = job_of(flavour, ranks, hosts, threads, as_root, environ)
+    job = with_library(path, flavour, job, environ)
+    environ = {**environ, **job.variables}
+    if not dry_run or flavour.name == "Slurm":
+        job = check(path, flavour, job, environ)
+    own = [] if theirs["threads"] else ["--threads", str(job.threads)]
+    start, again = (command_of(path, flavour, job, [*PYTHON, verb, *more, *own, *words], environ)
+                    for more in ([], ["--resume"] if theirs.get("resume") is False else []))
+    if dry_run:
+        print(shlex.join(["env", *(f"{n}={v}" for n, v in sorted(job.variables.items())), *start]))
+        return 0
+    if restarts:
+        from phenoscale.supervise import supervise
+
+        return supervise(start, again, environ, restarts)
+    sys.stdout.flush()
+    os.execve(path, start, environ)
