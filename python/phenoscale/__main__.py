@@ -259,8 +259,8 @@ def launch(words, threads, **how):
     verb, *rest = words
     if verb not in VERBS:
         raise click.UsageError(f"{verb} does not run over ranks: only {' and '.join(VERBS)} do")
-    with cli.commands[verb].make_context(f"phenoscale {verb}", list(rest)) as context:  # its mistakes, once
-        theirs = dict(context.params)
+    # read here too, so that a mistake in it is said once
+    theirs = cli.commands[verb].make_context(f"phenoscale {verb}", list(rest)).params
     if threads and theirs["threads"]:
         raise click.UsageError("give --threads once")
     return run_launch(verb, rest, theirs, threads=threads or theirs["threads"], **how)

