@@ -54,11 +54,12 @@ class Job:
 
 
 def host_list(job: Job) -> str:
+    """ "a:2,b:1", which says how many ranks each host gets."""
     return ",".join(f"{host}:{count}" for host, count in job.placed.items())
 
 
 def open_mpi(job: Job, names: list[str], crowd: list[str]) -> list[str]:
-    """Bound to one core each, as Open MPI binds two ranks, the threads of a rank share it."""
+    """Not bound: Open MPI gives each of two ranks one core, which all its threads then share."""
     words = ["--bind-to", "none"]
     # Its slots of this host are cores: without the word the next rank is refused.
     words += ["--host", host_list(job)] if job.placed else crowd
@@ -67,18 +68,22 @@ def open_mpi(job: Job, names: list[str], crowd: list[str]) -> list[str]:
 
 
 def open_mpi_4(job: Job, names: list[str]) -> list[str]:
+    """Its word for more ranks than cores."""
     return open_mpi(job, names, ["--oversubscribe"])
 
 
 def open_mpi_5(job: Job, names: list[str]) -> list[str]:
+    """Its word for the same."""
     return open_mpi(job, names, ["--map-by", ":OVERSUBSCRIBE"])
 
 
 def mpich(job: Job, names: list[str]) -> list[str]:
+    """Binds nothing; `-genvlist` is all that other hosts get."""
     return ["-genvlist", ",".join(names), *(["-hosts", host_list(job)] if job.placed else [])]
 
 
 def intel(job: Job, names: list[str]) -> list[str]:
+    """MPICH's words but for the hosts."""
     words = ["-genvlist", ",".join(names)]
     if job.placed:
         *full, last = job.placed.values()
@@ -90,7 +95,7 @@ def intel(job: Job, names: list[str]) -> list[str]:
 
 
 def slurm(job: Job, names: list[str]) -> list[str]:
-    """Where a site's jobs begin without an environment, `--export` gives it to the ranks."""
+    """`--export`: at some sites a job's variables do not reach its ranks by themselves."""
     nodes = min(job.nodes, job.ranks)
     return [f"--nodes={nodes}", f"--ntasks-per-node={-(-job.ranks // nodes)}",
             f"--cpus-per-task={job.threads}", f"--mpi={job.mpi}", "--kill-on-bad-exit=1",
