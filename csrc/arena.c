@@ -111,7 +111,8 @@ ps_make_arrays(ps_net *self)
     TRY(hold(self, &self->logits, rows, self->dense[self->n_dense - 1].m, sizeof(float)));
     if (!is_training)
         goto out;
-    TRY(hold(self, &self->gradients, self->field_count, 1, sizeof(float)));
+    TRY(hold(self, &self->gradients,
+             self->plan.forms_dense ? self->count : self->field_count, 1, sizeof(float)));
     TRY(hold(self, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
     TRY(hold(self, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
     for (int64_t i = 0; i < self->lanes; i++)

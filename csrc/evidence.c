@@ -75,7 +75,7 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
     if (class_number < -1 || class_number >= classes)
         FAIL(PS_BAD_VALUE, "class %lld is not one of %lld", (long long)class_number,
              (long long)classes);
-    TRY(ps_net_begin(self));
+    TRY(ps_net_begin(self, 0));
     TRY(ps_net_forward(self, field, 1));
     for (int64_t k = 0, best = class_number; best < 0 && k < classes; k++)
         if (class_number < 0 || self->logits[k] > self->logits[class_number])
@@ -99,7 +99,7 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
         about->n_maps += layer->share == PS_SHARE_HERE;
     }
 out:
-    self->done = self->ahead = self->rows = 0; /* it was no step */
+    self->first = self->done = self->ahead = self->rows = 0; /* it was no step */
     return ret;
 }
 

@@ -37,7 +37,7 @@ ps_head_forward(ps_net *self, int64_t at, int64_t n)
 /* Losses, and the gradients by the logits as the last dense layer's d. */
 int
 ps_head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
-          double smoothing, double *loss)
+             double smoothing, double *losses)
 {
     int ret = PS_OK;
     const ps_dense *last = &self->dense[self->n_dense - 1];
@@ -45,10 +45,10 @@ ps_head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const d
 
     TRY(ps_array(&gradient, last->m, sizeof *gradient));
     for (int64_t i = 0; i < self->ahead; i++) {
-        int64_t row = (self->done + i) * last->m;
+        int64_t row = (self->first + self->done + i) * last->m;
         TRY(ps_loss(loss_name, last->m, self->logits + row, labels[i], smoothing, &value,
                     gradient));
-        *loss += weights[i] * value;
+        losses[i] = weights[i] * value;
         for (int64_t k = 0; k < last->m; k++)
             last->d[row + k] = (float)(weights[i] * gradient[k]);
     }
@@ -61,7 +61,7 @@ out:
 void
 ps_head_backward(ps_net *self)
 {
-    int64_t at = self->done, n = self->ahead;
+    int64_t at = self->first + self->done, n = self->ahead;
 
     for (int k = self->n_dense - 1; k >= 0; k--) {
         const ps_dense *dense = &self->dense[k];

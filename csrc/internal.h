@@ -178,10 +178,12 @@ void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const fl
 /* The gradient by the weights of outputs [o, o + n), of `rows` images in order; and by biases. */
 void ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient);
 void ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient);
-/* norm^2 of the product, added to *square */
-int ps_dense_square(const ps_dense *self, const ps_net_plan *plan, int64_t rows, double *square);
+/* norm^2 of the product by rows i % parts == part, to squares[i]. */
+int ps_dense_squares(const ps_dense *self, const ps_net_plan *plan, int64_t rows, int64_t part,
+                     int64_t parts, double *squares);
 
-/* ---- the net (describe.c reads it, net.c and arena.c build it, step.c and head.c run it) --- */
+/* ---- the net (describe.c reads it, net.c and arena.c build it, step.c,
+ * head.c and gradient.c run it) --- */
 
 #define PS_TREE_LEVELS 40
 
@@ -195,7 +197,7 @@ struct ps_net {
     ps_slice *slices;
     int64_t claimed;                      /* parameters of the layers made so far */
     int64_t n_slices, count, field_count; /* parameters: all, of the field layers */
-    float *parameters, *gradients;        /* gradients: of the field layers alone */
+    float *parameters, *gradients;        /* gradients: of the field layers, unless forms_dense */
     const ps_kernels *kernels;
     ps_dnn *dnn;
     int64_t lanes, kept;               /* images at a time; images whose outputs are kept */
@@ -209,7 +211,9 @@ struct ps_net {
     ps_dense *dense;                   /* (n_dense) */
     float *logits, *diff_rows;         /* (batch, classes), (images, n of the first dense) */
     float *lane_gradients[64], *tree[PS_TREE_LEVELS];
-    int64_t done, ahead;               /* images of this step: through backward, through forward */
+    int64_t first;                     /* of the step's images: where this process's share begins */
+    int64_t done, ahead;               /* images of it: through backward, through forward */
+    int is_head_back;                  /* those ahead: through the head's backward */
     int64_t rows;                      /* images whose gradient is there to be used */
     int64_t bytes, executed;
 };
@@ -226,10 +230,11 @@ void ps_mark_shares(ps_net *self);
 void ps_head_take(ps_net *self, int64_t at, int64_t n);
 void ps_head_forward(ps_net *self, int64_t at, int64_t n);
 int ps_head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
-                 double smoothing, double *loss);
+                 double smoothing, double *losses);
 void ps_head_backward(ps_net *self);
 /* Field layers from diff_rows [first, first + n) up; with `stops` those after the shared ones. */
 int ps_backward_pass(ps_net *self, int64_t first, int64_t n, int stops);
 void ps_sum_strips(const ps_net *self, float *gradient);
+void ps_tree_add(ps_net *self, float **gradient);
 
 #endif

@@ -128,34 +128,27 @@ dot_double(const float *a, const float *b, int64_t n)
 }
 
 /* The squared norm of the gradient without forming it: of sum_i d_i x_i^T it is
- * sum_ij (d_i . d_j)(x_i . x_j); biases add sum_ij (d_i . d_j). */
+ * sum_ij (d_i . d_j)(x_i . x_j); biases add sum_ij (d_i . d_j).  By row i, j <= i, so that rows can
+ * be computed anywhere: here those of one part of several. */
 int
-ps_dense_square(const ps_dense *self, const ps_net_plan *plan, int64_t rows, double *square)
+ps_dense_squares(const ps_dense *self, const ps_net_plan *plan, int64_t rows, int64_t part,
+                 int64_t parts, double *squares)
 {
-    int ret = PS_OK;
-    double sum = 0, *partial = NULL;
     atomic_int is_over = 0;
 
-    TRY(ps_array(&partial, rows, sizeof *partial));
 #pragma omp parallel for num_threads(plan->threads) schedule(dynamic, 1)
-    for (int64_t i = 0; i < rows; i++) {
-        partial[i] = 0;
+    for (int64_t i = part; i < rows; i += parts) {
+        double sum = 0;
         if (omp_get_thread_num() == 0 && plan->poll && !is_over && plan->poll(plan->context))
             is_over = 1;
         for (int64_t j = 0; j <= i && !is_over; j++) {
             double x = dot_double(self->x + i * self->n, self->x + j * self->n, self->n);
             double d = dot_double(self->d + i * self->m, self->d + j * self->m, self->m);
-            partial[i] += (i == j ? 1 : 2) * d * (x + 1);
+            sum += (i == j ? 1 : 2) * d * (x + 1);
         }
+        squares[i] = sum;
     }
-    for (int64_t i = 0; i < rows; i++)
-        sum += partial[i];
-    *square += sum < 0 ? 0 : sum;
-    if (is_over)
-        FAIL(PS_STOPPED, "stopped");
-out:
-    free(partial);
-    return ret;
+    return is_over ? ps_fail(PS_STOPPED, "stopped") : PS_OK;
 }
 
 const ps_layer_type ps_layer_dense = {

@@ -35,8 +35,8 @@ struct ps_loader {
     pthread_mutex_t mutex;
     pthread_cond_t work, ready;
     /* under the mutex: */
-    const int64_t *order;
-    int64_t n, first, claimed, handed, released;
+    const int64_t *order, *samples;
+    int64_t n, claimed, handed, released;
     int busy, is_closing; /* workers at a sample */
     unsigned augment;
     uint64_t seed, epoch;
@@ -54,9 +54,10 @@ read_field(const ps_loader *self, ps_field_reader *reader, int64_t sample, char 
 {
     int ret = PS_OK;
     const ps_loader_spec *spec = &self->spec;
+    int64_t number = self->samples ? self->samples[sample] : sample;
 
     TRY(ps_field_reader_read(reader, self->order[sample], pixels));
-    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)(self->first + sample),
+    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)number,
                    spec->c, spec->h / spec->bin, spec->w / spec->bin, spec->dtype, pixels, spare));
 out:
     return ret;
@@ -223,8 +224,8 @@ check_process(const ps_loader *self)
 }
 
 int
-ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, int64_t first, unsigned augment,
-                uint64_t seed, uint64_t epoch)
+ps_loader_start(ps_loader *self, const int64_t *order, const int64_t *samples, int64_t n,
+                unsigned augment, uint64_t seed, uint64_t epoch)
 {
     if (check_process(self) != PS_OK)
         return PS_BAD_VALUE;
@@ -237,7 +238,7 @@ ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, int64_t first,
     for (int64_t i = 0; i < self->spec.n_slots; i++)
         self->slots[i].is_ready = 0;
     self->order = order;
-    self->first = first;
+    self->samples = samples;
     self->handed = self->released = 0;
     self->augment = augment;
     self->seed = seed;

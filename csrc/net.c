@@ -318,23 +318,6 @@ ps_net_parameters(ps_net *self)
     return self->parameters;
 }
 
-int
-ps_net_gradients(const ps_net *self, float *out)
-{
-    if (self->rows == 0)
-        return ps_fail(PS_BAD_VALUE, "there is no gradient: a step has not come to its end");
-    memcpy(out, self->gradients, (size_t)self->field_count * sizeof *out);
-    for (int k = 0; k < self->n_dense; k++) {
-        const ps_dense *dense = &self->dense[k];
-        float *weight = out + dense->layer->param_at;
-#pragma omp parallel for num_threads(self->plan.threads) schedule(static)
-        for (int64_t o = 0; o < dense->m; o++)
-            ps_dense_product(dense, self->rows, o, 1, weight + o * dense->n);
-        ps_dense_bias(dense, self->rows, weight + dense->m * dense->n);
-    }
-    return PS_OK;
-}
-
 int64_t
 ps_net_executed(const ps_net *self)
 {

@@ -122,7 +122,7 @@ update_chunk(ps_optimizer *self, ps_net *net, int64_t at, int64_t n, const float
 }
 
 static void
-update_field(ps_optimizer *self, ps_net *net, const ps_slice *slice, const step_numbers *by)
+update_slice(ps_optimizer *self, ps_net *net, const ps_slice *slice, const step_numbers *by)
 {
 #pragma omp parallel for num_threads(net->plan.threads) schedule(static)
     for (int64_t i = 0; i < slice->count; i += CHUNK) {
@@ -131,11 +131,11 @@ update_field(ps_optimizer *self, ps_net *net, const ps_slice *slice, const step_
     }
 }
 
-/* The dense layer whose weights or biases a slice is, or NULL. */
+/* The dense layer whose weights or biases a slice is; NULL where its gradient is formed. */
 static const ps_dense *
 dense_of(const ps_net *net, const ps_slice *slice)
 {
-    for (int k = 0; k < net->n_dense; k++) {
+    for (int k = 0; k < net->n_dense && !net->plan.forms_dense; k++) {
         int64_t first = net->dense[k].layer->param_at;
         if (slice->offset >= first && slice->offset < first + net->dense[k].layer->n_param)
             return &net->dense[k];
@@ -197,7 +197,7 @@ ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
         if (dense)
             TRY(update_dense(self, net, dense, slice, &by));
         else
-            update_field(self, net, slice, &by);
+            update_slice(self, net, slice, &by);
     }
 out:
     return ret;

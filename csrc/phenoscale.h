@@ -145,9 +145,10 @@ typedef struct {
 typedef struct ps_loader ps_loader;
 
 int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
-/* Begin a pass over order[0..n) (indices of fields, borrowed until the pass ends), samples first,
- * first + 1, ... of the epoch: what is drawn for a sample does not depend on where a pass began. */
-int ps_loader_start(ps_loader *self, const int64_t *order, int64_t n, int64_t first,
+/* Begin a pass over order[0..n) (indices of fields), samples[0..n) of the epoch, or 0, 1, ... where
+ * that is NULL; both borrowed until the pass ends.  What is drawn for a sample does not depend on
+ * the pass it is in. */
+int ps_loader_start(ps_loader *self, const int64_t *order, const int64_t *samples, int64_t n,
                     unsigned augment, uint64_t seed, uint64_t epoch);
 /* The next field of the pass, in order, (c, h / bin, w / bin); it stays valid until released.
  * PS_AGAIN after `timeout_s` without one; a field that cannot be read gives its error here, and
@@ -177,7 +178,8 @@ typedef struct {
     int threads;     /* of the parallel loop; results do not depend on it */
     int is_training; /* 0: predictions only, no gradients, least memory */
     int64_t images;  /* most images of one forward call in training */
-    int64_t batch;   /* most images of one step, over all its forward calls */
+    int64_t batch;   /* most images of one step, over all its forward calls and processes */
+    int forms_dense; /* keep the dense layers' gradient as a sum, not as factors: more memory */
     int64_t limit;   /* of parameters, checked before anything large is made; 0: the one below */
     ps_poll poll;    /* or NULL */
     void *context;
@@ -216,16 +218,42 @@ int ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logit
  * Images are numbered over the whole step and summed in one fixed pairwise tree, so the bits do
  * not depend on the parts or the threads.  Nothing is updated before the caller says so.
  */
-int ps_net_begin(ps_net *self);
+int ps_net_begin(ps_net *self, int64_t first); /* first: 0, but in shares (below) */
 /* The fields' pixels, scales, offsets and gains stay borrowed until the backward. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
-/* Of the last forward: adds each image's loss times weights[i] to *loss, sends its gradient back.
+/* Of the last forward: each image's loss times weights[i] to losses[i], sends its gradient back.
  * smoothing: of the labels (0..1). logits (n, classes) or NULL. */
 int ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels,
-                    const double *weights, double smoothing, double *loss, float *logits);
+                    const double *weights, double smoothing, double *losses, float *logits);
+/* The same in two calls: through the dense layers, whose factors then are known; and the rest. */
+int ps_net_backward_head(ps_net *self, const char *loss_name, const int64_t *labels,
+                         const double *weights, double smoothing, double *losses, float *logits);
+int ps_net_backward_fields(ps_net *self);
 /* End the step: sum the gradients and give their Euclidean norm (not finite if any of them is
  * not). */
 int ps_net_gradient(ps_net *self, double *norm);
+
+/*
+ * A step that several processes share (gradient.c).  Each begins at the number of its first image
+ * in the step, and instead of gradient:
+ *
+ *   sum -> [the caller sums ps_net_sums over the processes, along the tree, and brings the rows of
+ *   all images into ps_net_factor] -> squares, shared by rows -> [summed] -> end
+ *
+ * The bits are those of one process where every share but the last has the same power of two of
+ * images.  With the plan's forms_dense each begins at 0, forms the dense layers' part of ps_net_sums
+ * too (once the last head's backward is done), and factors stay; the bits then depend on the shares.
+ */
+int ps_net_sum(ps_net *self);
+int ps_net_form(ps_net *self);
+float *ps_net_sums(ps_net *self, int64_t *n);
+/* Number 2 k: inputs of dense layer k, 2 k + 1: gradients by its outputs, (batch, columns), rows in
+ * the order of the step; NULL past the last. */
+float *ps_net_factor(ps_net *self, int number, int64_t *columns);
+/* What the norm is summed from, (count) doubles; parts add up to it, each number in one alone. */
+int64_t ps_net_squares_count(const ps_net *self, int64_t n);
+int ps_net_squares(ps_net *self, int64_t n, int64_t part, int64_t parts, double *squares);
+int ps_net_end(ps_net *self, int64_t n, const double *squares, double *norm); /* n: of the step */
 
 /* Where the evidence for a class lies (evidence.c): one field through a network made for training;
  * a step that was under way is over. */

@@ -1,23 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Runs a network: predictions, and training in stages.
  *
- *   begin -> (forward -> backward) for each part of the batch -> gradient -> [optim.c]
+ *   begin -> (forward -> backward) for each part of the batch -> [gradient.c] -> [optim.c]
  *
  * The unit of work is one strip of one layer of one image, the strips being fixed by the layer.  An
- * image's gradient by the field layers, the sum of its strips, is summed with the others in one
- * fixed pairwise tree over the images of the step, in their order:
- *
- *   images   0   1   2   3   4   5   6
- *             \ /     \ /     \ /    |        level 0: pairs
- *              +-------+       +-----+        level 1: pairs of pairs
- *                   \           /
- *                    +---------+
- *
- * The tree is kept as a binary counter: tree[l] holds the sum of 2^l images while bit l of `done`
- * is set.  So the bits are the same for any number of threads and any parts of the batch. */
+ * image's gradient by the field layers is then summed with the others' along a fixed tree
+ * (gradient.c), so the bits are the same for any number of threads and any parts of the batch. */
 #include "internal.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -193,11 +183,15 @@ out:
 }
 
 int
-ps_net_begin(ps_net *self)
+ps_net_begin(ps_net *self, int64_t first)
 {
     if (!self->plan.is_training)
         return ps_fail(PS_BAD_VALUE, "this network was made for predictions, not for training");
+    if (first < 0 || first > self->plan.batch)
+        return ps_fail(PS_BAD_VALUE, "a share from image %lld on: the network was made for steps "
+                       "of %lld", (long long)first, (long long)self->plan.batch);
     self->done = self->ahead = self->rows = 0;
+    self->first = first;
     return prepare(self);
 }
 
@@ -209,53 +203,19 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
 
     if (!self->plan.is_training)
         FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
-    if (n < 1 || n > self->plan.images || self->done + n > self->plan.batch)
+    int64_t at = self->first + self->done;
+    if (n < 1 || n > self->plan.images || at + n > self->plan.batch)
         FAIL(PS_BAD_VALUE, "%lld images after %lld: the network was made for steps of %lld in "
-             "parts of at most %lld", (long long)n, (long long)self->done,
+             "parts of at most %lld", (long long)n, (long long)at,
              (long long)self->plan.batch, (long long)self->plan.images);
-    self->ahead = 0;
+    self->ahead = self->is_head_back = 0;
     memcpy(self->fields, fields, (size_t)n * sizeof *fields);
     TRY(run_pass(&forward));
-    ps_head_take(self, self->done, n);
-    ps_head_forward(self, self->done, n);
+    ps_head_take(self, at, n);
+    ps_head_forward(self, at, n);
     self->ahead = n;
 out:
     return ret;
-}
-
-/* An image's gradient: its strips, in order. */
-void
-ps_sum_strips(const ps_net *self, float *gradient)
-{
-    for (int k = 0; k < self->n_field_layers; k++) {
-        const ps_layer *layer = &self->layers[k];
-        float *sum = gradient + layer->param_at;
-        for (int64_t strip = 1; strip < layer->n_strips; strip++) {
-            const float *part = gradient + layer->strip_at + (strip - 1) * layer->n_param;
-            for (int64_t i = 0; i < layer->n_param; i++)
-                sum[i] += part[i];
-        }
-    }
-}
-
-/* Add one image's gradient to the tree; its buffer is changed for a free one. */
-static void
-tree_add(ps_net *self, float **gradient)
-{
-    float *sum = *gradient;
-    int level = 0;
-
-    ps_sum_strips(self, sum);
-    for (; self->done >> level & 1; level++) {
-        float *older = self->tree[level];
-        for (int64_t i = 0; i < self->field_count; i++)
-            older[i] += sum[i];
-        self->tree[level] = sum;
-        sum = older;
-    }
-    *gradient = self->tree[level];
-    self->tree[level] = sum;
-    self->done++;
 }
 
 int
@@ -272,70 +232,55 @@ ps_backward_pass(ps_net *self, int64_t first, int64_t n, int stops)
 }
 
 int
-ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
-                double smoothing, double *loss, float *logits)
+ps_net_backward_head(ps_net *self, const char *loss_name, const int64_t *labels,
+                     const double *weights, double smoothing, double *losses, float *logits)
 {
     int ret = PS_OK;
     int64_t classes = ps_net_classes(self), n = self->ahead;
 
     if (n == 0)
         FAIL(PS_BAD_VALUE, "backward needs a forward before it");
-    TRY(ps_head_loss(self, loss_name, labels, weights, smoothing, loss));
+    TRY(ps_head_loss(self, loss_name, labels, weights, smoothing, losses));
     if (logits)
-        memcpy(logits, self->logits + self->done * classes,
+        memcpy(logits, self->logits + (self->first + self->done) * classes,
                (size_t)(n * classes) * sizeof *logits);
     ps_head_backward(self);
-    for (int64_t at = 0; at < n; at += self->lanes) {
-        int64_t count = n - at < self->lanes ? n - at : self->lanes;
-        TRY(ps_backward_pass(self, at, count, 0));
-        for (int64_t i = 0; i < count; i++)
-            tree_add(self, &self->lane_gradients[i]);
-    }
-    self->ahead = 0;
+    self->is_head_back = 1;
 out:
-    if (ret != PS_OK && self->plan.is_training)
+    if (ret != PS_OK)
         self->done = self->ahead = 0; /* half a step is no step */
     return ret;
 }
 
-/* Sum of squares in a fixed order: chunks, then their sums. */
-static double
-sum_of_squares(const float *values, int64_t n)
+int
+ps_net_backward_fields(ps_net *self)
 {
-    double total = 0;
+    int ret = PS_OK;
+    int64_t n = self->ahead;
 
-    for (int64_t start = 0; start < n; start += 4096) {
-        int64_t end = n - start < 4096 ? n : start + 4096;
-        double sum = 0;
-        for (int64_t i = start; i < end; i++)
-            sum += (double)values[i] * values[i];
-        total += sum;
+    if (n == 0 || !self->is_head_back)
+        FAIL(PS_BAD_VALUE, "backward needs a forward and the head's backward before it");
+    for (int64_t at = 0; at < n; at += self->lanes) {
+        int64_t count = n - at < self->lanes ? n - at : self->lanes;
+        TRY(ps_backward_pass(self, at, count, 0));
+        for (int64_t i = 0; i < count; i++)
+            ps_tree_add(self, &self->lane_gradients[i]);
     }
-    return total;
+    self->ahead = 0;
+out:
+    if (ret != PS_OK)
+        self->done = self->ahead = 0;
+    return ret;
 }
 
 int
-ps_net_gradient(ps_net *self, double *norm)
+ps_net_backward(ps_net *self, const char *loss_name, const int64_t *labels, const double *weights,
+                double smoothing, double *losses, float *logits)
 {
-    float *sum = NULL;
+    int ret = PS_OK;
 
-    if (!self->plan.is_training || self->done == 0)
-        return ps_fail(PS_BAD_VALUE, "a gradient needs a forward and a backward before it");
-    for (int level = 0; self->done >> level; level++) {
-        float *older = self->tree[level];
-        if (!(self->done >> level & 1))
-            continue;
-        for (int64_t i = 0; sum && i < self->field_count; i++)
-            older[i] += sum[i];
-        sum = older;
-    }
-    memcpy(self->gradients, sum, (size_t)self->field_count * sizeof *sum);
-    double square = sum_of_squares(self->gradients, self->field_count);
-    for (int k = 0, ret; k < self->n_dense; k++)
-        if ((ret = ps_dense_square(&self->dense[k], &self->plan, self->done, &square)) != PS_OK)
-            return ret;
-    *norm = sqrt(square);
-    self->rows = self->done;
-    self->done = 0;
-    return PS_OK;
+    TRY(ps_net_backward_head(self, loss_name, labels, weights, smoothing, losses, logits));
+    TRY(ps_net_backward_fields(self));
+out:
+    return ret;
 }

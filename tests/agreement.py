@@ -63,7 +63,7 @@ def run_step(net, case, smoothing=0.0, parts=None):
         else:
             net.forward(case.fields[part], *case.numbers())
         value, rows = net.backward(case.labels[part], case.weights[part], smoothing)
-        loss += value
+        loss += value.sum()
         logits.append(rows)
         start += size
     return loss, np.concatenate(logits), net.gradient()

@@ -122,7 +122,7 @@ def test_sizes():
     for path in [*c_files, *JAVA, *PACKAGE, *PLUGINS, *ROOT.glob("tests/*.py"),
                  *ROOT.glob("*.py")]:
         lines = path.read_text().splitlines()
-        limit = {HEADER: 350, BINDING: 1400}.get(path, 100 if path.name == "setup.py" else 400)
+        limit = {HEADER: 350, BINDING: 1500}.get(path, 100 if path.name == "setup.py" else 400)
         if len(lines) > limit:
             too_long.append(f"{path.name}: {len(lines)} lines")
         too_long += [f"{path.name}:{number}: over 100 columns"

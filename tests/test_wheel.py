@@ -50,7 +50,7 @@ of_host, evidence = execute("predict", field), execute("evidence", field)
 with open("/proc/self/maps") as maps:
     files = sorted({line.split()[-1] for line in maps if ".so" in line})
 print(json.dumps({
-    "step": [loss, norm, digest(logits), digest(net.parameters)],
+    "step": [loss.tolist(), norm, digest(logits), digest(net.parameters)],
     "probabilities": found.probabilities.tolist(),
     "host": [of_host, evidence["scales"], digest(unpack(evidence["heat"]))],
     "embeddings": digest(found.embeddings),

@@ -343,7 +343,7 @@ core_augment(PyObject *module, PyObject *args)
 typedef struct {
     PyObject_HEAD
     ps_loader *loader;
-    PyObject *order; /* the pass under way reads it */
+    PyObject *kept[2]; /* order and samples: the pass under way reads them */
     npy_intp shape[3];
     int dtype, busy;
 } Loader;
@@ -447,36 +447,42 @@ loader_enter(Loader *self)
 static PyObject *
 loader_start(PyObject *object, PyObject *args, PyObject *keywords)
 {
-    static char *words[] = {"order", "augment", "seed", "epoch", "first", NULL};
+    static char *words[] = {"order", "augment", "seed", "epoch", "samples", NULL};
     Loader *self = (Loader *)object;
-    PyObject *order;
+    PyObject *order, *samples = Py_None;
+    PyArrayObject *kept[2] = {NULL, NULL};
     unsigned rows = 0;
     unsigned long long seed = 0, epoch = 0;
-    long long first = 0;
-    int status;
+    int status = PS_BAD_VALUE;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKKL", words, &order, &rows, &seed,
-                                     &epoch, &first))
-        return NULL;
-    PyArrayObject *array = as_array(order, NPY_INT64, 1);
-    if (!array)
-        return NULL;
-    if (!loader_enter(self)) {
-        Py_DECREF(array);
-        return NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKKO", words, &order, &rows, &seed,
+                                     &epoch, &samples) ||
+        !(kept[0] = as_array(order, NPY_INT64, 1)) ||
+        (samples != Py_None && !(kept[1] = as_array(samples, NPY_INT64, 1))))
+        goto out;
+    npy_intp n = PyArray_DIM(kept[0], 0);
+    if (kept[1] && PyArray_DIM(kept[1], 0) != n) {
+        PyErr_SetString(PyExc_ValueError, "samples has one number for each of order");
+        goto out;
     }
-    const int64_t *numbers = PyArray_DATA(array);
-    npy_intp n = PyArray_DIM(array, 0);
+    if (!loader_enter(self))
+        goto out;
+    const int64_t *numbers = PyArray_DATA(kept[0]), *of = kept[1] ? PyArray_DATA(kept[1]) : NULL;
     Py_BEGIN_ALLOW_THREADS
-    status = ps_loader_start(self->loader, numbers, n, first, rows, seed, epoch);
+    status = ps_loader_start(self->loader, numbers, of, n, rows, seed, epoch);
     Py_END_ALLOW_THREADS
     self->busy = 0;
-    if (status != PS_OK) {
-        Py_DECREF(array);
-        return raise_error(status);
+    if (status != PS_OK)
+        raise_error(status);
+out:
+    for (int k = 0; k < 2; k++) {
+        PyObject *old = status == PS_OK ? self->kept[k] : (PyObject *)kept[k];
+        if (status == PS_OK)
+            self->kept[k] = (PyObject *)kept[k];
+        Py_XDECREF(old);
     }
-    Py_XDECREF(self->order);
-    self->order = (PyObject *)array;
+    if (status != PS_OK)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -525,16 +531,17 @@ loader_dealloc(PyObject *object)
     Py_BEGIN_ALLOW_THREADS
     ps_loader_free(self->loader);
     Py_END_ALLOW_THREADS
-    Py_XDECREF(self->order);
+    Py_XDECREF(self->kept[0]);
+    Py_XDECREF(self->kept[1]);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }
 
 static PyMethodDef loader_methods[] = {
     {"start", (PyCFunction)(void (*)(void))loader_start, METH_VARARGS | METH_KEYWORDS,
-     "start(order, augment=0, seed=0, epoch=0, first=0)\n--\n\n"
-     "Begin a pass over the fields numbered in order (n,) int64, samples first, first + 1, ... of "
-     "the epoch; augment is a set of bits, row k of augment_names() being 1 << k."},
+     "start(order, augment=0, seed=0, epoch=0, samples=None)\n--\n\n"
+     "Begin a pass over the fields numbered in order (n,) int64, samples (n,) int64 of the epoch "
+     "(None: 0, 1, ...); augment: bits, as of augment_names()."},
     {"next", loader_next, METH_NOARGS,
      "next()\n--\n\nThe next field of the pass, (c, h, w): a view that is overwritten once "
      "released.  A field that cannot be read raises; release it too."},
@@ -571,7 +578,7 @@ typedef struct {
     PyObject_HEAD
     ps_net *net;
     PyThreadState *saved; /* while the GIL is released */
-    long long images;
+    long long images, batch;
     int busy, is_training;
     Fields borrowed; /* of the last forward, until the next one or the backward */
 } Net;
@@ -582,15 +589,16 @@ static int
 net_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *words[] = {"description", "threads", "training", "images", "batch",
-                            "limit",       NULL};
+                            "limit", "forms_dense", NULL};
     Net *self = (Net *)object;
     const char *description;
     ps_net_plan plan = {.threads = 1};
     long long images = 1, batch = 0, limit = 0;
     int status;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLL", words, &description, &plan.threads,
-                                     &plan.is_training, &images, &batch, &limit))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLLp", words, &description, &plan.threads,
+                                     &plan.is_training, &images, &batch, &limit,
+                                     &plan.forms_dense))
         return -1;
     if (self->net) {
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
@@ -598,7 +606,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     }
     self->is_training = plan.is_training;
     plan.images = self->images = images;
-    plan.batch = batch ? batch : images;
+    plan.batch = self->batch = batch ? batch : images;
     plan.limit = limit;
     plan.poll = poll_signals;
     plan.context = &self->saved;
@@ -838,16 +846,16 @@ out:
                          (long long)about.top, (long long)about.left);
 }
 
+/* A call that takes nothing and gives nothing. */
 static PyObject *
-net_begin(PyObject *object, PyObject *unused)
+net_do(PyObject *object, int (*call)(ps_net *))
 {
     Net *self = (Net *)object;
     int status;
 
-    (void)unused;
     if (!net_enter(self))
         return NULL;
-    RUN(self, status, ps_net_begin(self->net));
+    RUN(self, status, call(self->net));
     self->busy = 0;
     if (status != PS_OK)
         return NULL;
@@ -855,14 +863,33 @@ net_begin(PyObject *object, PyObject *unused)
 }
 
 static PyObject *
-net_backward(PyObject *object, PyObject *args, PyObject *keywords)
+net_begin(PyObject *object, PyObject *args)
+{
+    Net *self = (Net *)object;
+    long long first = 0;
+    int status;
+
+    if (!PyArg_ParseTuple(args, "|L", &first) || !net_enter(self))
+        return NULL;
+    RUN(self, status, ps_net_begin(self->net, first));
+    self->busy = 0;
+    if (status != PS_OK)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+typedef int (*backward_call)(ps_net *, const char *, const int64_t *, const double *, double,
+                             double *, float *);
+
+static PyObject *
+net_backward_by(PyObject *object, PyObject *args, PyObject *keywords, backward_call call)
 {
     static char *words[] = {"labels", "weights", "smoothing", "loss", NULL};
     Net *self = (Net *)object;
-    PyObject *labels, *weights, *logits = NULL;
+    PyObject *labels, *weights, *losses = NULL, *logits = NULL;
     PyArrayObject *label_array = NULL, *weight_array = NULL;
     const char *loss_name = "softmax";
-    double smoothing = 0, loss = 0;
+    double smoothing = 0;
     int status = PS_OK;
 
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "OO|ds", words, &labels, &weights, &smoothing,
@@ -879,25 +906,63 @@ net_backward(PyObject *object, PyObject *args, PyObject *keywords)
                          "%zd labels and %zd weights for the %zd images of the last forward",
                          (Py_ssize_t)n, (Py_ssize_t)PyArray_DIM(weight_array, 0),
                          (Py_ssize_t)ps_net_pending(self->net));
-        else
+        else if ((losses = PyArray_SimpleNew(1, shape, NPY_FLOAT64)))
             logits = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
     }
     if (logits) {
         const int64_t *of = PyArray_DATA(label_array);
         const double *by = PyArray_DATA(weight_array);
+        double *loss = PyArray_DATA((PyArrayObject *)losses);
         float *to = PyArray_DATA((PyArrayObject *)logits);
-        RUN(self, status,
-            ps_net_backward(self->net, loss_name, of, by, smoothing, &loss, to));
-        fields_free(&self->borrowed);
+        RUN(self, status, call(self->net, loss_name, of, by, smoothing, loss, to));
+        if (ps_net_pending(self->net) == 0)
+            fields_free(&self->borrowed);
     }
     Py_XDECREF((PyObject *)label_array);
     Py_XDECREF((PyObject *)weight_array);
     self->busy = 0;
     if (PyErr_Occurred()) {
+        Py_XDECREF(losses);
         Py_XDECREF(logits);
         return NULL;
     }
-    return Py_BuildValue("(dN)", loss, logits);
+    return Py_BuildValue("(NN)", losses, logits);
+}
+
+static PyObject *
+net_backward(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    return net_backward_by(object, args, keywords, ps_net_backward);
+}
+
+static PyObject *
+net_backward_head(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    return net_backward_by(object, args, keywords, ps_net_backward_head);
+}
+
+static PyObject *
+net_backward_fields(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    PyObject *result = net_do(object, ps_net_backward_fields);
+    if (((Net *)object)->net && ps_net_pending(((Net *)object)->net) == 0)
+        fields_free(&((Net *)object)->borrowed);
+    return result;
+}
+
+static PyObject *
+net_sum(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return net_do(object, ps_net_sum);
+}
+
+static PyObject *
+net_form(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    return net_do(object, ps_net_form);
 }
 
 static PyObject *
@@ -913,6 +978,68 @@ net_gradient(PyObject *object, PyObject *unused)
     RUN(self, status, ps_net_gradient(self->net, &norm));
     self->busy = 0;
     return status == PS_OK ? PyFloat_FromDouble(norm) : NULL;
+}
+
+static PyObject *
+net_squares(PyObject *object, PyObject *args)
+{
+    Net *self = (Net *)object;
+    long long n, part = 0, parts = 1;
+    int status;
+
+    if (!PyArg_ParseTuple(args, "L|LL", &n, &part, &parts) || !net_enter(self))
+        return NULL;
+    npy_intp count = n > 0 && n < 1 << 24 ? ps_net_squares_count(self->net, n) : 1;
+    PyObject *squares = PyArray_SimpleNew(1, &count, NPY_FLOAT64);
+    if (squares) {
+        double *to = PyArray_DATA((PyArrayObject *)squares);
+        RUN(self, status, ps_net_squares(self->net, n, part, parts, to));
+        if (status != PS_OK)
+            Py_CLEAR(squares);
+    }
+    self->busy = 0;
+    return squares;
+}
+
+static PyObject *
+net_end(PyObject *object, PyObject *args)
+{
+    Net *self = (Net *)object;
+    PyObject *squares;
+    long long n;
+    double norm = 0;
+    int status = PS_BAD_VALUE;
+
+    if (!PyArg_ParseTuple(args, "LO", &n, &squares) || !net_enter(self))
+        return NULL;
+    PyArrayObject *array = as_array(squares, NPY_FLOAT64, 1);
+    if (array && n > 0 && n < 1 << 24 &&
+        PyArray_DIM(array, 0) == ps_net_squares_count(self->net, n))
+        RUN(self, status, ps_net_end(self->net, n, PyArray_DATA(array), &norm));
+    else if (array)
+        PyErr_SetString(PyExc_ValueError, "these are not the squares of such a step");
+    Py_XDECREF((PyObject *)array);
+    self->busy = 0;
+    return status == PS_OK ? PyFloat_FromDouble(norm) : NULL;
+}
+
+/* [(batch, columns)] views: of each dense layer its inputs, and the gradients by its outputs. */
+static PyObject *
+factors_list(Net *self)
+{
+    PyObject *list = PyList_New(0);
+    npy_intp shape[2] = {self->batch, 0};
+    int64_t columns;
+    float *factor;
+
+    for (int k = 0; list && (factor = ps_net_factor(self->net, k, &columns)); k++) {
+        shape[1] = columns;
+        PyObject *array = view((PyObject *)self, 2, shape, NPY_FLOAT32, factor);
+        if (!array || PyList_Append(list, array) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(array);
+    }
+    return list;
 }
 
 static PyObject *
@@ -953,7 +1080,10 @@ slices_list(const ps_net *net)
 }
 
 /* One getter for all attributes: a table of {name, what}. */
-enum { PARAMETERS, GRADIENTS, SLICES, CLASSES, EMBEDDING, IMAGES, TRAINING, EXECUTED, MEMORY };
+enum {
+    PARAMETERS, GRADIENTS, SUMS, FACTORS, SLICES, CLASSES, EMBEDDING, IMAGES, TRAINING, EXECUTED,
+    MEMORY
+};
 
 /* A copy: the dense layers' part is formed for it. */
 static PyObject *
@@ -983,6 +1113,14 @@ net_get(PyObject *object, void *what)
         return view(object, 1, &count, NPY_FLOAT32, ps_net_parameters(self->net));
     case GRADIENTS:
         return net_gradients(self, count);
+    case SUMS: {
+        int64_t n;
+        float *sums = ps_net_sums(self->net, &n);
+        count = sums ? n : 0;
+        return view(object, 1, &count, NPY_FLOAT32, sums);
+    }
+    case FACTORS:
+        return factors_list(self);
     case SLICES:
         return slices_list(self->net);
     case CLASSES:
@@ -1018,6 +1156,12 @@ static PyGetSetDef net_attributes[] = {
     {"gradients", net_get, NULL,
      "Their gradients in the step that gradient() ended, a copy; None before that.",
      (void *)GRADIENTS},
+    {"sums", net_get, NULL,
+     "Gradients that shares of a step are summed of, float32, a view: by the field layers; with "
+     "forms_dense by all.", (void *)SUMS},
+    {"factors", net_get, NULL,
+     "[(batch, columns)] float32, views: each dense layer's inputs, and the gradients by its "
+     "outputs, image by image of the step.", (void *)FACTORS},
     {"training", net_get, NULL, "Whether it was made for training.", (void *)TRAINING},
     {"executed", net_get, NULL, "Floating-point operations of the field layers so far.",
      (void *)EXECUTED},
@@ -1044,22 +1188,37 @@ static PyMethodDef net_methods[] = {
      "(class, logits (classes,), share of the biases, "
      "[(shares (h, w, c), places (h, w, c) or None, window, pixel)], top, left); see "
      "ps_evidence_map in phenoscale.h."},
-    {"begin", net_begin, METH_NOARGS, "begin()\n--\n\nBegin a training step."},
+    {"begin", net_begin, METH_VARARGS,
+     "begin(first=0, /)\n--\n\nBegin a training step, or the share of one from image `first` on."},
     {"forward", (PyCFunction)(void (*)(void))net_forward, METH_VARARGS | METH_KEYWORDS,
      "forward(fields, scale, offset, gain=None)\n--\n\nThe next images of the step."},
     {"backward", (PyCFunction)(void (*)(void))net_backward, METH_VARARGS | METH_KEYWORDS,
      "backward(labels, weights, smoothing=0.0, loss='softmax')\n--\n\n"
-     "(sum of weighted losses, logits) of the last forward; its gradients join the step's."},
+     "(weighted losses (n,), logits) of the last forward; its gradients join the step's."},
+    {"backward_head", (PyCFunction)(void (*)(void))net_backward_head,
+     METH_VARARGS | METH_KEYWORDS,
+     "backward_head(labels, weights, smoothing=0.0, loss='softmax')\n--\n\n"
+     "The first half of backward: the dense layers; their factors then are known."},
+    {"backward_fields", net_backward_fields, METH_NOARGS,
+     "backward_fields()\n--\n\nThe second half of backward: the field layers."},
+    {"sum", net_sum, METH_NOARGS, "sum()\n--\n\nFill sums with those of this share's images."},
+    {"form", net_form, METH_NOARGS,
+     "form()\n--\n\nFill the dense layers' part of sums (a network with forms_dense)."},
+    {"squares", net_squares, METH_VARARGS,
+     "squares(n, part=0, parts=1, /)\n--\n\n"
+     "One part of what the norm of a step of n images is summed from, float64; the parts add up."},
+    {"end", net_end, METH_VARARGS,
+     "end(n, squares, /)\n--\n\nEnd a shared step of n images; the norm of its gradient."},
     {"gradient", net_gradient, METH_NOARGS,
      "gradient()\n--\n\nFinish the step: fill gradients and return their Euclidean norm."},
     {NULL, NULL, 0, NULL}};
 
 static PyType_Slot net_slots[] = {
-    {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images, limit=0)"
-                "\n--\n\n"
+    {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images, limit=0, "
+                "forms_dense=False)\n--\n\n"
                 "A network from its description (phenoscale.models).  A training step has at most "
                 "batch images, at most images in one forward.  limit: of parameters, 0 for the "
-                "library's own."},
+                "library's own.  forms_dense: see phenoscale.h."},
     {Py_tp_init, net_init},
     {Py_tp_dealloc, net_dealloc},
     {Py_tp_methods, net_methods},

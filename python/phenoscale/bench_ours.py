@@ -114,7 +114,7 @@ class Ours:
             fields = self.fields[at : at + part]
             net.forward(fields, self.scale, self.offset)
             share = np.full(len(fields), 1 / batch)
-            loss += net.backward(labels[at : at + part], share)[0]
+            loss += net.backward(labels[at : at + part], share)[0].sum()
         clip = min(1.0, bench_peers.CLIP / net.gradient())
         self.optimizer.update(net, bench_peers.RATE, momentum=bench_peers.MOMENTUM, scale=clip)
         return loss

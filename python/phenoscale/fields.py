@@ -52,6 +52,11 @@ def augment_bits(names) -> int:
     return sum(1 << known.index(name) for name in set(names))
 
 
+def _number(samples, sample: int) -> int:
+    """Of the epoch's samples, the one that stands `sample`-th in a pass."""
+    return sample if samples is None else int(samples[sample])
+
+
 def open_fields(table, found, threads: int, bin: int = 1, workers: int = 2):
     """The fields of a table as a source.
 
@@ -112,10 +117,11 @@ class FieldFiles(_OfTable):
                                     workers=workers, slots=self._slots)
         self.release = self._loader.release
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0,
+              samples=None) -> None:
         """Begin a pass, as `_core.Loader.start`."""
         self._begin(order)
-        self._loader.start(self._order, augment, seed, epoch, first)
+        self._loader.start(self._order, augment, seed, epoch, samples)
 
     def next(self) -> np.ndarray:
         """The next field of the pass, (c, h, w); InputError names one that cannot be read."""
@@ -134,12 +140,13 @@ class FieldPictures(_OfTable):
         self._planes, self._ahead = found.planes, deque()
         self._pool = ThreadPoolExecutor(workers, "phenoscale-pictures")
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0,
+              samples=None) -> None:
         """Begin a pass, as `_core.Loader.start`."""
         while self._ahead:
             self._ahead.popleft().cancel()
         self._begin(order)
-        self._claimed, self._how, self._first = 0, (augment, seed, epoch), first
+        self._claimed, self._how, self._numbers = 0, (augment, seed, epoch), samples
         self.release(self._slots)
 
     def release(self, n: int) -> None:
@@ -171,7 +178,7 @@ class FieldPictures(_OfTable):
                 stack.append(self._checked(path, pages[path, page][number]))
             plane = _core.z(self._table.z, np.stack(stack)) if len(stack) > 1 else stack[0]
             field[k] = _core.bin(plane, self._bin)
-        _core.augment(field, *self._how, self._first + sample)
+        _core.augment(field, *self._how, _number(self._numbers, sample))
         return field
 
     def _checked(self, path, plane) -> np.ndarray:
@@ -202,10 +209,11 @@ class FieldArrays:
         self.shape = (images.shape[1], *(side // bin for side in self.size))
         self.start([])
 
-    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0, first: int = 0) -> None:
+    def start(self, order, augment: int = 0, seed: int = 0, epoch: int = 0,
+              samples=None) -> None:
         """Begin a pass, as `_core.Loader.start`."""
-        self._order, self._sample, self._first = np.asarray(order, np.int64), 0, first
-        self._how = (augment, seed, epoch)
+        self._order, self._sample = np.asarray(order, np.int64), 0
+        self._how, self._numbers = (augment, seed, epoch), samples
 
     def place(self, number: int) -> str:
         """Words for a field."""
@@ -215,7 +223,7 @@ class FieldArrays:
         """The next field of the pass, (c, h, w)."""
         field = self._images[self._order[self._sample]]
         field = np.stack([_core.bin(plane, self._bin) for plane in field])
-        _core.augment(field, *self._how, self._first + self._sample)
+        _core.augment(field, *self._how, _number(self._numbers, self._sample))
         self._sample += 1
         return field
 

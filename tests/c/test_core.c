@@ -112,15 +112,17 @@ training_net(int threads, int64_t images)
 static double
 step(ps_net *net, const batch *data, int64_t part, double *norm)
 {
-    double loss = 0;
+    double loss = 0, losses[IMAGES];
     float logits[IMAGES * CLASSES];
 
-    CHECK(ps_net_begin(net) == PS_OK);
+    CHECK(ps_net_begin(net, 0) == PS_OK);
     for (int64_t at = 0; at < IMAGES; at += part) {
         int64_t n = IMAGES - at < part ? IMAGES - at : part;
         CHECK(ps_net_forward(net, data->fields + at, n) == PS_OK);
-        CHECK(ps_net_backward(net, "softmax", labels + at, weights + at, 0.1, &loss, logits) ==
+        CHECK(ps_net_backward(net, "softmax", labels + at, weights + at, 0.1, losses, logits) ==
               PS_OK);
+        for (int64_t i = 0; i < n; i++)
+            loss += losses[i];
     }
     CHECK(ps_net_gradient(net, norm) == PS_OK);
     return loss;
@@ -152,12 +154,12 @@ static void
 test_predict(const batch *data)
 {
     float expected[IMAGES * CLASSES], logits[IMAGES * CLASSES], embeddings[IMAGES * 6];
-    double loss = 0;
+    double losses[IMAGES];
     ps_net *net = training_net(2, IMAGES);
 
-    CHECK(ps_net_begin(net) == PS_OK && ps_net_forward(net, data->fields, IMAGES) == PS_OK);
+    CHECK(ps_net_begin(net, 0) == PS_OK && ps_net_forward(net, data->fields, IMAGES) == PS_OK);
     CHECK(ps_net_pending(net) == IMAGES);
-    CHECK(ps_net_backward(net, "softmax", labels, weights, 0, &loss, expected) == PS_OK);
+    CHECK(ps_net_backward(net, "softmax", labels, weights, 0, losses, expected) == PS_OK);
     for (int threads = 1; threads < 5; threads++) {
         const ps_net_plan plan = {.threads = threads};
         ps_net *plain = NULL;
@@ -251,17 +253,17 @@ test_stopping(const batch *data)
     const ps_net_plan plan = {.threads = 2, .is_training = 1, .images = IMAGES, .batch = IMAGES,
                               .poll = stop_at_zero, .context = &left};
     ps_net *net = NULL;
-    double norm, expected, loss = 0;
+    double norm, expected, losses[IMAGES];
 
     CHECK(ps_net_init(&net, small, &plan) == PS_OK);
     ps_net_initialise(net, 3);
     step(net, data, IMAGES, &expected);
     for (int polls = 0; polls < 40; polls++) {
         left = polls;
-        int status = ps_net_begin(net);
+        int status = ps_net_begin(net, 0);
         status = status ? status : ps_net_forward(net, data->fields, IMAGES);
         if (status == PS_OK)
-            status = ps_net_backward(net, "softmax", labels, weights, 0.1, &loss, NULL);
+            status = ps_net_backward(net, "softmax", labels, weights, 0.1, losses, NULL);
         CHECK(status == PS_OK || status == PS_STOPPED);
         stopped += status == PS_STOPPED;
         left = 1 << 30;
@@ -292,7 +294,7 @@ test_misuse(const batch *data)
         CHECK(ps_net_init(&net, wrong[i], &plan) != PS_OK && !net);
     CHECK(ps_net_backward(trained, "softmax", labels, weights, 0, &number, NULL) == PS_BAD_VALUE);
     CHECK(ps_net_gradient(trained, &number) == PS_BAD_VALUE);
-    CHECK(ps_net_begin(trained) == PS_OK);
+    CHECK(ps_net_begin(trained, 0) == PS_OK);
     CHECK(ps_net_forward(trained, data->fields, 3) == PS_BAD_VALUE);
     CHECK(ps_net_forward(trained, data->fields, 0) == PS_BAD_VALUE);
     narrow.w--;
@@ -303,7 +305,7 @@ test_misuse(const batch *data)
     CHECK(ps_loss("none", CLASSES, scale, 0, 0, &number, NULL) == PS_BAD_VALUE);
     CHECK(ps_optimizer_init(&optimizer, "none", trained) == PS_BAD_VALUE && !optimizer);
     CHECK(ps_net_init(&net, small, &plan) == PS_OK);
-    CHECK(ps_net_begin(net) == PS_BAD_VALUE);
+    CHECK(ps_net_begin(net, 0) == PS_BAD_VALUE);
     CHECK(ps_optimizer_init(&optimizer, "sgd", net) == PS_BAD_VALUE && !optimizer);
     ps_net_free(net);
     ps_net_free(trained);

@@ -92,7 +92,7 @@ test_order(void)
     for (int round = 0; round < 16; round++) {
         ps_loader *loader = loader_of(1 + round % 4 * 2, 1 + round / 4);
         for (int epoch = 0; epoch < 2; epoch++) {
-            CHECK(ps_loader_start(loader, order, n, 0, 0, 1, 2) == PS_OK);
+            CHECK(ps_loader_start(loader, order, NULL, n, 0, 1, 2) == PS_OK);
             for (int i = 0; i < n; i++) {
                 take(loader, (int)order[i]);
                 CHECK(ps_loader_release(loader, 1) == PS_OK);
@@ -112,8 +112,8 @@ test_leaving(void)
         for (int workers = 1; workers <= 4; workers++) {
             ps_loader *loader = loader_of(3, workers);
             for (int pass = 0; pass < 5; pass++) {
-                CHECK(ps_loader_start(loader, order, FIELDS, 0, PS_AUGMENT(0), 1, 2) == PS_OK);
-                CHECK(ps_loader_start(loader, order, FIELDS, 0, 0, 1, 2) == PS_OK);
+                CHECK(ps_loader_start(loader, order, NULL, FIELDS, PS_AUGMENT(0), 1, 2) == PS_OK);
+                CHECK(ps_loader_start(loader, order, NULL, FIELDS, 0, 1, 2) == PS_OK);
                 for (int i = 0; i < taken; i++)
                     take(loader, i);
             }
@@ -133,8 +133,8 @@ test_misuse(void)
     CHECK(ps_loader_init(&loader, &spec) == PS_BAD_VALUE && !loader);
     loader = loader_of(2, 2);
     CHECK(ps_loader_next(loader, 0.01, &pixels) == PS_BAD_VALUE); /* nothing started */
-    CHECK(ps_loader_start(loader, outside, 2, 0, 0, 0, 0) == PS_BAD_VALUE);
-    CHECK(ps_loader_start(loader, order, 3, 0, 0, 0, 0) == PS_OK);
+    CHECK(ps_loader_start(loader, outside, NULL, 2, 0, 0, 0) == PS_BAD_VALUE);
+    CHECK(ps_loader_start(loader, order, NULL, 3, 0, 0, 0) == PS_OK);
     CHECK(ps_loader_release(loader, 1) == PS_BAD_VALUE);
     take(loader, 0);
     take(loader, 1);

@@ -88,7 +88,7 @@ load_fields(void)
     int status = ps_loader_init(&loader, &spec);
 
     if (status == PS_OK)
-        status = ps_loader_start(loader, order, 4, 0, 0, 1, 2);
+        status = ps_loader_start(loader, order, NULL, 4, 0, 1, 2);
     for (int i = 0; i < 4 && status == PS_OK; i++) {
         const void *pixels;
         do
@@ -117,7 +117,7 @@ train_step(void)
     float logits[6], embeddings[12];
     ps_net *net = NULL;
     ps_optimizer *optimizer = NULL;
-    double loss = 0, norm;
+    double losses[2], norm;
     int status = ps_net_init(&net, description, &plan);
 
     if (status == PS_OK) {
@@ -125,11 +125,11 @@ train_step(void)
         status = ps_optimizer_init(&optimizer, "adam", net);
     }
     if (status == PS_OK)
-        status = ps_net_begin(net);
+        status = ps_net_begin(net, 0);
     if (status == PS_OK)
         status = ps_net_forward(net, fields, 2);
     if (status == PS_OK)
-        status = ps_net_backward(net, "softmax", labels, weights, 0, &loss, logits);
+        status = ps_net_backward(net, "softmax", labels, weights, 0, losses, logits);
     if (status == PS_OK)
         status = ps_net_gradient(net, &norm);
     if (status == PS_OK)
