@@ -110,9 +110,10 @@ ps_net_form(ps_net *self)
 }
 
 float *
-ps_net_sums(ps_net *self, int64_t *n)
+ps_net_sums(ps_net *self, int64_t *n_field, int64_t *n_dense)
 {
-    *n = self->plan.forms_dense ? self->count : self->field_count;
+    *n_field = self->field_count;
+    *n_dense = self->plan.forms_dense ? self->count - self->field_count : 0;
     return self->plan.is_training ? self->gradients : NULL;
 }
 
@@ -152,15 +153,14 @@ ps_net_squares_count(const ps_net *self, int64_t n)
 int
 ps_net_squares(ps_net *self, int64_t n, int64_t part, int64_t parts, double *squares)
 {
-    int64_t count;
-    const float *sums = ps_net_sums(self, &count);
+    int64_t count = self->plan.forms_dense ? self->count : self->field_count;
 
-    if (!sums || n < 1 || n > self->plan.batch || part < 0 || part >= parts)
+    if (!self->plan.is_training || n < 1 || n > self->plan.batch || part < 0 || part >= parts)
         return ps_fail(PS_BAD_VALUE, "part %lld of %lld of the squares of %lld images",
                        (long long)part, (long long)parts, (long long)n);
     memset(squares, 0, (size_t)ps_net_squares_count(self, n) * sizeof *squares);
     if (part == 0)
-        *squares = sum_of_squares(sums, count);
+        *squares = sum_of_squares(self->gradients, count);
     for (int k = 0, ret; k < self->n_dense && !self->plan.forms_dense; k++)
         if ((ret = ps_dense_squares(&self->dense[k], &self->plan, n, part, parts,
                                     squares + 1 + k * n)) != PS_OK)

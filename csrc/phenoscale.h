@@ -246,7 +246,8 @@ int ps_net_gradient(ps_net *self, double *norm);
  */
 int ps_net_sum(ps_net *self);
 int ps_net_form(ps_net *self);
-float *ps_net_sums(ps_net *self, int64_t *n);
+/* (n_field) of the field layers, then (n_dense) of the dense ones; n_dense 0 but for forms_dense */
+float *ps_net_sums(ps_net *self, int64_t *n_field, int64_t *n_dense);
 /* Number 2 k: inputs of dense layer k, 2 k + 1: gradients by its outputs, (batch, columns), rows in
  * the order of the step; NULL past the last. */
 float *ps_net_factor(ps_net *self, int number, int64_t *columns);

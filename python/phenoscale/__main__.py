@@ -22,8 +22,9 @@ try:
     import click
 
     import phenoscale
-    from phenoscale import _core
+    from phenoscale import _core, mpi
     from phenoscale.errors import InputError
+    from phenoscale.launch import promised_size
     from phenoscale.options import (
         bin_option,
         listed_words,
@@ -41,7 +42,9 @@ try:
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
-SKIPPED, STOPPED = 3, 75
+SKIPPED, STOPPED, INTERRUPTED = 3, 75, 130
+#: verbs that several processes may share
+_SHARED = ("train",)
 
 
 def say_skipped(errors: str) -> int:
@@ -59,8 +62,13 @@ def say_skipped(errors: str) -> int:
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(phenoscale.__version__)
-def cli():
+@click.pass_context
+def cli(context):
     """Whole-image networks for high-content screens."""
+    ranks = promised_size(os.environ) or 1
+    if ranks > 1 and context.invoked_subcommand not in _SHARED:
+        raise click.UsageError(f"'{context.invoked_subcommand}' is not shared by {ranks} ranks: "
+                               "start it without mpiexec or srun, once")
 
 
 @cli.command()
@@ -154,6 +162,9 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
               help="mcnn: a ReLU after the dense layer of 512.")
 @tower_option
+@click.option("--exchange", default="factors", show_default=True,
+              help="Between ranks, of the dense layers: factors, or matrix, for batches over 1000; "
+              "its bits depend on the number of ranks (docs/mpi.md).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--split", help="Column that says train, val or test.")
 @click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
@@ -191,7 +202,11 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
         recipe = Recipe(augment=tuple(listed_words(augment)), **recipe)
     except InputError as error:
         raise click.UsageError(str(error)) from None
-    if resume and os.path.exists(os.path.join(out, "model.safetensors")):
+    ranks = mpi.join()
+    quiet = quiet or ranks.rank > 0
+    if ranks.spread(resume and os.path.exists(os.path.join(out, "model.safetensors"))):
+        if ranks.rank:
+            return 0
         print(f"{out} has ended: nothing to resume", file=sys.stderr)
         print(os.path.join(out, "report.html"))
         return 0
@@ -204,11 +219,13 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
                 fields, label, out, recipe, split=split, holdout=holdout, val_by=val_by,
                 val_fraction=val_fraction, controls=controls, on_error=on_error, threads=threads,
                 progress=progress, resume=resume, checkpoint_s=checkpoint_s,
-                tensorboard=tensorboard, quiet=quiet)[1]
+                tensorboard=tensorboard, quiet=quiet, ranks=ranks)[1]
     except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own
         print(f"{error}" + (": go on with --resume" if os.path.isdir(out) else ""),
               file=sys.stderr)
-        return 130 if error.number == signal.SIGINT else STOPPED
+        return INTERRUPTED if error.number == signal.SIGINT else STOPPED
+    if ranks.rank:
+        return 0
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(folder))
     errors = os.path.join(folder, "errors.csv")
@@ -348,43 +365,49 @@ def doctor():
 # ---- the program ---------------------------------------------------------------------------
 
 
-def stop_interrupted() -> None:
-    print("interrupted", file=sys.stderr)
-    sys.exit(130)
-
-
-def main(arguments=None) -> None:
-    """Run a verb; a user's mistake is one sentence on stderr and status 1."""
-    if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
-        sys.stdout.reconfigure(errors="backslashreplace")
+def status_of(arguments) -> int:
+    """Run a verb: its status; a user's mistake is one sentence on stderr and status 1."""
     try:
-        sys.exit(cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0)
+        return cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        stop_interrupted()
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
     except (InputError, _core.ImageError, OSError, MemoryError) as error:
         words = str(error) or "out of memory"
         if isinstance(error, OSError) and error.filename:
             words = f"{error.filename}: {error.strerror}"
         # one line, whatever names the files have
-        print("phenoscale:", re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words),
-              file=sys.stderr)
-        sys.exit(getattr(error, "status", 1))
+        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words)
+        print(f"phenoscale: {mpi.turn()}{words}", file=sys.stderr)
+        return getattr(error, "status", 1)
     except ModuleNotFoundError as error:
         print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
               file=sys.stderr)
-    sys.exit(1)
+    return 1
+
+
+def main(arguments=None) -> None:
+    """Run a verb, and leave with its status."""
+    if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
+    status = 1
+    try:
+        status = status_of(arguments)
+    finally:
+        mpi.leave(status)
+    sys.exit(status)
 
 
 try:
     signal.pthread_sigmask(signal.SIG_SETMASK, _MASK)
 except KeyboardInterrupt:
-    stop_interrupted()
+    print("interrupted", file=sys.stderr)
+    sys.exit(INTERRUPTED)
 
 if __name__ == "__main__":
     main()

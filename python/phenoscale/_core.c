@@ -1023,6 +1023,23 @@ net_end(PyObject *object, PyObject *args)
     return status == PS_OK ? PyFloat_FromDouble(norm) : NULL;
 }
 
+static PyObject *
+sums_pair(Net *self)
+{
+    int64_t n[2] = {0, 0};
+    float *sums = ps_net_sums(self->net, &n[0], &n[1]);
+    npy_intp fields = sums ? n[0] : 0, dense = sums ? n[1] : 0;
+    PyObject *owner = (PyObject *)self;
+    PyObject *of_fields = view(owner, 1, &fields, NPY_FLOAT32, sums);
+    PyObject *of_dense = view(owner, 1, &dense, NPY_FLOAT32, sums ? sums + n[0] : sums);
+
+    if (of_fields && of_dense)
+        return Py_BuildValue("(NN)", of_fields, of_dense);
+    Py_XDECREF(of_fields);
+    Py_XDECREF(of_dense);
+    return NULL;
+}
+
 /* [(batch, columns)] views: of each dense layer its inputs, and the gradients by its outputs. */
 static PyObject *
 factors_list(Net *self)
@@ -1113,12 +1130,8 @@ net_get(PyObject *object, void *what)
         return view(object, 1, &count, NPY_FLOAT32, ps_net_parameters(self->net));
     case GRADIENTS:
         return net_gradients(self, count);
-    case SUMS: {
-        int64_t n;
-        float *sums = ps_net_sums(self->net, &n);
-        count = sums ? n : 0;
-        return view(object, 1, &count, NPY_FLOAT32, sums);
-    }
+    case SUMS:
+        return sums_pair(self);
     case FACTORS:
         return factors_list(self);
     case SLICES:
@@ -1157,8 +1170,8 @@ static PyGetSetDef net_attributes[] = {
      "Their gradients in the step that gradient() ended, a copy; None before that.",
      (void *)GRADIENTS},
     {"sums", net_get, NULL,
-     "Gradients that shares of a step are summed of, float32, a view: by the field layers; with "
-     "forms_dense by all.", (void *)SUMS},
+     "(by the field layers, by the dense ones): gradients that shares of a step are summed of, "
+     "float32, views; those of the dense layers with forms_dense only.", (void *)SUMS},
     {"factors", net_get, NULL,
      "[(batch, columns)] float32, views: each dense layer's inputs, and the gradients by its "
      "outputs, image by image of the step.", (void *)FACTORS},

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The keeper of a run folder: makes it, saves checkpoints, the best model and the log into it,
-stops on signals, and leaves the folder as it should be left.
+stops on signals, and leaves the folder as it should be left.  Of several ranks the first has the
+keeper, the others are its followers.
 
     begun fresh      a run that fails before its first checkpoint takes its files away again
     resumed          goes on from the newest whole checkpoint of the same options
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 from phenoscale.atomic import write_atomically
 from phenoscale.checkpoint import Checkpoints, newest
@@ -21,7 +24,7 @@ from phenoscale.errors import InputError
 from phenoscale.stop import Stopped, Stopper
 from phenoscale.train import Diverged, Trained, Watcher
 
-__all__ = ["Keeper"]
+__all__ = ["Follower", "Keeper"]
 
 _FILES = ("config.json", "log.csv", "split.csv", "predictions.csv", "errors.csv",
           "model.safetensors", "best.safetensors", "last_good.safetensors")
@@ -46,6 +49,8 @@ class Keeper(Watcher):
         Takes events, of which "warning" is this class's own.
     quiet : bool
         No word on stderr when a signal comes.
+    behind : bool
+        Write from copies, in a thread: other ranks must not wait for the disk.
 
     Attributes
     ----------
@@ -70,13 +75,15 @@ class Keeper(Watcher):
         folder, or the folder cannot be made.
     """
 
-    def __init__(self, out, resume: bool, every_s: float, tensorboard: bool, tell, quiet: bool):
+    def __init__(self, out, resume: bool, every_s: float, tensorboard: bool, tell, quiet: bool,
+                 behind: bool = False):
         self.folder, self._resume, self._tell = os.fspath(out), resume, tell
         self._every_s, self._stack = every_s, ExitStack()
         self._stopper = Stopper(quiet)
         self.same, self.environment, self.unread, self.notes = {}, {}, {}, []
         self.make_model, self.is_done, self._trained = None, False, None
         self._board, self._wants_board = None, tensorboard
+        self._writer, self._writing = ThreadPoolExecutor(1) if behind else None, None
 
     # ---- the folder ----------------------------------------------------------------------------
 
@@ -115,6 +122,7 @@ class Keeper(Watcher):
                 self._save(self._trained)
             elif isinstance(error, Diverged):
                 self._keep_last_good()
+            self._settle()
         finally:
             self._stack.close()
             if self._board is not None:
@@ -154,14 +162,21 @@ class Keeper(Watcher):
             self._write_log(trained)
         if self._board is not None:
             _to_board(self._board, trained)
-        if (self._checkpoints.is_due() or trained.is_over) and not trained.bad_steps:
-            self._save(trained)
+        if trained.is_over or (self._checkpoints.is_due() and not self._is_writing()):
+            if not trained.bad_steps:
+                self._save(trained)
         self._stopper.check()
 
     def improved(self, trained: Trained) -> None:
         """The best model so far, on disk: memory holds the last alone."""
+        model = self.make_model()
+        if self._writer is not None:
+            model = replace(model, parameters=model.parameters.copy())
+        self._write(self._save_best, model)
+
+    def _save_best(self, model) -> None:
         try:
-            self.make_model().save(os.path.join(self.folder, "best.safetensors"))
+            model.save(os.path.join(self.folder, "best.safetensors"))
         except InputError as error:
             self.warn(f"the best model so far was not written: {error}")
 
@@ -176,7 +191,26 @@ class Keeper(Watcher):
         about, tensors = trained.state()
         about.update(same=self.same, environment=self.environment, notes=self.notes,
                      unread=[[row, why] for row, why in self.unread.items()])
-        self._checkpoints.save(trained.step, about, tensors)
+        if self._writer is not None:
+            about = json.loads(json.dumps(about))
+            tensors = [(name, numbers.copy()) for name, numbers in tensors]
+        self._write(self._checkpoints.save, trained.step, about, tensors)
+
+    def _write(self, write, *what) -> None:
+        """Now, or in the thread after what it has to write."""
+        if self._writer is None:
+            write(*what)
+        else:
+            self._settle()
+            self._writing = self._writer.submit(write, *what)
+
+    def _is_writing(self) -> bool:
+        return self._writing is not None and not self._writing.done()
+
+    def _settle(self) -> None:
+        """Wait for what the thread has to write; its errors are those of the run."""
+        if self._writing is not None:
+            self._writing.result()
 
     def restore(self, trained: Trained) -> bool:
         """Bring a training to where the newest checkpoint stands; False where there is none."""
@@ -222,9 +256,52 @@ class Keeper(Watcher):
         """Give the network the weights of the recipe's choice, at the end of a training."""
         from phenoscale.model_file import load
 
+        self._settle()
         if self._trained.recipe.select == "best":
             best = load(os.path.join(self.folder, "best.safetensors"))
             self._trained.net.parameters[:] = best.parameters
+
+
+class Follower(Watcher):
+    """What a rank has that is not the first: it keeps nothing, and tells the first of signals.
+
+    Parameters
+    ----------
+    out : path
+    ranks : phenoscale.mpi.Ranks
+    """
+
+    def __init__(self, out, ranks):
+        self.folder, self._ranks, self._stopper = os.fspath(out), ranks, Stopper()
+        self.same, self.environment, self.unread, self.notes = {}, {}, {}, []
+        self.make_model, self.is_done = None, False
+
+    def __enter__(self):
+        self._stopper.__enter__()
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Stopped):
+            self._ranks.stop_all(error.number)
+        self._stopper.__exit__()
+
+    def computing(self):
+        """Signals within raise `Stopped` at once."""
+        return self._stopper.computing()
+
+    def step_done(self, trained: Trained) -> None:
+        """Look for a signal."""
+        self._stopper.check()
+
+    def write_json(self, name: str, content: dict) -> None:
+        """Nothing: the first rank writes."""
+
+    def restore(self, trained: Trained) -> bool:
+        """Nothing: the first rank says where the training stands."""
+        return False
+
+    def choose(self) -> None:
+        """Nothing: the first rank does, and all take over its weights."""
 
 
 def _other_option(folder: str, name: str, theirs, mine) -> str:

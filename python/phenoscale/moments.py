@@ -5,32 +5,44 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Moments", "statistics"]
+__all__ = ["Moments", "measure", "statistics"]
+
+
+def measure(field: np.ndarray) -> list:
+    """A field (c, h, w) as (first, sum, sum of squares) of each channel: of counts as whole
+    numbers, of floats as differences from the first pixel."""
+    measured = []
+    for plane in field:
+        is_float = plane.dtype.kind == "f"
+        first = float(plane[0, 0]) if is_float else 0
+        values = plane.astype(np.float64) - first if is_float else plane.astype(np.uint64)
+        measured.append((first, values.sum().item(), (values * values).sum().item()))
+    return measured
 
 
 class Moments:
     """Mean and standard deviation of each channel over fields as they come.
 
     Counts are summed as whole numbers, so they are exact in any order; floats in the order they
-    come, as differences from the first pixel, so that a constant channel has no deviation at all.
+    come, as differences from the first pixel of all, so that a constant channel has no deviation
+    at all.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, pixels: int):
         self._first, self._sums, self._squares = ([None] * channels, [0] * channels,
                                                   [0] * channels)
-        self._count = 0
+        self._pixels, self._count = pixels, 0
 
-    def add(self, field: np.ndarray) -> None:
-        """One field (c, h, w)."""
-        for k, plane in enumerate(field):
-            is_float = plane.dtype.kind == "f"
+    def add(self, measured) -> None:
+        """One field, from `measure`."""
+        n = self._pixels
+        for k, (first, total, square) in enumerate(measured):
             if self._first[k] is None:
-                self._first[k] = float(plane[0, 0]) if is_float else 0
-            values = (plane.astype(np.float64) - self._first[k] if is_float
-                      else plane.astype(np.uint64))
-            self._sums[k] += values.sum().item()
-            self._squares[k] += (values * values).sum().item()
-        self._count += field[0].size
+                self._first[k] = first
+            shift = first - self._first[k]
+            self._sums[k] += total + n * shift
+            self._squares[k] += square + 2 * shift * total + n * shift**2
+        self._count += n
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation, (c,) float64; that of a constant channel is 1."""
@@ -44,10 +56,10 @@ class Moments:
 
 def statistics(source, order, progress=None) -> tuple[np.ndarray, np.ndarray]:
     """`Moments` of the fields `order` of a source."""
-    moments = Moments(source.shape[0])
+    moments = Moments(source.shape[0], source.shape[1] * source.shape[2])
     source.start(order)
     for i in range(len(order)):
-        moments.add(source.next())
+        moments.add(measure(source.next()))
         source.release(1)
         if progress is not None:
             progress(i + 1, len(order))

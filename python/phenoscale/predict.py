@@ -12,6 +12,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError, NoChannel
 from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, class_key
+from phenoscale.ranks import Alone, parts
 
 if TYPE_CHECKING:
     import pandas
@@ -88,15 +89,18 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
 
 
 def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
-        progress=None) -> Predictions:
-    """Fields `order` of a source through a network, `threads` at a time."""
-    n = len(order)
+        progress=None, ranks: Alone | None = None) -> Predictions:
+    """Fields `order` of a source through a network, `threads` at a time; ranks, each in the same
+    call, have parts of them and all get all."""
+    n, ranks = len(order), ranks or Alone()
     found = Predictions(np.full((n, net.classes), np.nan, np.float32),
                         np.full((n, net.embedding), np.nan, np.float32))
-    source.start(np.asarray(order, np.int64))
-    for at in range(0, n, threads):
+    ends = parts(n, ranks.size)
+    first, end = [0, *ends][ranks.rank], ends[ranks.rank]
+    source.start(np.asarray(order, np.int64)[first:end])
+    for at in range(first, end, threads):
         numbers, block = [], []
-        count = min(threads, n - at)
+        count = min(threads, end - at)
         for i in range(at, at + count):
             try:
                 block.append(source.next())
@@ -109,7 +113,11 @@ def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
             found.logits[numbers], found.embeddings[numbers] = net.predict(block, scale, offset)
         source.release(count)
         if progress is not None:
-            progress(at + count, n)
+            progress(min(n, (at + count - first) * ranks.size), n)
+    for rows in (found.logits, found.embeddings):
+        ranks.rows(rows, ends)
+    for theirs in ranks.everyone(list(found.skipped.items())):
+        found.skipped.update(dict(theirs))
     return found
 
 

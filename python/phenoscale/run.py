@@ -25,13 +25,15 @@ from phenoscale.checkpoint import EVERY_S
 from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
 from phenoscale.fields import open_fields, thread_count
-from phenoscale.keeper import Keeper
+from phenoscale.keeper import Follower, Keeper
 from phenoscale.model_file import Model, class_key, controls_of
-from phenoscale.moments import Moments
+from phenoscale.moments import Moments, measure
 from phenoscale.outputs import write_errors
 from phenoscale.predict import prediction_frame
 from phenoscale.predict import run as predict_run
+from phenoscale.ranks import Alone
 from phenoscale.recipe import Recipe
+from phenoscale.roll_call import roll_call
 from phenoscale.split import check_training, split_table
 from phenoscale.survey import usable
 from phenoscale.table import Table, file_cells
@@ -41,6 +43,7 @@ __all__ = ["train_run"]
 
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
 _SIDES = ("train", "val", "test")
+_ROUND = 16  # fields that a rank reads before ranks tell one another of them
 
 
 def class_names(names, label: str = "") -> list[str]:
@@ -65,7 +68,7 @@ def class_names(names, label: str = "") -> list[str]:
 def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, holdout=None,
               val_by="well", val_fraction=None, controls=None, on_error="stop", threads=None,
               progress=None, resume=False, checkpoint_s=EVERY_S, tensorboard=False, quiet=True,
-              ) -> tuple[Model, str]:
+              ranks=None) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
 
     Ctrl-C, SIGTERM and SIGUSR1 stop at once and leave a checkpoint of the last finished step.
@@ -98,6 +101,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         Event files in the folder "tensorboard" of the run.
     quiet : bool
         No word on stderr when a signal comes.
+    ranks : Alone or phenoscale.mpi.Ranks, optional
+        Who shares the work; all of them call this with the same arguments, and rank 0 writes.
 
     Returns
     -------
@@ -112,7 +117,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     phenoscale.stop.Stopped
         After a signal; a KeyboardInterrupt.
     """
-    begun = time.monotonic()
+    begun, ranks = time.monotonic(), ranks or Alone()
     tell = progress or (lambda event: None)
     threads = thread_count(threads)
     rule = {"split": split, "holdout": holdout, "val_by": val_by, "val_fraction": val_fraction,
@@ -120,10 +125,14 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     split_table(table, label, **rule)  # its complaints before all files are looked at
     for column in controls or {}:
         table.column(column)
-    with Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet) as keeper:
+    is_first = not ranks.rank
+    with (Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet, ranks.size > 1) if is_first
+          else Follower(out, ranks)) as keeper:
         with keeper.computing():
             fields = _Fields(table, label, rule, recipe, on_error, threads, tell)
-            trained = _begin(fields, recipe, threads, tell, keeper)
+            roll_call(ranks, threads, {"options": {**_same(fields), "label": label},
+                                       **environment()}, fields.recipe.batch, keeper.warn)
+            trained = _begin(fields, threads, tell, keeper, ranks)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
                  "sources": [channel.source() for channel in fields.table.sources],
                  "z": table.chosen or recipe.z, "table_digest": fields.table.digest()}
@@ -142,19 +151,22 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
             **{f"n_{side}": int((fields.sides == side).sum()) for side in (*_SIDES, "unlabelled")},
             **environment()}
         keeper.write_json("config.json", config)
-        _write_split(keeper.folder, fields)
+        if is_first:
+            _write_split(keeper.folder, fields)
         fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
-            threads, progress, trained, keeper)
+            threads, progress, trained, keeper, ranks)
         keeper.choose()
+        ranks.copy(trained.net.parameters)
         with keeper.computing():
-            about["controls"] = _controls(fields, trained, threads, controls)
-            unread = _score_rest(keeper, fields, trained, threads, tell)
+            about["controls"] = _controls(fields, trained, threads, controls, ranks)
+            unread = _score_rest(keeper, fields, trained, threads, tell, ranks)
         notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
         model = keeper.make_model()
         keeper.write_json("config.json", {
             **config, "notes": notes, "weights_sha256": model.digest(),
             "seconds": round(time.monotonic() - begun, 1)})
-        model.save(os.path.join(keeper.folder, "model.safetensors"))
+        if is_first:
+            model.save(os.path.join(keeper.folder, "model.safetensors"))
         keeper.is_done = True
     return model, keeper.folder
 
@@ -185,6 +197,7 @@ class _Fields:
         self.labels = np.array([self.classes.index(v) if v else -1
                                 for v in self.table.column(label)], np.int64)
         self.source = open_fields(self.table, found, max(threads, PART), recipe.bin)
+        self.pixels = self.source.shape[1] * self.source.shape[2]
 
     def leave_out(self, unread: dict[int, str]) -> None:
         """Take fields out that turned out not to be readable, row to reason."""
@@ -202,48 +215,70 @@ class _Fields:
         return np.flatnonzero(self.sides == side)
 
 
-def _begin(fields: _Fields, recipe: Recipe, threads: int, tell, keeper: Keeper) -> Trained:
+def _same(fields: _Fields) -> dict:
+    """What a checkpoint must share to be gone on from, and ranks to work on one training."""
+    return {"label": fields.label, "classes": fields.classes, "channels": fields.table.channels,
+            "table": fields.table.digest(),
+            "split": hashlib.sha256("\n".join(fields.sides).encode()).hexdigest(),
+            **asdict(fields.recipe)}
+
+
+def _begin(fields: _Fields, threads: int, tell, keeper, ranks: Alone) -> Trained:
     """A training that stands at its beginning, or where the newest checkpoint does."""
-    trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, threads)
-    keeper.same = {"label": fields.label, "classes": fields.classes,
-                   "channels": fields.table.channels, "table": fields.table.digest(),
-                   "split": hashlib.sha256("\n".join(fields.sides).encode()).hexdigest(),
-                   **asdict(fields.recipe)}
-    keeper.environment = environment()
-    if keeper.restore(trained):
-        fields.leave_out(keeper.unread)
-    else:
-        trained.mean, trained.std, keeper.unread = _read_all(fields, tell)
-        fields.leave_out(keeper.unread)
+    trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, threads,
+                    ranks)
+    keeper.same, keeper.environment = _same(fields), environment()
+    if not ranks.spread(keeper.restore(trained)):
+        trained.mean, trained.std, keeper.unread = _read_all(fields, tell, ranks)
+    keeper.unread = dict(ranks.spread(list(keeper.unread.items())))
+    fields.leave_out(keeper.unread)
+    about, tensors = trained.state()
+    trained.stand(ranks.spread(about))
+    for _, numbers in tensors:
+        ranks.copy(numbers)
     return trained
 
 
-def _read_all(fields: _Fields, tell):
+def _read_all(fields: _Fields, tell, ranks: Alone):
     """Every labelled field once: mean and deviation of those trained on, the same pixels on two
     sides, and with "skip" the rows that cannot be read, row to reason."""
     order = np.concatenate([fields.rows(side) for side in _SIDES])
-    moments, seen, unread = Moments(fields.source.shape[0]), {}, {}
-    fields.source.start(order)
-    for done, row in enumerate(order.tolist(), 1):
-        side = fields.sides[row]
-        try:
-            pixels = fields.source.next()
-        except InputError as error:
-            if side != "test" and fields.on_error == "stop":
-                raise
-            unread[row] = str(error)
-        else:
-            _check_apart(fields, seen, row, pixels)
-            if side == "train":
-                moments.add(pixels)
-        fields.source.release(1)
-        tell({"stage": "statistics", "done": done, "of": len(order)})
+    moments, seen, unread = Moments(fields.source.shape[0], fields.pixels), {}, {}
+    own = order[ranks.rank :: ranks.size]
+    fields.source.start(own)
+    for at in range(0, len(order), _ROUND * ranks.size):
+        mine = at // ranks.size
+        looks = [_look(fields.source) for _ in own[mine : mine + _ROUND]]
+        by_rank = ranks.everyone(looks)
+        for place in range(at, min(len(order), at + _ROUND * ranks.size)):
+            row, rank = int(order[place]), place % ranks.size
+            error, digest, measured = by_rank[rank][place // ranks.size - mine]
+            if error:
+                if fields.sides[row] != "test" and fields.on_error == "stop":
+                    raise InputError(error)
+                unread[row] = error
+                continue
+            _check_apart(fields, seen, row, digest)
+            if fields.sides[row] == "train":
+                moments.add(measured)
+        tell({"stage": "statistics", "done": place + 1, "of": len(order)})
     return *moments.result(), unread
 
 
-def _check_apart(fields: _Fields, seen: dict, row: int, pixels) -> None:
+def _look(source) -> tuple:
+    """The next field: (why it cannot be read or "", digest of its pixels, their measures)."""
+    try:
+        pixels = source.next()
+        digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).hexdigest()
+        return "", digest, measure(pixels)
+    except InputError as error:
+        return str(error), "", []
+    finally:
+        source.release(1)
+
+
+def _check_apart(fields: _Fields, seen: dict, row: int, digest: str) -> None:
     """The same pixels must not lie on two sides of the split."""
-    digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
     other, table, sides = seen.setdefault(digest, row), fields.table, fields.sides
     if sides[other] != sides[row]:
         raise InputError(f"{table.place(row)} ({sides[row]}) has the same pixels as "
@@ -251,7 +286,8 @@ def _check_apart(fields: _Fields, seen: dict, row: int, pixels) -> None:
                          "split, or remove one")
 
 
-def _score_rest(keeper: Keeper, fields: _Fields, trained: Trained, threads: int, tell) -> list[str]:
+def _score_rest(keeper, fields: _Fields, trained: Trained, threads: int, tell,
+                ranks: Alone) -> list[str]:
     """Write predictions.csv of the fields not trained on, and errors.csv of all left out; notes.
 
     The network and the files are those of the training: a second network would be in memory
@@ -261,7 +297,9 @@ def _score_rest(keeper: Keeper, fields: _Fields, trained: Trained, threads: int,
     if len(rest):
         found = predict_run(trained.net, fields.source, rest, trained.scale, trained.offset,
                             threads, "skip", lambda done, of: tell(
-                                {"stage": "predict", "done": done, "of": of}))
+                                {"stage": "predict", "done": done, "of": of}), ranks)
+        if ranks.rank:
+            return []
         write_csv(prediction_frame(keeper.make_model(), fields.table.select(rest), found),
                   os.path.join(keeper.folder, "predictions.csv"))
         if found.skipped:
@@ -269,19 +307,20 @@ def _score_rest(keeper: Keeper, fields: _Fields, trained: Trained, threads: int,
                      "see errors.csv"]
         fields.left_out.update({int(fields.original[rest[i]]): why
                                 for i, why in found.skipped.items()})
-    if fields.left_out:
+    if fields.left_out and not ranks.rank:
         write_errors(fields.whole, fields.left_out, os.path.join(keeper.folder, "errors.csv"))
     return notes
 
 
-def _controls(fields: _Fields, trained: Trained, threads: int, controls) -> dict | None:
+def _controls(fields: _Fields, trained: Trained, threads: int, controls,
+              ranks: Alone) -> dict | None:
     """What the model shall know of the control fields that it was trained on."""
     is_control = np.zeros(len(fields.table), bool)
     for column, values in (controls or {}).items():
         is_control |= fields.table.column(column).isin(values).to_numpy()
     rows = np.flatnonzero(is_control & (fields.sides == "train"))
     return controls_of(predict_run(trained.net, fields.source, rows, trained.scale, trained.offset,
-                                   threads).embeddings)
+                                   threads, ranks=ranks).embeddings)
 
 
 def _write_split(folder: str, fields: _Fields) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 
@@ -17,10 +18,12 @@ import numpy as np
 import phenoscale
 from phenoscale import _core, models
 from phenoscale.errors import InputError
+from phenoscale.exchange import Exchange
 from phenoscale.fields import augment_bits, thread_count
 from phenoscale.model_file import Model
 from phenoscale.moments import statistics
 from phenoscale.predict import run as predict_run
+from phenoscale.ranks import Alone, branches, own_places
 from phenoscale.recipe import BALANCES, Recipe
 
 __all__ = ["Diverged", "Trained", "Watcher", "begin", "fit"]
@@ -156,6 +159,10 @@ class Trained:
             raise InputError("the checkpoint is of another network")
         for name, array in mine:
             tensors.read(name, array)
+        self.stand(about)
+
+    def stand(self, about: dict) -> None:
+        """Take over all of a state but its tensors."""
         self.optimizer.steps = about["optimizer_steps"]
         self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
         for name in self._STATE:
@@ -170,15 +177,19 @@ def images_at_once(batch: int, threads: int) -> int:
     return min(batch, max(threads, PART))
 
 
-def make_net(description: str, batch: int, threads: int):
+def make_net(description: str, batch: int, threads: int, share: int | None = None,
+             forms_dense: bool = False):
     """The network of a training, with fewer images at once where a quarter of the memory does not
-    hold them; bits do not depend on it."""
+    hold them; bits do not depend on it.
+
+    share: of a batch, images that this process has; all by default.
+    """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    images = images_at_once(batch, threads)
+    images = images_at_once(share or batch, threads)
     while True:
         try:
             net = _core.Net(description, threads=threads, training=True, images=images,
-                            batch=batch)
+                            batch=batch, forms_dense=forms_dense)
             if images == 1 or net.memory < memory / 4:
                 return net
             del net
@@ -190,12 +201,13 @@ def make_net(description: str, batch: int, threads: int):
         images = -(-images // 2)
 
 
-def begin(source, labels, train, recipe: Recipe, threads: int | None = None) -> Trained:
+def begin(source, labels, train, recipe: Recipe, threads: int | None = None,
+          ranks: Alone | None = None) -> Trained:
     """A training that has done nothing yet; its normalisation is still to be found.
 
     Parameters
     ----------
-    source, labels, train, recipe, threads
+    source, labels, train, recipe, threads, ranks
         As for `fit`.
 
     Raises
@@ -208,24 +220,31 @@ def begin(source, labels, train, recipe: Recipe, threads: int | None = None) -> 
                          f"{source.shape[2]}: leave 'turn' out of --augment")
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    net = make_net(models.TOWERS[recipe.tower](description), min(recipe.batch, len(train)),
-                   thread_count(threads))
+    batch = min(recipe.batch, len(train))
+    net = make_net(models.TOWERS[recipe.tower](description), batch, thread_count(threads),
+                   branches(batch, (ranks or Alone()).size)[0], recipe.exchange == "matrix")
     net.initialise(recipe.seed)
     channels = source.shape[0]
     return Trained(recipe, net, _core.Optimizer(recipe.optimizer, net), description, source.size,
                    source.dtype, np.zeros(channels), np.ones(channels))
 
 
-def _compute(trained: Trained, source, labels):
-    """Forward and backward of one batch, part by part: (mean loss, norm of the gradient)."""
-    net, loss = trained.net, 0.0
-    net.begin()
-    for at in range(0, len(labels), net.images):
-        part = labels[at : at + net.images]
+def _compute(trained: Trained, exchange: Exchange, source, labels):
+    """Forward and backward of this rank's share of a batch, part by part: (mean loss, norm of the
+    gradient) of all of it."""
+    net, smoothing = trained.net, trained.recipe.smoothing
+    first, end = exchange.begin(len(labels))
+    for at in range(first, end, net.images):
+        part = labels[at : min(end, at + net.images)]
         net.forward([source.next() for _ in part], trained.scale, trained.offset)
-        loss += net.backward(part, np.full(len(part), 1 / len(labels)), trained.recipe.smoothing)[0]
+        exchange.head(at, part, smoothing)
+        if at + len(part) == end:
+            exchange.send()
+        net.backward_fields()
         source.release(len(part))
-    return loss, net.gradient()
+    if first == end:
+        exchange.send()
+    return exchange.finish()
 
 
 def _update(trained: Trained, progress: float, norm: float) -> float:
@@ -258,7 +277,8 @@ def _skip(trained: Trained, watcher: Watcher, fields: list[str], loss: float) ->
     return trained.recipe.rate * trained.factor
 
 
-def _epoch(trained: Trained, source, labels, order, tell, watcher: Watcher) -> None:
+def _epoch(trained: Trained, exchange: Exchange, source, labels, order, tell, watcher: Watcher,
+           ranks: Alone) -> None:
     """The steps that are left of an epoch over the fields `order`."""
     recipe, n = trained.recipe, len(order)
     steps = -(-n // recipe.batch)
@@ -266,13 +286,13 @@ def _epoch(trained: Trained, source, labels, order, tell, watcher: Watcher) -> N
         trained.row = {"epoch": trained.epoch + 1, "step": trained.epoch * steps, "images": 0,
                        "loss": 0.0, "seconds": 0.0}
     explosion = _EXPLODED * np.log(trained.net.classes)
-    source.start(order[trained.position :], augment_bits(recipe.augment), recipe.seed,
-                 trained.epoch, trained.position)
+    own = own_places(trained.position, n, recipe.batch, ranks)
+    source.start(order[own], augment_bits(recipe.augment), recipe.seed, trained.epoch, own)
     begun, before = time.monotonic(), trained.row["seconds"]
     while trained.position < n:
         row, batch = trained.row, order[trained.position : trained.position + recipe.batch]
         with watcher.computing():
-            loss, norm = _compute(trained, source, labels[batch])
+            loss, norm = _compute(trained, exchange, source, labels[batch])
         if np.isfinite(loss) and np.isfinite(norm) and loss < explosion:
             rate = _update(trained, (row["step"] + 1) / (steps * recipe.epochs), norm)
             images = row["images"] + len(batch)
@@ -288,16 +308,24 @@ def _epoch(trained: Trained, source, labels, order, tell, watcher: Watcher) -> N
         watcher.step_done(trained)
 
 
-def _validate(trained: Trained, source, labels, val, threads: int) -> dict:
+def _validate(trained: Trained, source, labels, val, threads: int, ranks: Alone) -> dict:
     from phenoscale.evaluate import classification
 
-    logits = predict_run(trained.net, source, val, trained.scale, trained.offset, threads).logits
+    logits = predict_run(trained.net, source, val, trained.scale, trained.offset, threads,
+                         ranks=ranks).logits
     loss = np.mean([_core.loss("softmax", row, int(label))[0]
                     for row, label in zip(logits, labels[val])])
     classes = list(range(trained.net.classes))
     scores = classification(labels[val], logits.argmax(axis=1), classes)
     return {"val_loss": float(loss), "val_accuracy": scores["accuracy"],
             "val_balanced_accuracy": scores["balanced_accuracy"]}
+
+
+def _check_same(trained: Trained, ranks: Alone) -> None:
+    """All ranks must have the same weights."""
+    if ranks.size > 1 and len(set(ranks.everyone(zlib.crc32(trained.net.parameters)))) > 1:
+        raise InputError(f"the ranks' weights differ after epoch {trained.epoch + 1}: a machine "
+                         "computes wrongly; look at its memory, and go on with --resume")
 
 
 def _end_epoch(trained: Trained, watcher: Watcher) -> None:
@@ -319,7 +347,8 @@ def _end_epoch(trained: Trained, watcher: Watcher) -> None:
 
 
 def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
-        progress=None, trained: Trained | None = None, watcher: Watcher | None = None) -> Trained:
+        progress=None, trained: Trained | None = None, watcher: Watcher | None = None,
+        ranks: Alone | None = None) -> Trained:
     """Train a network.
 
     Parameters
@@ -339,28 +368,33 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
     trained : Trained, optional
         One from `begin`, its normalisation known, that goes on from where it stands.
     watcher : Watcher, optional
+    ranks : Alone or phenoscale.mpi.Ranks, optional
+        Who shares each step; all of them call this with the same arguments, of which `trained`
+        stands at the same place.
 
     Raises
     ------
     InputError
         For a field that cannot be read, and after ten steps in a row whose loss is no number.
     """
-    tell, watcher = progress or (lambda event: None), watcher or Watcher()
+    tell, watcher, ranks = progress or (lambda event: None), watcher or Watcher(), ranks or Alone()
     threads = thread_count(threads)
     train, val = np.asarray(train, np.int64), np.asarray(val, np.int64)
     if (recipe.patience or recipe.select == "best") and not len(val):
         raise InputError("patience and the best epoch need validation fields: give a validation "
                          "fraction, or leave them out")
     if trained is None:
-        trained = begin(source, labels, train, recipe, threads)
+        trained = begin(source, labels, train, recipe, threads, ranks)
         trained.mean, trained.std = statistics(source, train, lambda done, of: tell(
             {"stage": "statistics", "done": done, "of": of}))
+    exchange = Exchange(trained.net, ranks, recipe.exchange)
     while not trained.is_over:
         order = BALANCES[recipe.balance](train, labels, recipe.seed, trained.epoch)
-        _epoch(trained, source, labels, order, tell, watcher)
+        _epoch(trained, exchange, source, labels, order, tell, watcher, ranks)
+        _check_same(trained, ranks)
         if len(val):
             with watcher.computing():
-                trained.row.update(_validate(trained, source, labels, val, threads))
+                trained.row.update(_validate(trained, source, labels, val, threads, ranks))
         tell({"stage": "epoch", "done": trained.epoch + 1, "of": recipe.epochs, **trained.row})
         _end_epoch(trained, watcher)
         watcher.step_done(trained)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The line: the one thread of a rank that talks to MPI.
+
+It takes jobs from the other threads, tests what is under way every few microseconds (no MPI goes on
+by itself), and each second says to the next rank that this one lives.  Jobs of one lane are done in
+their order; lanes have a communicator each, so that they need not wait for one another.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+
+import numpy as np
+
+__all__ = ["Line"]
+
+HUNG = 76  # status
+_PULSE_S = 1.0  # between two signs of life
+_HANG_S = 30.0  # without one
+_PAUSE_S = 2e-5  # between two looks at what is under way
+_SPIN_S = 5e-3  # somebody waits: so long without pauses
+_KILL_S = 5.0  # for the launcher to do it
+_LANES = ("main", "dense")
+
+
+def _end_all(mpi, status: int) -> None:
+    """End every rank.  MPI_Abort of some comes back before the launcher has killed this one."""
+    mpi.COMM_WORLD.Abort(status)
+    time.sleep(_KILL_S)
+    os._exit(status)
+
+
+class _Job:
+    """Steps that each give requests of MPI to be waited for."""
+
+    def __init__(self, steps):
+        self._steps, self._requests = steps, None
+        self.done, self.error = threading.Event(), None
+
+    def advance(self, mpi) -> bool:
+        """Go on if that can be; whether it is over."""
+        try:
+            while self._requests is None or mpi.Request.Testall(self._requests):
+                self._requests = next(self._steps)
+        except StopIteration:
+            self.done.set()
+            return True
+        except Exception as error:
+            self.error = error
+            self.done.set()
+            return True
+        return False
+
+    def wait(self) -> None:
+        """Until it is over."""
+        while not self.done.wait(0.1):  # signals are looked at in between
+            pass
+        if self.error is not None:
+            raise self.error
+
+
+class Line(threading.Thread):
+    """The thread that talks to MPI."""
+
+    def __init__(self, mpi, world, names):
+        super().__init__(name="phenoscale-mpi", daemon=True)
+        self._mpi, self._names = mpi, names
+        self._lanes = {name: (world.Dup(), deque()) for name in _LANES}
+        self._pulse, self._urgent = world.Dup(), 0.0
+        self._wake, self._is_over, self._abort = threading.Condition(), False, None
+        self._said = None
+        self._limit = float(os.environ.get("PHENOSCALE_HANG_S", _HANG_S))
+
+    def submit(self, lane: str, steps) -> _Job:
+        """Do a job: `steps` takes a communicator and yields lists of requests."""
+        comm, jobs = self._lanes[lane]
+        job = _Job(steps(comm))
+        with self._wake:
+            jobs.append(job)
+            self._wake.notify()
+        return job
+
+    def hurry(self) -> None:
+        """Somebody waits."""
+        self._urgent = time.monotonic() + _SPIN_S
+
+    def close(self) -> None:
+        """Come to an end, all jobs done."""
+        with self._wake:
+            self._is_over = True
+            self._wake.notify()
+        self.join()
+
+    def abort(self, status: int) -> None:
+        """End all ranks."""
+        with self._wake:
+            self._abort = status
+            self._wake.notify()
+        self.join(2 * _KILL_S)
+        os._exit(status)  # MPI did not
+
+    def stop_first(self, number: int) -> None:
+        """Tell rank 0 of a signal; it saves and ends all."""
+        self._said = number
+
+    def run(self) -> None:
+        """Look after everything, until closed."""
+        try:
+            pulse = _Pulse(self._mpi, self._pulse, self._names, self._limit)
+            while True:
+                is_idle = not self._advance()
+                if self._abort is not None:
+                    _end_all(self._mpi, self._abort)
+                if self._is_over and is_idle:
+                    pulse.close()
+                    return
+                if self._said is not None:
+                    pulse.tell(self._said)
+                    self._said = None
+                pulse.beat()
+                self._rest(is_idle)
+        except BaseException:
+            traceback.print_exc()
+            _end_all(self._mpi, 1)
+
+    def _advance(self) -> bool:
+        """Go on with the first job of each lane; whether any is left."""
+        for _, jobs in self._lanes.values():
+            while jobs and jobs[0].advance(self._mpi):
+                jobs.popleft()
+        return any(jobs for _, jobs in self._lanes.values())
+
+    def _rest(self, is_idle: bool) -> None:
+        if not is_idle:
+            time.sleep(0 if time.monotonic() < self._urgent else _PAUSE_S)
+            return
+        with self._wake:
+            if not (self._is_over or self._abort is not None
+                    or any(jobs for _, jobs in self._lanes.values())):
+                self._wake.wait(0.05)
+
+
+class _Pulse:
+    """Signs of life around the ring of ranks, and word of a signal to rank 0."""
+
+    _LIFE, _SIGNAL = 1, 2
+
+    def __init__(self, mpi, comm, names, limit: float):
+        self._mpi, self._comm, self._names, self._limit = mpi, comm, names, limit
+        self._before, self._after = (comm.rank - 1) % comm.size, (comm.rank + 1) % comm.size
+        self._in, self._out, self._word = bytearray(1), bytearray(1), np.zeros(1, np.int32)
+        self._sent, self._receives = None, comm.Irecv(self._in, self._before, self._LIFE)
+        self._hears = None if comm.rank else comm.Irecv(self._word, mpi.ANY_SOURCE, self._SIGNAL)
+        self._last_sent, self._last_heard = 0.0, time.monotonic()
+        self._last_beat = self._last_heard
+
+    def beat(self) -> None:
+        """Send and hear what is due; ends the job where the rank before this one is silent."""
+        now = time.monotonic()
+        if now - self._last_beat > 3 * _PULSE_S:
+            self._last_heard = now  # this process itself was stopped
+        self._last_beat = now
+        if now - self._last_sent >= _PULSE_S and (self._sent is None or self._sent.Test()):
+            self._sent = self._comm.Isend(self._out, self._after, self._LIFE)
+            self._last_sent = now
+        while self._receives.Test():
+            self._receives = self._comm.Irecv(self._in, self._before, self._LIFE)
+            self._last_heard = now
+        if self._hears is not None and self._hears.Test():
+            os.kill(os.getpid(), int(self._word[0]))
+            self._hears = None
+        if now - self._last_heard > self._limit:
+            print(f"phenoscale: {self._names[self._before]} has not answered for "
+                  f"{self._limit:.0f} s: the job is ended", file=sys.stderr, flush=True)
+            _end_all(self._mpi, HUNG)
+
+    def tell(self, number: int) -> None:
+        """Tell rank 0 of a signal."""
+        self._sent_word = np.array([number], np.int32)
+        self._comm.Isend(self._sent_word, 0, self._SIGNAL)
+
+    def close(self) -> None:
+        """Take back what is open."""
+        for request in (self._receives, self._hears):
+            if request is not None:
+                request.Cancel()
+                request.Wait()
