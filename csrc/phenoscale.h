@@ -241,12 +241,12 @@ int ps_net_gradient(ps_net *self, double *norm);
  *   all images into ps_net_factor] -> squares, shared by rows -> [summed] -> end
  *
  * The bits are those of one process where every share but the last has the same power of two of
- * images.  With the plan's forms_dense each begins at 0, forms the dense layers' part of ps_net_sums
- * too (once the last head's backward is done), and factors stay; the bits then depend on the shares.
+ * images.  With the plan's forms_dense each begins at 0 and forms the dense layers' part of
+ * ps_net_sums too, once the last head's backward is done; the bits then depend on the shares.
  */
 int ps_net_sum(ps_net *self);
 int ps_net_form(ps_net *self);
-/* (n_field) of the field layers, then (n_dense) of the dense ones; n_dense 0 but for forms_dense */
+/* (n_field) of the field layers, then (n_dense), 0 without forms_dense, of the dense ones. */
 float *ps_net_sums(ps_net *self, int64_t *n_field, int64_t *n_dense);
 /* Number 2 k: inputs of dense layer k, 2 k + 1: gradients by its outputs, (batch, columns), rows in
  * the order of the step; NULL past the last. */

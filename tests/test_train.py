@@ -106,7 +106,7 @@ def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, ne
         of_files = fit(source, labels, np.arange(7), [], recipe, 2)
         assert of_files.net.parameters.tobytes() == expected
 
-    def in_parts(description, batch, threads):
+    def in_parts(description, batch, threads, share, forms_dense):
         return _core.Net(description, threads=threads, training=True, images=3, batch=batch)
 
     monkeypatch.setattr(train, "make_net", in_parts)
@@ -258,8 +258,8 @@ def with_broken_steps(monkeypatch, broken):
     """The steps of these numbers have a gradient that is no number."""
     real, calls = train._compute, []
 
-    def compute(trained, source, labels):
-        loss, norm = real(trained, source, labels)
+    def compute(trained, *others):
+        loss, norm = real(trained, *others)
         calls.append(None)
         return (loss, float("nan")) if len(calls) in broken else (loss, norm)
 

@@ -38,6 +38,7 @@ try:
         z_option,
     )
     from phenoscale.progress import Progress
+    from phenoscale.ranks import EXCHANGES
     from phenoscale.stop import Stopped
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
@@ -162,9 +163,9 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
               help="mcnn: a ReLU after the dense layer of 512.")
 @tower_option
-@click.option("--exchange", default="factors", show_default=True,
-              help="Between ranks, of the dense layers: factors, or matrix, for batches over 1000; "
-              "its bits depend on the number of ranks (docs/mpi.md).")
+@click.option("--exchange", default="factors", show_default=True, type=click.Choice(EXCHANGES),
+              help="What ranks send of the dense layers; matrix is for batches over 1,000, and its "
+              "bits depend on the number of ranks (docs/mpi.md).")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @click.option("--split", help="Column that says train, val or test.")
 @click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
@@ -186,7 +187,7 @@ def check(source, preset, pattern, out, html, label, batch, z, how, threads, qui
 @threads_option
 @quiet_option
 def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_error, resume,
-          checkpoint_s, tensorboard, how, threads, quiet, augment, **recipe):
+          checkpoint_s, tensorboard, exchange, how, threads, quiet, augment, **recipe):
     """Train a network on the labelled fields of a TABLE.
 
     Ctrl-C stops it with a checkpoint of the last finished step; --resume goes on from there.
@@ -203,6 +204,7 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
     except InputError as error:
         raise click.UsageError(str(error)) from None
     ranks = mpi.join()
+    ranks.exchange = exchange
     quiet = quiet or ranks.rank > 0
     if ranks.spread(resume and os.path.exists(os.path.join(out, "model.safetensors"))):
         if ranks.rank:

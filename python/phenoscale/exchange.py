@@ -16,11 +16,7 @@ import numpy as np
 
 from phenoscale.ranks import Alone, branches
 
-__all__ = ["KINDS", "Exchange", "break_even"]
-
-#: what of the dense head travels; "matrix": bits that depend on the number of ranks
-KINDS = ("factors", "matrix")
-
+__all__ = ["Exchange", "break_even"]
 
 def break_even(net) -> int:
     """Images of a step from which on the matrices of the dense head are less than the factors."""
@@ -36,14 +32,13 @@ class Exchange:
     Parameters
     ----------
     net : phenoscale._core.Net
-        Made for steps of all ranks' images, and with forms_dense for the kind "matrix".
+        Made for steps of all ranks' images, with forms_dense
+        where `ranks.exchange` is "matrix".
     ranks : Alone or phenoscale.mpi.Ranks
-    kind : str
-        One of `KINDS`.
     """
 
-    def __init__(self, net, ranks=None, kind: str = "factors"):
-        self._net, self._ranks, self._is_matrix = net, ranks or Alone(), kind == "matrix"
+    def __init__(self, net, ranks: Alone):
+        self._net, self._ranks, self._is_matrix = net, ranks, ranks.exchange == "matrix"
         self._of_fields, self._of_dense = net.sums
         self._factors = net.factors
 

@@ -68,17 +68,20 @@ class Ranks(Alone):
         raise InputError(f"rank 0 was told of the signal and did not end within {_STOP_S:.0f} s")
 
     def settle(self) -> None:
+        """As `Alone.settle`."""
         self.line.hurry()
         while self._open:
             self._open.pop(0).wait()
 
     def barrier(self) -> None:
+        """As `Alone.barrier`."""
         def steps(comm):
             yield [comm.Ibarrier()]
 
         self._do(steps)
 
     def copy(self, array) -> None:
+        """As `Alone.copy`."""
         def steps(comm):
             for part in _pieces(array):
                 yield [comm.Ibcast(part)]
@@ -86,12 +89,14 @@ class Ranks(Alone):
         self._do(steps)
 
     def add(self, array) -> None:
+        """As `Alone.add`."""
         def steps(comm):
             yield [comm.Iallreduce(self._mpi.IN_PLACE, array)]
 
         self._do(steps)
 
     def everyone(self, value) -> list:
+        """As `Alone.everyone`."""
         mine, ends = np.frombuffer(json.dumps(value).encode(), np.uint8), np.zeros(self.size)
         ends[self.rank] = len(mine)
         self.add(ends)
@@ -102,6 +107,7 @@ class Ranks(Alone):
         return [json.loads(part.tobytes()) for part in np.split(words, ends[:-1])]
 
     def spread(self, value):
+        """As `Alone.spread`."""
         words = np.frombuffer(json.dumps(value if not self.rank else None).encode(), np.uint8)
         length = np.array([len(words)], np.int64)
         self.copy(length)
@@ -110,6 +116,7 @@ class Ranks(Alone):
         return json.loads(words.tobytes())
 
     def rows(self, array, ends, wait: bool = True) -> None:
+        """As `Alone.rows`."""
         starts = [0, *ends[:-1]]
 
         def steps(comm):
@@ -125,6 +132,7 @@ class Ranks(Alone):
         self._do(steps, "main" if wait else "dense", wait)
 
     def tree(self, array, n: int, wait: bool = True) -> None:
+        """As `Alone.tree`."""
         def steps(comm):
             for part in _pieces(array):
                 yield from self._tree(comm, part, n)

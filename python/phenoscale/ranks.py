@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Alone", "branches", "own_places", "parts"]
+__all__ = ["EXCHANGES", "Alone", "branches", "own_places", "parts"]
+
+#: what of the dense head's gradient can travel (exchange.py); "matrix": bits that depend on the
+#: number of ranks
+EXCHANGES = ("factors", "matrix")
 
 
 def branches(n: int, size: int) -> list[int]:
@@ -36,9 +40,11 @@ class Alone:
     Attributes
     ----------
     rank, size : int
+    exchange : str
+        What of the dense head's gradient travels between them: one of `EXCHANGES`.
     """
 
-    rank, size = 0, 1
+    rank, size, exchange = 0, 1, "factors"
 
     def everyone(self, value) -> list:
         """What each rank says, by rank; JSON can hold it."""

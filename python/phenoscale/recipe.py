@@ -15,7 +15,6 @@ import numpy as np
 
 from phenoscale import _core, models
 from phenoscale.errors import InputError, listed
-from phenoscale.exchange import KINDS
 from phenoscale.fields import LIMIT_BIN, augment_bits
 
 __all__ = ["BALANCES", "SCHEDULES", "SELECTIONS", "Recipe"]
@@ -141,9 +140,6 @@ class Recipe:
         How stacks become planes (`phenoscale.table.read_table`).
     fc_relu : bool
         A ReLU after the dense layer of mcnn (`phenoscale.models`).
-    exchange : str
-        What of the dense head's gradient ranks send one another (`phenoscale.exchange.KINDS`);
-        with "matrix" the bits depend on their number.
     tower : str
         "fused", or "plain": the slow twin through oneDNN, the same up to rounding.
     seed : int
@@ -166,13 +162,12 @@ class Recipe:
     bin: int = 1
     z: str | None = None
     fc_relu: bool = True
-    exchange: str = "factors"
     tower: str = "fused"
     seed: int = 0
 
     def __post_init__(self):
         tables = {"network": models.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
-                  "select": SELECTIONS, "tower": models.TOWERS, "exchange": KINDS,
+                  "select": SELECTIONS, "tower": models.TOWERS,
                   "optimizer": _core.optimizer_names()}
         for name, table in tables.items():
             if getattr(self, name) not in list(table):

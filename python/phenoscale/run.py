@@ -24,6 +24,7 @@ from phenoscale import _core
 from phenoscale.checkpoint import EVERY_S
 from phenoscale.csv_file import write_csv
 from phenoscale.errors import InputError
+from phenoscale.exchange import break_even
 from phenoscale.fields import open_fields, thread_count
 from phenoscale.keeper import Follower, Keeper
 from phenoscale.model_file import Model, class_key, controls_of
@@ -130,7 +131,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
           else Follower(out, ranks)) as keeper:
         with keeper.computing():
             fields = _Fields(table, label, rule, recipe, on_error, threads, tell)
-            roll_call(ranks, threads, {"options": {**_same(fields), "label": label},
+            roll_call(ranks, threads, {"options": _same(fields, ranks),
                                        **environment()}, fields.recipe.batch, keeper.warn)
             trained = _begin(fields, threads, tell, keeper, ranks)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
@@ -147,6 +148,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
                               "scale": trained.scale, "offset": trained.offset},
             "split": split, "holdout": holdout or {}, "val_by": val_by,
             "val_fraction": val_fraction, "controls": controls or {}, "threads": threads,
+            "ranks": ranks.size, "exchange": ranks.exchange,
             "table_digest": fields.table.digest(),
             **{f"n_{side}": int((fields.sides == side).sum()) for side in (*_SIDES, "unlabelled")},
             **environment()}
@@ -215,10 +217,10 @@ class _Fields:
         return np.flatnonzero(self.sides == side)
 
 
-def _same(fields: _Fields) -> dict:
+def _same(fields: _Fields, ranks: Alone) -> dict:
     """What a checkpoint must share to be gone on from, and ranks to work on one training."""
     return {"label": fields.label, "classes": fields.classes, "channels": fields.table.channels,
-            "table": fields.table.digest(),
+            "table": fields.table.digest(), "exchange": ranks.exchange,
             "split": hashlib.sha256("\n".join(fields.sides).encode()).hexdigest(),
             **asdict(fields.recipe)}
 
@@ -227,11 +229,15 @@ def _begin(fields: _Fields, threads: int, tell, keeper, ranks: Alone) -> Trained
     """A training that stands at its beginning, or where the newest checkpoint does."""
     trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, threads,
                     ranks)
-    keeper.same, keeper.environment = _same(fields), environment()
+    keeper.same, keeper.environment = _same(fields, ranks), environment()
     if not ranks.spread(keeper.restore(trained)):
         trained.mean, trained.std, keeper.unread = _read_all(fields, tell, ranks)
     keeper.unread = dict(ranks.spread(list(keeper.unread.items())))
     fields.leave_out(keeper.unread)
+    most = break_even(trained.net)
+    if ranks.size > 1 and ranks.exchange == "factors" and fields.recipe.batch > most:
+        keeper.warn(f"a batch of {fields.recipe.batch} is over {most} images: --exchange matrix "
+                    "sends less, to bits that depend on the number of ranks")
     about, tensors = trained.state()
     trained.stand(ranks.spread(about))
     for _, numbers in tensors:

@@ -220,9 +220,9 @@ def begin(source, labels, train, recipe: Recipe, threads: int | None = None,
                          f"{source.shape[2]}: leave 'turn' out of --augment")
     classes = int(labels[train].max()) + 1
     description = models.describe(recipe.network, *source.shape, classes, recipe.fc_relu)
-    batch = min(recipe.batch, len(train))
+    batch, ranks = min(recipe.batch, len(train)), ranks or Alone()
     net = make_net(models.TOWERS[recipe.tower](description), batch, thread_count(threads),
-                   branches(batch, (ranks or Alone()).size)[0], recipe.exchange == "matrix")
+                   branches(batch, ranks.size)[0], ranks.exchange == "matrix")
     net.initialise(recipe.seed)
     channels = source.shape[0]
     return Trained(recipe, net, _core.Optimizer(recipe.optimizer, net), description, source.size,
@@ -369,8 +369,7 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
         One from `begin`, its normalisation known, that goes on from where it stands.
     watcher : Watcher, optional
     ranks : Alone or phenoscale.mpi.Ranks, optional
-        Who shares each step; all of them call this with the same arguments, of which `trained`
-        stands at the same place.
+        Who shares each step; all of them call this with the same arguments.
 
     Raises
     ------
@@ -387,7 +386,7 @@ def fit(source, labels, train, val, recipe: Recipe, threads: int | None = None,
         trained = begin(source, labels, train, recipe, threads, ranks)
         trained.mean, trained.std = statistics(source, train, lambda done, of: tell(
             {"stage": "statistics", "done": done, "of": of}))
-    exchange = Exchange(trained.net, ranks, recipe.exchange)
+    exchange = Exchange(trained.net, ranks)
     while not trained.is_over:
         order = BALANCES[recipe.balance](train, labels, recipe.seed, trained.epoch)
         _epoch(trained, exchange, source, labels, order, tell, watcher, ranks)
