@@ -19,7 +19,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.launch import promised_size
-from phenoscale.mpi_line import Line
+from phenoscale.mpi_line import Line, forget_segments
 from phenoscale.ranks import Alone, parts
 
 __all__ = ["MISMATCH", "Ranks", "join", "leave", "turn"]
@@ -49,6 +49,8 @@ class Ranks(Alone):
         world.Allgather(mine[:256].ljust(256), names)
         self.names = [bytes(names[256 * r : 256 * r + 256]).decode().strip()
                       for r in range(self.size)]
+        world.Alltoall(bytearray(self.size), bytearray(self.size))  # all have met
+        forget_segments()
         self.line = Line(mpi, world, self.names)
         self.line.start()
 

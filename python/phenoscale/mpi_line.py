@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 
 import numpy as np
 
@@ -25,11 +26,25 @@ _HANG_S = 30.0  # without one
 _PAUSE_S = 2e-5  # between two looks at what is under way
 _SPIN_S = 5e-3  # somebody waits: so long without pauses
 _KILL_S = 5.0  # for the launcher to do it
+#: names of MPI's shared memory: MPICH, Open MPI 5, Open MPI 4
+_SEGMENTS = ("mpich_shm_", "sm_segment.", "vader_segment.")
 _LANES = ("main", "dense")
+
+
+def forget_segments() -> None:
+    """Take away the names of the shared memory that MPI has mapped here: who has it keeps it, and
+    nothing stays where the job is killed."""
+    with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
+        names = {line.split(None, 5)[-1].strip() for line in maps if "/dev/shm/" in line}
+    for name in names:
+        if os.path.basename(name).startswith(_SEGMENTS):
+            with suppress(OSError):
+                os.remove(name)
 
 
 def _end_all(mpi, status: int) -> None:
     """End every rank.  MPI_Abort of some comes back before the launcher has killed this one."""
+    forget_segments()
     mpi.COMM_WORLD.Abort(status)
     time.sleep(_KILL_S)
     os._exit(status)

@@ -28,6 +28,7 @@ def duration(seconds: float) -> str:
 
 #: stage -> the line said of it
 _LINES = {"epoch": _epoch_line,
+          "ranks": lambda event: "\n".join(event["lines"]),
           "warning": lambda event: f"warning: {event['words']}",
           "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 

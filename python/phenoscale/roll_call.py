@@ -13,7 +13,7 @@ from phenoscale.ranks import Alone, branches
 __all__ = ["roll_call"]
 
 
-def roll_call(ranks: Alone, threads: int, same: dict, batch: int, warn) -> None:
+def roll_call(ranks: Alone, threads: int, same: dict, batch: int, tell, warn) -> None:
     """Compare the ranks; nothing for one alone.
 
     Parameters
@@ -25,6 +25,8 @@ def roll_call(ranks: Alone, threads: int, same: dict, batch: int, warn) -> None:
         What must be the same everywhere: name to what JSON can hold, or to a dict of such.
     batch : int
         Images of a step.
+    tell : callable
+        Takes an event, with a line for each host.
     warn : callable
         Takes a sentence for the user.
 
@@ -36,13 +38,15 @@ def roll_call(ranks: Alone, threads: int, same: dict, batch: int, warn) -> None:
     if ranks.size == 1:
         return
     processors = len(os.sched_getaffinity(0))
-    said = ranks.everyone({"same": same, "host": socket.gethostname(), "threads": threads,
+    said = ranks.everyone({"same": same, "host": socket.gethostname(),
+                           "process": os.getpid(), "threads": threads,
                            "processors": processors, "of": os.cpu_count()})
     for name, other in zip(ranks.names, said):
         for what, value in said[0]["same"].items():
             if other["same"][what] != value:
                 raise InputError(f"{name} has another {_difference(what, value, other['same'])} "
                                  f"than {ranks.names[0]}: {_CURES.get(what, 'give all the same')}")
+    tell({"stage": "ranks", "lines": list(_by_host(ranks.names, said))})
     for words in (*_binding(said), *_idle(batch, ranks.size)):
         warn(words)
 
@@ -57,6 +61,16 @@ def _difference(what: str, mine, theirs: dict) -> str:
         keys = [key for key in mine if theirs[what].get(key) != mine[key]]
         what, mine, theirs = keys[0], mine[keys[0]], {keys[0]: theirs[what].get(keys[0])}
     return f"{what} ({theirs[what]}, not {mine})"
+
+
+def _by_host(names: list[str], said: list[dict]):
+    """Lines for a user who looks for a rank or a process."""
+    for host in dict.fromkeys(one["host"] for one in said):
+        there = [rank for rank, one in enumerate(said) if one["host"] == host]
+        numbers = f"ranks {there[0]}-{there[-1]}" if len(there) > 1 else f"rank {there[0]}"
+        processes = ", ".join(str(said[rank]["process"]) for rank in there)
+        yield (f"{host}: {numbers} (processes {processes}), {said[there[0]]['threads']} threads "
+               "each")
 
 
 def _binding(said: list[dict]) -> list[str]:
@@ -83,7 +97,9 @@ def _idle(batch: int, size: int) -> list[str]:
     shares = [b - a for a, b in zip(ends, ends[1:])]
     if min(shares) == max(shares):
         return []
-    share = max(1, 1 << (batch // size).bit_length() - 1)
+    share = 1
+    while 2 * share * size <= batch:
+        share *= 2
     return [f"a batch of {batch} over {size} ranks is {max(shares)} images for some and "
             f"{min(shares)} for others, who wait: choose a batch of {size * share} or "
             f"{2 * size * share}"]

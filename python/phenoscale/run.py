@@ -132,7 +132,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
         with keeper.computing():
             fields = _Fields(table, label, rule, recipe, on_error, threads, tell)
             roll_call(ranks, threads, {"options": _same(fields, ranks),
-                                       **environment()}, fields.recipe.batch, keeper.warn)
+                                       **environment()}, fields.recipe.batch, tell, keeper.warn)
             trained = _begin(fields, threads, tell, keeper, ranks)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
                  "sources": [channel.source() for channel in fields.table.sources],

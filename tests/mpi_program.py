@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the ranks of tests/test_mpi.py do: python mpi_program.py CASES TABLE FOLDER [TABLE ...].
+
+Rank 0 prints one line of JSON, case to what came of it.
+"""
+
+import errno
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from phenoscale import train
+from phenoscale.mpi import join, leave
+from phenoscale.recipe import Recipe
+from phenoscale.run import train_run
+from phenoscale.table import read_table
+
+LABEL = "Metadata_Class"
+HOLDOUT = {"Metadata_Plate": ["P2"]}
+ALL = Recipe(network="mcnn-gap", epochs=2, batch=8, seed=2, patience=3, select="best",
+             augment=("flip", "turn", "shift", "intensity"))
+#: case -> recipe: a step and its last, shorter one; two dense layers; fewer images than ranks
+RECIPES = {
+    "all": ALL,
+    "mcnn": Recipe(epochs=1, batch=6, optimizer="adam", rate=1e-4, schedule="published", decay=0.0),
+    "few": replace(ALL, epochs=1, batch=1, select="last"),
+    "plain": replace(ALL, epochs=1, batch=16, tower="plain", optimizer="sgd", clip=0.0),
+    "broken": ALL, "matrix": ALL, "skip": ALL,
+}
+
+
+def break_steps():
+    """Some loss of the third step and a gradient of the fifth are no numbers, on one rank alone."""
+    real, steps = train.Exchange.finish, []
+
+    def finish(self):
+        steps.append(None)
+        if len(steps) == 3 and self.begun[0] < self.begun[1]:
+            self._losses[self.begun[0]] = np.nan
+        if len(steps) == 5 and self.begun[0] == 0:
+            self._factors[0][0, 0] = np.inf
+        return real(self)
+
+    def begin(self, n):
+        self.begun = first(self, n)
+        return self.begun
+
+    first, train.Exchange.begin = train.Exchange.begin, begin
+    train.Exchange.finish = finish
+
+
+    def mend():
+        train.Exchange.begin, train.Exchange.finish = first, real
+
+    return mend
+
+
+def run_case(name, ranks, table, folder):
+    """What came of a case: digest of the weights, notes, the table of predictions."""
+    ranks.exchange = "matrix" if name == "matrix" else "factors"
+    mend = break_steps() if name == "broken" else lambda: None
+    model, out = train_run(read_table(table), LABEL, folder / name, RECIPES[name], holdout=HOLDOUT,
+                           val_fraction=0.25, threads=1, ranks=ranks,
+                           on_error="skip" if name == "skip" else "stop")
+    mend()
+    if ranks.rank:
+        return None
+    config = json.loads(Path(out, "config.json").read_text())
+    log = [line.split(",") for line in Path(out, "log.csv").read_text().splitlines()]
+    kept = [k for k, word in enumerate(log[0]) if word not in ("seconds", "images_per_s")]
+    return {"weights": model.digest(), "notes": config["notes"],
+            "log": [[row[k] for k in kept] for row in log],
+            "norm": float(np.linalg.norm(model.parameters)),
+            "predictions": Path(out, "predictions.csv").read_text()}
+
+
+def talk(ranks):
+    """What the ranks say to one another, and arrays of all kinds that they bring together."""
+    size, rank = ranks.size, ranks.rank
+    said = ranks.everyone({"rank": rank, "words": "x" * (1000 * rank)})
+    heard = ranks.spread(["from", rank])
+    ends = [3 * r for r in range(size)] + [3 * size - 2]
+    ends = ends[1:]
+    rows = np.full((3 * size, 5), -1, np.float32)
+    first, end = [0, *ends][rank], ends[rank]
+    rows[first:end] = np.arange(first, end)[:, None]
+    ranks.rows(rows, ends)
+    summed = np.float32(1) / np.arange(rank + 1, rank + 1001, dtype=np.float32)
+    ranks.tree(summed, size)
+    added = np.zeros(size)
+    added[rank] = rank + 0.5
+    ranks.add(added)
+    numbers = np.full(10, rank, np.float32)
+    ranks.copy(numbers)
+    ranks.barrier()
+    return [[one["rank"] for one in said], len(said[-1]["words"]), heard,
+            rows[: ends[-1], 0].tolist(), (rows[ends[-1] :] == -1).all().item(), summed.tolist(),
+            added.tolist(), numbers.tolist()]
+
+
+def main(cases, table, folder):
+    """Do the cases, one after the other."""
+    ranks, said = join(), {}
+    for name in cases.split(","):
+        if name == "talk":
+            said[name] = talk(ranks)
+        elif name == "fault":
+            if ranks.rank == 1:
+                raise ZeroDivisionError("on rank 1 alone")
+            ranks.barrier()
+        elif name == "full":
+            fill_disk(ranks)
+        else:
+            said[name] = run_case(name, ranks, table, Path(folder))
+    if not ranks.rank:
+        print(json.dumps(said), flush=True)
+
+
+def fill_disk(ranks):
+    """From now on rank 0 can write no file."""
+    from phenoscale import tensor_file
+
+    def fail(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if not ranks.rank:
+        tensor_file.write_atomically = fail
+
+
+if __name__ == "__main__":
+    status = 1
+    try:
+        main(*sys.argv[1:4])
+        status = 0
+    finally:
+        leave(status)
