@@ -39,13 +39,13 @@ try:
     )
     from phenoscale.progress import Progress
     from phenoscale.ranks import EXCHANGES
-    from phenoscale.stop import Stopped
+    from phenoscale.stop import Stopped, Stopper
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
 SKIPPED, STOPPED, INTERRUPTED = 3, 75, 130
 #: verbs that several processes may share
-_SHARED = ("train",)
+_SHARED = ("train", "predict")
 
 
 def say_skipped(errors: str) -> int:
@@ -56,6 +56,13 @@ def say_skipped(errors: str) -> int:
     print(errors)
     print(f"{len(rows)} fields were skipped: see {errors}", file=sys.stderr)
     return SKIPPED
+
+
+def say_stopped(error: Stopped, folder: str) -> int:
+    """The status of a run that a signal ended; what it can go on from is in the folder."""
+    print(f"{mpi.turn()}{error}" + (": go on with --resume" if os.path.isdir(folder) else ""),
+          file=sys.stderr)
+    return INTERRUPTED if error.number == signal.SIGINT else STOPPED
 
 
 # ---- verbs ---------------------------------------------------------------------------------
@@ -223,9 +230,7 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
                 progress=progress, resume=resume, checkpoint_s=checkpoint_s,
                 tensorboard=tensorboard, quiet=quiet, ranks=ranks)[1]
     except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own
-        print(f"{error}" + (": go on with --resume" if os.path.isdir(out) else ""),
-              file=sys.stderr)
-        return INTERRUPTED if error.number == signal.SIGINT else STOPPED
+        return say_stopped(error, out)
     if ranks.rank:
         return 0
     del fields  # and the model is gone: the report has the memory to itself
@@ -242,19 +247,32 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
               type=click.Choice(["last", "none"]))
 @click.option("--on-error", default="skip", show_default=True,
               type=click.Choice(["skip", "stop"]), help="For fields that cannot be read.")
+@click.option("--resume", is_flag=True, help="Go on from the blocks of fields that a stopped run "
+              "left in OUT.parts, to the same file; begin where there are none.")
 @table_options
 @tower_option
 @threads_option
 @quiet_option
-def predict(model, table, out, embedding, on_error, how, tower, threads, quiet):
-    """Classify every field of a TABLE: probabilities and embeddings."""
-    from phenoscale.model_file import load
-    from phenoscale.predict import predict_source
+def predict(model, table, out, embedding, on_error, resume, how, tower, threads, quiet):
+    """Classify every field of a TABLE: probabilities and embeddings.
 
-    with Progress(quiet) as progress:
-        errors = predict_source(load(model), table, out, threads, on_error,
-                                progress.counting("predict"), embedding, tower, progress.notes,
-                                [model], **how)[1]
+    Ctrl-C stops it; what is done is kept in OUT.parts, and --resume goes on from there.
+    """
+    from phenoscale.model_file import load
+    from phenoscale.parts import parts_beside
+    from phenoscale.predict_file import predict_source
+
+    ranks = mpi.join()
+    try:
+        with Progress(quiet or ranks.rank > 0) as progress, Stopper() as stopper, \
+                stopper.computing():
+            errors = predict_source(
+                load(model), table, out, threads, on_error, progress.counting("predict"),
+                embedding, tower, progress.notes, [model], resume, progress.warn, ranks, **how)[1]
+    except Stopped as error:
+        return say_stopped(error, parts_beside(out))
+    if ranks.rank:
+        return 0
     print(out)
     return say_skipped(errors) if errors else 0
 

@@ -11,21 +11,17 @@ from __future__ import annotations
 import os
 import re
 import time
-import zlib
 from contextlib import suppress
 
-import numpy as np
-
 from phenoscale.errors import InputError
-from phenoscale.tensor_file import read_header, write_tensors
+from phenoscale.tensor_file import Stored, checksums, read_header, write_tensors
 
-__all__ = ["EVERY_S", "Checkpoints", "Stored", "newest"]
+__all__ = ["EVERY_S", "Checkpoints", "newest"]
 
 EVERY_S = 60.0
 _KEPT = 2
 _SHARE = 0.02  # of the time, at most, that goes into writing
 _PROGRAM, _WHAT = "phenoscale checkpoint", "a checkpoint of 'phenoscale train'"
-_BLOCK = 1 << 20  # bytes in memory while a checkpoint is read
 _LIMIT = 1 << 26  # bytes of header: the log of every epoch is in it
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 
@@ -59,9 +55,8 @@ class Checkpoints:
         """
         begun = time.monotonic()
         path = os.path.join(self.folder, f"checkpoint-{step:08d}.safetensors")
-        sums = {name: zlib.crc32(np.ascontiguousarray(numbers)) for name, numbers in tensors}
         try:
-            write_tensors(path, _PROGRAM, {**about, "step": step, "crc32": sums},
+            write_tensors(path, _PROGRAM, {**about, "step": step, "crc32": checksums(tensors)},
                           [(name, (len(numbers),), numbers) for name, numbers in tensors])
         except InputError as error:
             self._warn(f"no checkpoint of step {step}: {error}; the one before stays")
@@ -87,63 +82,14 @@ def newest(folder, warn=None, before: int | None = None):
         try:
             about, places = read_header(path, _PROGRAM, _WHAT, _LIMIT)
             tensors = Stored(path, places)
-            tensors.check(about)
+            tensors.check(about.get("crc32"))
+            if type(about.get("step")) is not int:
+                raise InputError(f"{path} is damaged: it does not name its step")
             return about, tensors
         except InputError as error:
             if warn is not None:
                 warn(f"{error}; the checkpoint before it is used, if there is one")
     return None
-
-
-class Stored:
-    """The tensors of a checkpoint, on disk until they are read to where they belong.
-
-    Attributes
-    ----------
-    lengths : dict of str to int
-    """
-
-    def __init__(self, path: str, places: dict):
-        self._path, self._places = path, places
-        self.lengths = {name: count for name, (_, count) in places.items()}
-
-    def read(self, name: str, out: np.ndarray) -> None:
-        """Read a tensor into a flat array of float32, as long as it is."""
-        flat, at = memoryview(out).cast("B"), 0
-        for block in self._blocks(name):
-            flat[at : at + len(block)] = block
-            at += len(block)
-
-    def check(self, about: dict) -> None:
-        """InputError where a tensor is not what was written."""
-        sums = about.get("crc32")
-        if not (isinstance(sums, dict) and type(about.get("step")) is int
-                and set(sums) == set(self.lengths)):
-            raise self._damaged("it has no checksums of its tensors")
-        for name in self.lengths:
-            crc = 0
-            for block in self._blocks(name):
-                crc = zlib.crc32(block, crc)
-            if crc != sums[name]:
-                raise self._damaged("its checksums do not agree")
-
-    def _blocks(self, name: str):
-        at, count = self._places[name]
-        left = 4 * count
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(at)
-                while left:
-                    block = file.read(min(left, _BLOCK))
-                    if not block:
-                        raise self._damaged("its end is missing")
-                    yield block
-                    left -= len(block)
-        except OSError as error:
-            raise self._damaged(error.strerror) from None
-
-    def _damaged(self, why: str) -> InputError:
-        return InputError(f"{self._path} is damaged: {why}")
 
 
 def _step(path: str) -> int:

@@ -14,13 +14,9 @@ import os
 import re
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
 
 from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas
 
 __all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "read_csv",
            "write_csv"]
@@ -178,27 +174,38 @@ def cell_text(cell) -> str:
     return str(cell).strip()
 
 
-def write_csv(frame: pandas.DataFrame, path) -> None:
+def write_csv(frame, path) -> None:
     """Write a frame as CSV, .gz where the name says so, whole or not at all.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it, which reading
     takes away again; numbers, and the file names that other programs must find, stay as they are.
+
+    frame: pandas.DataFrame, or an iterable of them with the same columns, written as they come.
     """
     path = os.fspath(path)
     check_csv_name(path)
-    safe = frame.copy(deep=False)
-    for name in frame.columns:
-        if frame[name].dtype.kind not in "biuf":
-            safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
-    safe.columns = [_defuse(name) for name in frame.columns]
-    parts = (safe.iloc[at : at + _ROWS].to_csv(index=False, header=at == 0, lineterminator="\n")
-             for at in range(0, max(len(safe), 1), _ROWS))
+    parts = _texts([frame] if hasattr(frame, "columns") else frame)
     try:
         write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
     except UnicodeEncodeError as error:
         cell = re.search("[^\n,]*[\ud800-\udfff][^\n,]*", error.object)
         raise InputError(f"{path} cannot be written: {cell[0]!r} is not UTF-8: rename that file or "
                          "folder") from None
+
+
+def _texts(frames):
+    """The lines of some frames, a few at a time, below one header."""
+    is_first = True
+    for frame in frames:
+        safe = frame.copy(deep=False)
+        for name in frame.columns:
+            if frame[name].dtype.kind not in "biuf":
+                safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
+        safe.columns = [_defuse(name) for name in frame.columns]
+        for at in range(0, max(len(safe), is_first), _ROWS):
+            yield safe.iloc[at : at + _ROWS].to_csv(index=False, header=is_first,
+                                                    lineterminator="\n")
+            is_first = False
 
 
 def check_csv_name(path) -> None:

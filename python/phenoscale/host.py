@@ -173,7 +173,7 @@ def _evidence(inputs: dict, update) -> dict:
 
 def _table(inputs: dict, update) -> dict:
     """A table or folder of fields to a file of predictions, as `phenoscale predict`."""
-    from phenoscale.predict import predict_source
+    from phenoscale.predict_file import predict_source
 
     how = _get(inputs, "how", dict, {})
     unknown = set(how) - {"preset", "pattern", "join", "channels", "roles", "root", "path_map"}

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Model and fields in, probabilities and embeddings out: the one way for every host."""
+"""Model and fields in, probabilities and embeddings out: the one way for every host.
+
+predict_file.py makes files of it, of many fields over many processes.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,8 @@ if TYPE_CHECKING:
 
     from phenoscale.table import Table
 
-__all__ = ["Predictions", "check_fits", "choose_channels", "predict", "predict_source",
-           "predict_table", "prediction_frame",
-           "read_fields"]
+__all__ = ["Predictions", "check_fits", "choose_channels", "each", "predict", "predict_table",
+           "prediction_frame", "prediction_frames", "read_fields"]
 
 
 @dataclass
@@ -41,12 +43,23 @@ class Predictions:
     embeddings: np.ndarray
     skipped: dict = field(default_factory=dict)
 
+    @classmethod
+    def blank(cls, n: int, classes: int, embedding: int) -> Predictions:
+        """Of n fields of which nothing is known yet: NaN."""
+        return cls(*(np.full((n, width), np.nan, np.float32) for width in (classes, embedding)))
+
+    def put(self, i: int, answer) -> None:
+        """What `each` says of field i."""
+        if isinstance(answer, str):
+            self.skipped[i] = answer
+        else:
+            self.logits[i], self.embeddings[i] = answer
+
     def spread(self, rows, n: int, left_out) -> Predictions:
         """The same as rows of n fields; the others, in `left_out` with their reasons, are NaN."""
-        wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
-                             for part in (self.logits, self.embeddings)), dict(left_out))
+        wide = Predictions.blank(n, self.logits.shape[1], self.embeddings.shape[1])
         wide.logits[rows], wide.embeddings[rows] = self.logits, self.embeddings
-        wide.skipped.update({int(rows[i]): why for i, why in self.skipped.items()})
+        wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
         return wide
 
     @property
@@ -93,32 +106,41 @@ def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
     """Fields `order` of a source through a network, `threads` at a time; ranks, each in the same
     call, have parts of them and all get all."""
     n, ranks = len(order), ranks or Alone()
-    found = Predictions(np.full((n, net.classes), np.nan, np.float32),
-                        np.full((n, net.embedding), np.nan, np.float32))
+    found = Predictions.blank(n, net.classes, net.embedding)
     ends = parts(n, ranks.size)
     first, end = [0, *ends][ranks.rank], ends[ranks.rank]
-    source.start(np.asarray(order, np.int64)[first:end])
-    for at in range(first, end, threads):
-        numbers, block = [], []
-        count = min(threads, end - at)
-        for i in range(at, at + count):
-            try:
-                block.append(source.next())
-                numbers.append(i)
-            except InputError as error:
-                if on_error != "skip":
-                    raise
-                found.skipped[i] = str(error)
-        if block:
-            found.logits[numbers], found.embeddings[numbers] = net.predict(block, scale, offset)
-        source.release(count)
-        if progress is not None:
-            progress(min(n, (at + count - first) * ranks.size), n)
+    tell = progress and (lambda done, _: progress(min(n, done * ranks.size), n))
+    for i, answer in enumerate(each(net, source, order[first:end], scale, offset, threads, on_error,
+                                    tell), first):
+        found.put(i, answer)
     for rows in (found.logits, found.embeddings):
         ranks.rows(rows, ends)
     for theirs in ranks.everyone(list(found.skipped.items())):
         found.skipped.update(dict(theirs))
     return found
+
+
+def each(net, source, order, scale, offset, threads: int, on_error: str = "stop", progress=None):
+    """The same one by one: yields (logits, embedding) of a field, or words why it was skipped."""
+    n = len(order)
+    source.start(np.asarray(order, np.int64))
+    for at in range(0, n, threads):
+        faults, block, answers = [], [], iter(())
+        count = min(threads, n - at)
+        for _ in range(count):
+            try:
+                block.append(source.next())
+                faults.append(None)
+            except InputError as error:
+                if on_error != "skip":
+                    raise
+                faults.append(str(error))
+        if block:
+            answers = zip(*net.predict(block, scale, offset))
+        source.release(count)
+        if progress is not None:
+            progress(at + count, n)
+        yield from (fault or next(answers) for fault in faults)
 
 
 def check_fits(model: Model, shape, dtype: str) -> None:
@@ -188,46 +210,6 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     return part.spread(rows, len(table), left_out)
 
 
-def predict_source(model: Model, source, out, threads: int | None = None, on_error: str = "skip",
-                   progress=None, embedding: str = "last", tower: str = "fused", tell_notes=None,
-                   inputs=(), **options) -> tuple[int, str | None]:
-    """A table or folder of fields to a file of predictions, and errors.csv beside it.
-
-    Parameters
-    ----------
-    model, threads, on_error, progress, tower
-        As for `predict`.
-    source, options
-        As for `read_fields`.
-    out : path
-        The CSV to write; none of the files that are read.
-    tell_notes : callable, optional
-        Called with the notes of the table (a list of str) before the work.
-    inputs : sequence of path
-        More files that `out` must not be, as that of the model.
-    embedding
-        As for `prediction_frame`.
-
-    Returns
-    -------
-    n : int
-        Fields that were predicted.
-    errors : str or None
-        Path of the list of those that were skipped.
-    """
-    from phenoscale.csv_file import write_csv
-    from phenoscale.outputs import errors_beside, refuse_to_lose, write_errors
-
-    table = read_fields(model, source, **options)
-    refuse_to_lose(out, inputs=[source, *(options.get("join") or ()), *inputs],
-                   table=table, errors=errors_beside(out))
-    if tell_notes is not None:
-        tell_notes(table.notes)
-    found = predict_table(model, table, threads, on_error, progress, tower)
-    write_csv(prediction_frame(model, table, found, embedding), out)
-    return len(table) - len(found.skipped), write_errors(table, found.skipped, out)
-
-
 def prediction_frame(model: Model, table: Table, found: Predictions,
                      embedding: str = "last") -> pandas.DataFrame:
     """The predictions file: one row a field that could be read, in the order of the table.
@@ -236,25 +218,36 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
     `Phenoscale_ControlDistance` where the model knows its controls, `Phenoscale_Model`, and unless
     `embedding` is "none" `Image_Phenoscale_Emb0000` and on, which are the only features.
     """
+    return next(prediction_frames(model, table, [found], embedding))
+
+
+def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"):
+    """The same in several frames, one for each part.
+
+    parts: iterable of Predictions, of all fields in the order of the table.
+    """
     import pandas
 
     from phenoscale.table import file_cells
 
-    kept = [i for i in range(len(table)) if i not in found.skipped]
-    frame = table.frame
-    about = [c for c in frame.columns if c.startswith("Metadata_") or c == model.label]
-    columns = {c: frame[c].to_numpy()[kept] for c in about}
-    columns.update(file_cells(table, [[planes[0] for planes in table.planes[i]] for i in kept]))
-    probabilities = found.probabilities[kept]
-    columns["Phenoscale_Class"] = np.array(model.classes, dtype=object)[
-        probabilities.argmax(axis=1)] if kept else []
-    for k, name in enumerate(model.classes):
-        columns[f"Phenoscale_Prob_{class_key(name)}"] = probabilities[:, k]
-    if model.controls is not None:
-        columns["Phenoscale_ControlDistance"] = model.distances(found.embeddings[kept])
-    columns["Phenoscale_Model"] = [model.digest()[:16]] * len(kept)
-    if embedding == "last":
-        embeddings = found.embeddings[kept]
-        columns.update({f"Image_Phenoscale_Emb{k:04d}": embeddings[:, k]
-                        for k in range(embeddings.shape[1])})
-    return pandas.DataFrame(columns)
+    frame, digest, begin = table.frame, model.digest()[:16], 0
+    about = {c: frame[c] for c in frame.columns if c.startswith("Metadata_") or c == model.label}
+    files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
+    about = {name: pandas.Series(cells).to_numpy() for name, cells in {**about, **files}.items()}
+    for part in parts:
+        kept = np.array([i for i in range(len(part.logits)) if i not in part.skipped], np.int64)
+        columns = {name: cells[begin + kept] for name, cells in about.items()}
+        begin += len(part.logits)
+        probabilities = part.probabilities[kept]
+        columns["Phenoscale_Class"] = np.array(model.classes, dtype=object)[
+            probabilities.argmax(axis=1)]
+        for k, name in enumerate(model.classes):
+            columns[f"Phenoscale_Prob_{class_key(name)}"] = probabilities[:, k]
+        if model.controls is not None:
+            columns["Phenoscale_ControlDistance"] = model.distances(part.embeddings[kept])
+        columns["Phenoscale_Model"] = [digest] * len(kept)
+        if embedding == "last":
+            embeddings = part.embeddings[kept]
+            columns.update({f"Image_Phenoscale_Emb{k:04d}": embeddings[:, k]
+                            for k in range(embeddings.shape[1])})
+        yield pandas.DataFrame(columns)

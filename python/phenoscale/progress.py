@@ -76,6 +76,10 @@ class Progress:
         for note in () if self.quiet else notes:
             self._say(f"note: {note}")
 
+    def warn(self, words: str) -> None:
+        """A sentence on what did not go as it should."""
+        self({"stage": "warning", "words": words})
+
     def counting(self, stage: str):
         """A callable (done, of) for one stage."""
         return lambda done, of: self({"stage": stage, "done": done, "of": of})

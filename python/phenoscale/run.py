@@ -19,10 +19,9 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-import phenoscale
-from phenoscale import _core
 from phenoscale.checkpoint import EVERY_S
 from phenoscale.csv_file import write_csv
+from phenoscale.environment import environment
 from phenoscale.errors import InputError
 from phenoscale.exchange import break_even
 from phenoscale.fields import open_fields, thread_count
@@ -171,12 +170,6 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
             model.save(os.path.join(keeper.folder, "model.safetensors"))
         keeper.is_done = True
     return model, keeper.folder
-
-
-def environment() -> dict:
-    """What the bits of a training depend on beside its options."""
-    return {"isa": _core.isa(), "versions": {"phenoscale": phenoscale.__version__,
-                                             "numpy": np.__version__, **_core.versions()}}
 
 
 class _Fields:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from phenoscale.columns import SKIP, Channel
 from phenoscale.errors import InputError, listed
 from phenoscale.image_file import image_info
 from phenoscale.page_axes import axes
+from phenoscale.survey_share import Found, look_at_all
 from phenoscale.table import Plane, Table
 
 __all__ = ["Problem", "Survey", "look_at", "size_words", "survey", "usable"]
@@ -95,7 +96,7 @@ class Survey:
         return files, np.array(planes, np.int64).reshape(-1, 3), np.array(ends, np.int64)
 
 
-def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
+def survey(table: Table, threads: int | None = None, progress=None, ranks=None) -> Survey:
     """Read the header of every file of the table.
 
     Parameters
@@ -105,18 +106,17 @@ def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
         Files read at a time; by default the number of processors.
     progress : callable, optional
         Called with (fields done, fields in all).
+    ranks : object, optional
+        Processes that share the work, as `phenoscale.ranks.Alone`; all get the same.
     """
     rows, infos, problems = [], [], []
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        for row, found in enumerate(pool.map(
-                lambda planes: look_at(planes, table.sources, table.z), table.planes)):
-            for c, one in enumerate(found):
-                if one.fault:
-                    problems.append(_problem(table, row, c, *one.fault))
-            infos.append([one.info for one in found])
-            rows.append([one.planes for one in found])
-            if progress is not None:
-                progress(row + 1, len(table))
+    look = partial(look_at, sources=table.sources, z=table.z)
+    for row, found in enumerate(look_at_all(table.planes, look, threads, progress, ranks)):
+        for c, one in enumerate(found):
+            if one.fault:
+                problems.append(_problem(table, row, c, *one.fault))
+        infos.append([one.info for one in found])
+        rows.append([one.planes for one in found])
     good = [info for row in infos for info in row if info]
     sizes = Counter((info["height"], info["width"]) for info in good)
     dtypes = {
@@ -140,15 +140,7 @@ def survey(table: Table, threads: int | None = None, progress=None) -> Survey:
 # ---- one file ------------------------------------------------------------------------------------
 
 
-class _Found(NamedTuple):
-    """What one channel of one field comes down to: its planes, or a fault (kind, words)."""
-
-    info: dict | None
-    planes: list
-    fault: tuple[str, str] | None
-
-
-def look_at(field, sources, z: str | None) -> list[_Found]:
+def look_at(field, sources, z: str | None) -> list[Found]:
     """Each channel of one field; `field` holds the planes of each, as a `Table` does."""
     headers = {}
     for planes in field:
@@ -172,20 +164,20 @@ def _read_header(path: str, page: int = 0):
         return "unreadable", f"cannot be read ({sentence}): replace it"
 
 
-def _find(z: str | None, channel: Channel, planes, headers) -> _Found:
+def _find(z: str | None, channel: Channel, planes, headers) -> Found:
     found = []
     for plane in planes:
         info = headers[plane.path]
         if isinstance(info, tuple):
-            return _Found(None, [], info)
+            return Found(None, [], info)
         try:
             chosen = _pages(z, channel, plane, info, len(planes) > 1)
             for page in {one.page for one in chosen} - {0, None}:
                 _check_page(plane.path, page, info)
         except _Fault as fault:
-            return _Found(None, [], fault.args)
+            return Found(None, [], fault.args)
         found += chosen
-    return _Found(headers[planes[0].path], found, None)
+    return Found(headers[planes[0].path], found, None)
 
 
 def _check_page(path: str, page: int, first: dict) -> None:
@@ -311,8 +303,8 @@ def size_words(height: int, width: int) -> str:
     return f"{height} x {width}"
 
 
-def usable(table: Table, on_error: str = "stop", threads: int | None = None,
-           progress=None) -> tuple[np.ndarray, Survey, dict[int, str]]:
+def usable(table: Table, on_error: str = "stop", threads: int | None = None, progress=None,
+           ranks=None) -> tuple[np.ndarray, Survey, dict[int, str]]:
     """The fields of a table that can be used.
 
     Parameters
@@ -320,7 +312,7 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None,
     table : Table
     on_error : {"stop", "skip"}
         What to do about a field whose files cannot be used.
-    threads, progress : optional
+    threads, progress, ranks : optional
         As for `survey`.
 
     Returns
@@ -340,7 +332,7 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None,
         one is meant, of another size than most, or of another depth than most of their channel;
         with "skip" only where no field is left.
     """
-    found = survey(table, threads, progress)
+    found = survey(table, threads, progress, ranks)
     left_out = {row: f"{table.place(row)}: {why} (marked in column {SKIP})"
                 for row, why in table.skipped().items()}
     problems = [problem for problem in found.problems if problem.row not in left_out]

@@ -3,9 +3,10 @@
 
     8 bytes: length n of the header | n bytes: JSON of names, shapes, places | the tensors
 
-Under model_file.py and checkpoint.py.  Written as it streams, whole or not at all; a model is read
-with the package safetensors, after the header has been found to be ours; a checkpoint is read to
-where its numbers belong, so that no second copy is in memory beside the network.
+Under model_file.py, checkpoint.py and parts.py.  Written as it streams, whole or not at all; a
+model is read with the package safetensors, after the header has been found to be ours; checkpoints
+and blocks are checked by checksums of their own, and read to where their numbers belong, so that no
+second copy is in memory beside a network.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import json
 import math
 import os
 import struct
+import zlib
 
 import numpy as np
 
 from phenoscale.atomic import write_atomically
 from phenoscale.errors import InputError
 
-__all__ = ["read_about", "read_header", "read_tensors", "write_tensors"]
+__all__ = ["Stored", "checksums", "read_about", "read_header", "read_tensors", "write_tensors"]
 
 FORMAT = 1
 _LIMIT_HEADER = 1 << 20  # bytes of JSON in front of the weights
+_BLOCK = 1 << 20  # bytes in memory while a tensor of `Stored` is read
 
 
 def write_tensors(path, program: str, about: dict, tensors) -> None:
@@ -160,3 +163,62 @@ def read_tensors(path: str, wanted, out: np.ndarray) -> None:
                 at += tensor.size
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is damaged: {error}") from None
+
+
+def checksums(tensors) -> dict[str, int]:
+    """Name to the CRC-32 of a tensor as `write_tensors` writes it, of (name, ndarray) pairs."""
+    return {name: zlib.crc32(np.ascontiguousarray(numbers, "<f4")) for name, numbers in tensors}
+
+
+class Stored:
+    """The tensors of a file, on disk until they are read to where they belong.
+
+    Parameters
+    ----------
+    path, places
+        As `read_header` takes and gives them.
+
+    Attributes
+    ----------
+    lengths : dict of str to int
+    """
+
+    def __init__(self, path: str, places: dict):
+        self._path, self._places = path, places
+        self.lengths = {name: count for name, (_, count) in places.items()}
+
+    def read(self, name: str, out: np.ndarray) -> None:
+        """Read a tensor into a flat array of float32, as long as it is."""
+        flat, at = memoryview(out).cast("B"), 0
+        for block in self._blocks(name):
+            flat[at : at + len(block)] = block
+            at += len(block)
+
+    def check(self, sums) -> None:
+        """InputError where the tensors are not those that `checksums` gave `sums` of."""
+        if not (isinstance(sums, dict) and set(sums) == set(self.lengths)):
+            raise self._damaged("it has no checksums of its tensors")
+        for name in self.lengths:
+            crc = 0
+            for block in self._blocks(name):
+                crc = zlib.crc32(block, crc)
+            if crc != sums[name]:
+                raise self._damaged("its checksums do not agree")
+
+    def _blocks(self, name: str):
+        at, count = self._places[name]
+        left = 4 * count
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(at)
+                while left:
+                    block = file.read(min(left, _BLOCK))
+                    if not block:
+                        raise self._damaged("its end is missing")
+                    yield block
+                    left -= len(block)
+        except OSError as error:
+            raise self._damaged(error.strerror) from None
+
+    def _damaged(self, why: str) -> InputError:
+        return InputError(f"{self._path} is damaged: {why}")

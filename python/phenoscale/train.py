@@ -146,7 +146,7 @@ class Trained:
         Parameters
         ----------
         about : dict
-        tensors : phenoscale.checkpoint.Stored
+        tensors : phenoscale.tensor_file.Stored
 
         Raises
         ------
