@@ -23,6 +23,7 @@ try:
 
     import phenoscale
     from phenoscale import _core, mpi
+    from phenoscale.endings import INTERRUPTED, SKIPPED, say_skipped, say_stopped
     from phenoscale.errors import InputError
     from phenoscale.launch import promised_size
     from phenoscale.options import (
@@ -43,26 +44,8 @@ try:
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
 
-SKIPPED, STOPPED, INTERRUPTED = 3, 75, 130
 #: verbs that several processes may share
 _SHARED = ("train", "predict")
-
-
-def say_skipped(errors: str) -> int:
-    """The status of a run that had to leave fields out."""
-    from phenoscale.csv_file import read_csv
-
-    _, rows, _ = read_csv(errors)
-    print(errors)
-    print(f"{len(rows)} fields were skipped: see {errors}", file=sys.stderr)
-    return SKIPPED
-
-
-def say_stopped(error: Stopped, folder: str) -> int:
-    """The status of a run that a signal ended; what it can go on from is in the folder."""
-    print(f"{mpi.turn()}{error}" + (": go on with --resume" if os.path.isdir(folder) else ""),
-          file=sys.stderr)
-    return INTERRUPTED if error.number == signal.SIGINT else STOPPED
 
 
 # ---- verbs ---------------------------------------------------------------------------------
