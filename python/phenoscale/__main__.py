@@ -9,7 +9,6 @@ Results on stdout, progress and errors on stderr.  Status 0 all done; 1 failed; 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 
@@ -22,8 +21,8 @@ try:
     import click
 
     import phenoscale
-    from phenoscale import _core, mpi
-    from phenoscale.endings import INTERRUPTED, SKIPPED, say_skipped, say_stopped
+    from phenoscale import mpi
+    from phenoscale.endings import INTERRUPTED, SKIPPED, say_skipped, say_stopped, status_of
     from phenoscale.errors import InputError
     from phenoscale.launch import promised_size
     from phenoscale.options import (
@@ -368,39 +367,14 @@ def doctor():
 # ---- the program ---------------------------------------------------------------------------
 
 
-def status_of(arguments) -> int:
-    """Run a verb: its status; a user's mistake is one sentence on stderr and status 1."""
-    try:
-        return cli.main(arguments, prog_name="phenoscale", standalone_mode=False) or 0
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (InputError, _core.ImageError, OSError, MemoryError) as error:
-        words = str(error) or "out of memory"
-        if isinstance(error, OSError) and error.filename:
-            words = f"{error.filename}: {error.strerror}"
-        # one line, whatever names the files have
-        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words)
-        print(f"phenoscale: {mpi.turn()}{words}", file=sys.stderr)
-        return getattr(error, "status", 1)
-    except ModuleNotFoundError as error:
-        print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
-              file=sys.stderr)
-    return 1
-
-
 def main(arguments=None) -> None:
     """Run a verb, and leave with its status."""
     if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
         sys.stdout.reconfigure(errors="backslashreplace")
     status = 1
     try:
-        status = status_of(arguments)
+        status = status_of(lambda: cli.main(arguments, prog_name="phenoscale",
+                                            standalone_mode=False))
     finally:
         mpi.leave(status)
     sys.exit(status)

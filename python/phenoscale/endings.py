@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 
-from phenoscale import mpi
+import click
+
+from phenoscale import _core, mpi
+from phenoscale.errors import InputError
 from phenoscale.stop import Stopped
 
-__all__ = ["INTERRUPTED", "SKIPPED", "STOPPED", "say_skipped", "say_stopped"]
+__all__ = ["INTERRUPTED", "SKIPPED", "STOPPED", "say_skipped", "say_stopped", "status_of"]
 
 SKIPPED, STOPPED, INTERRUPTED = 3, 75, 130
 
@@ -30,3 +34,29 @@ def say_stopped(error: Stopped, folder: str) -> int:
     print(f"{mpi.turn()}{error}" + (": go on with --resume" if os.path.isdir(folder) else ""),
           file=sys.stderr)
     return INTERRUPTED if error.number == signal.SIGINT else STOPPED
+
+
+def status_of(verb) -> int:
+    """Call a verb: its status; a user's mistake is one sentence on stderr and status 1."""
+    try:
+        return verb() or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (InputError, _core.ImageError, OSError, MemoryError) as error:
+        words = str(error) or "out of memory"
+        if isinstance(error, OSError) and error.filename:
+            words = f"{error.filename}: {error.strerror}"
+        # one line, whatever names the files have
+        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words)
+        print(f"phenoscale: {mpi.turn()}{words}", file=sys.stderr)
+        return getattr(error, "status", 1)
+    except ModuleNotFoundError as error:
+        print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
+              file=sys.stderr)
+    return 1
