@@ -2,8 +2,11 @@
 """Jobs of MPI on this machine, with the two libraries that tools/install-mpi fetches."""
 
 import os
+import re
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,23 +16,62 @@ _HOME = Path(__file__).resolve().parents[1] / ".mpi"
 _WORDS = {"openmpi": ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"], "mpich": []}
 
 
-def start_ranks(library, size, words, cwd=None):
-    """A process of mpiexec with so many ranks of python, stdout and stderr piped."""
+def start_ranks(library, size, words, cwd=None, loads=None, **environ):
+    """A process of mpiexec with so many ranks of python, stdout and stderr piped; they load the
+    library `loads`, by default its own."""
     pytest.importorskip("mpi4py")
     mpiexec = _HOME / library / "bin" / "mpiexec"
     if not mpiexec.exists():
         pytest.skip(f"no {library} in .mpi: `tools/install-mpi .mpi` fetches it")
     return subprocess.Popen(
         [str(mpiexec), *_WORDS[library], "-n", str(size), sys.executable, *map(str, words)],
-        cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "LD_LIBRARY_PATH": str(_HOME / library / "lib")})
+        cwd=cwd, text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env={
+            **os.environ, "OMP_WAIT_POLICY": "passive", **environ,
+            "LD_LIBRARY_PATH": str(_HOME / (loads or library) / "lib")})
 
 
-def run_ranks(library, size, words, cwd=None):
+def run_ranks(library, size, words, cwd=None, **more):
     """(status, stdout, stderr) of such a job."""
-    process = start_ranks(library, size, words, cwd)
+    process = start_ranks(library, size, words, cwd, **more)
     try:
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
     return process.returncode, out, err
+
+
+def ranks_of(job):
+    """The processes of a job's ranks, from the line that rank 0 says of them: (pids, what was
+    said until then)."""
+    said = ""
+    for line in job.stderr:
+        said += line
+        found = re.search(r"\(processes ([\d, ]+)\)", line)
+        if found:
+            return [int(number) for number in found[1].split(",")], said
+    raise AssertionError(said)
+
+
+def wait_for(condition, seconds=60):
+    """Until it is true."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never came to pass"
+        time.sleep(0.02)
+
+
+def segments(pids):
+    """Names of the shared memory that these processes have mapped."""
+    names = set()
+    for pid in pids:
+        with suppress(OSError), open(f"/proc/{pid}/maps", errors="replace") as maps:
+            names.update(re.findall(r"/dev/shm/([^ \n]+)", maps.read()))
+    return names
+
+
+def is_alive(pid):
+    """Whether a process is there and no zombie."""
+    with suppress(OSError), open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    return False

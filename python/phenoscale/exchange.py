@@ -19,11 +19,12 @@ from phenoscale.ranks import Alone, branches
 __all__ = ["Exchange", "break_even"]
 
 def break_even(net) -> int:
-    """Images of a step from which on the matrices of the dense head are less than the factors."""
+    """Images of a step from which on the matrices of the dense head are less than the factors; 0
+    where they are less than the sums of the field layers, and it does not matter."""
     inputs = [x.shape[1] for x in net.factors[0::2]]
     outputs = [d.shape[1] for d in net.factors[1::2]]
     matrix = sum(n * m for n, m in zip(inputs, outputs))
-    return 2 * matrix // (sum(inputs) + sum(outputs))
+    return 2 * matrix // (sum(inputs) + sum(outputs)) if matrix > len(net.sums[0]) else 0
 
 
 class Exchange:

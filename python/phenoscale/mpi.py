@@ -7,6 +7,7 @@ A rank that fails ends the job for all (MPI_Abort, with its status): the others 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -194,24 +195,41 @@ def join() -> Alone:
     promised = promised_size(os.environ)
     if promised is None:
         return Alone()
+    if promised == 1:
+        return Alone()
     try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False  # a library that is not the launcher's may end or wait there
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        if promised == 1:
-            return Alone()
         _refuse(f"started as one of {promised} ranks, but mpi4py cannot be used ({reason}): pip "
                 "install 'phenoscale[mpi]' and an MPI library, or start with 'phenoscale launch'")
+    library = MPI.Get_library_version().strip("\0 ").splitlines()[0].split(",")[0]
+    by_open = "OMPI_COMM_WORLD_SIZE" in os.environ
+    by_other = "PMI_SIZE" in os.environ and not by_open
+    if by_other if library.startswith("Open MPI") else by_open:
+        _refuse_launcher(library, promised, "is not its own")
+    if not MPI.Is_initialized():
+        MPI.Init_thread(MPI.THREAD_MULTIPLE)
     if MPI.COMM_WORLD.size != promised:
-        library = MPI.Get_library_version().split(",")[0].split("\n")[0].strip("\0 ")
-        _refuse(f"the launcher started {promised} ranks, but MPI ({library}) finds "
-                f"{MPI.COMM_WORLD.size}: the launcher belongs to another MPI than the library. "
-                "Start with 'phenoscale launch', or with the mpiexec of that library (Slurm: "
-                "srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH)")
-    if promised == 1:
-        return Alone()
+        _refuse_launcher(library, promised, f"finds {MPI.COMM_WORLD.size}")
     _joined = Ranks(MPI)
+    atexit.register(_finalize, MPI)
     return _joined
+
+
+def _finalize(mpi) -> None:
+    """At the end of a process that has come to it with all the others."""
+    if not mpi.Is_finalized():
+        mpi.Finalize()
+
+
+def _refuse_launcher(library: str, promised: int, why: str) -> None:
+    _refuse(f"a launcher started {promised} ranks, but to the MPI library ({library}) it {why}: "
+            "the two are of different MPIs. Start with 'phenoscale launch', or with the mpiexec of "
+            "that library (Slurm: srun --mpi=pmix for Open MPI, --mpi=pmi2 for MPICH)")
 
 
 def _refuse(words: str) -> None:

@@ -228,7 +228,7 @@ def _begin(fields: _Fields, threads: int, tell, keeper, ranks: Alone) -> Trained
     keeper.unread = dict(ranks.spread(list(keeper.unread.items())))
     fields.leave_out(keeper.unread)
     most = break_even(trained.net)
-    if ranks.size > 1 and ranks.exchange == "factors" and fields.recipe.batch > most:
+    if ranks.size > 1 and ranks.exchange == "factors" and 0 < most < fields.recipe.batch:
         keeper.warn(f"a batch of {fields.recipe.batch} is over {most} images: --exchange matrix "
                     "sends less, to bits that depend on the number of ranks")
     about, tensors = trained.state()
