@@ -90,11 +90,15 @@ ps_net_sum(ps_net *self)
 }
 
 static void
+keep(void *weight, int64_t at, int64_t n, const float *gradient)
+{
+    memcpy((float *)weight + at, gradient, (size_t)n * sizeof *gradient);
+}
+
+static void
 form(const ps_net *self, const ps_dense *dense, int64_t rows, float *weight)
 {
-#pragma omp parallel for num_threads(self->plan.threads) schedule(static)
-    for (int64_t o = 0; o < dense->m; o++)
-        ps_dense_product(dense, rows, o, 1, weight + o * dense->n);
+    ps_dense_product(dense, self->plan.threads, rows, keep, weight);
     ps_dense_bias(dense, rows, weight + dense->m * dense->n);
 }
 

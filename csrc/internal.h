@@ -175,8 +175,11 @@ typedef struct {
 
 void ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x, float *y);
 void ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *d, float *dx);
-/* The gradient by the weights of outputs [o, o + n), of `rows` images in order; and by biases. */
-void ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient);
+/* The gradient by the weights, of `rows` images in order, to be used part by part: numbers
+ * [at, at + n) of it, by several threads at a time; and that by the biases. */
+typedef void ps_dense_use(void *context, int64_t at, int64_t n, const float *gradient);
+void ps_dense_product(const ps_dense *self, int threads, int64_t rows, ps_dense_use *use,
+                      void *context);
 void ps_dense_bias(const ps_dense *self, int64_t rows, float *gradient);
 /* norm^2 of the product by rows i % parts == part, to squares[i]. */
 int ps_dense_squares(const ps_dense *self, const ps_net_plan *plan, int64_t rows, int64_t part,

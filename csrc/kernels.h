@@ -65,6 +65,9 @@ struct ps_kernels {
     void (*dots)(int64_t rows, const float *weight, const float *x, int64_t step, int64_t n,
                  float *y, int64_t y_step);
     void (*add)(int64_t n, float factor, const float *x, float *y); /* y += factor x */
+    /* out[j * out_step + k] = sum_i d[i * d_step + j] x[i * x_step + k], i in order, of m j, n k */
+    void (*outer)(int64_t rows, int64_t m, const float *d, int64_t d_step, const float *x,
+                  int64_t x_step, int64_t n, float *out, int64_t out_step);
     float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */
 };
 

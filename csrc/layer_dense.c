@@ -19,6 +19,10 @@ enum { UNITS, RELU };
 #define LANES 16      /* partial sums of a dot product, added pairwise at the end */
 #define BLOCK 4096    /* inputs at a time: 16 KB of weights stay in the cache over the rows */
 #define COLUMNS 1024  /* inputs at a time where rows of weights are added */
+#define TILE 65536    /* inputs of all images in a tile of the product, at most WIDEST an image, */
+#define WIDEST 4096
+#define OUTPUTS 64    /* outputs of a tile, */
+#define STEP 4        /* and those at a time */
 
 static int
 dense_init(ps_layer *self, ps_net *net)
@@ -86,19 +90,28 @@ ps_dense_backward(const ps_dense *self, int threads, int64_t rows, const float *
     }
 }
 
+/* Tiles of outputs and inputs, so small that the images' inputs stay in the cache over a tile's
+ * outputs, and a part of the product until it is used. */
 void
-ps_dense_product(const ps_dense *self, int64_t rows, int64_t o, int64_t n, float *gradient)
+ps_dense_product(const ps_dense *self, int threads, int64_t rows, ps_dense_use *use, void *context)
 {
-    for (int64_t end = o + n; o < end; o++)
-        for (int64_t k = 0; k < self->n; k += COLUMNS) {
-            int64_t length = self->n - k < COLUMNS ? self->n - k : COLUMNS;
-            memset(gradient, 0, (size_t)length * sizeof *gradient);
-            for (int64_t i = 0; i < rows; i++) {
-                const float *x = self->x + i * self->n + k;
-                self->kernels->add(length, self->d[i * self->m + o], x, gradient);
-            }
-            gradient += length;
+    int64_t n = self->n, m = self->m;
+    int64_t width = TILE / (rows ? rows : 1) / 64 * 64;
+    width = width < 64 ? 64 : width > WIDEST ? WIDEST : width;
+    int64_t across = (n + width - 1) / width, down = (m + OUTPUTS - 1) / OUTPUTS;
+
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (int64_t tile = 0; tile < across * down; tile++) {
+        int64_t k = tile / down * width, length = n - k < width ? n - k : width;
+        int64_t o = tile % down * OUTPUTS, end = m - o < OUTPUTS ? m : o + OUTPUTS;
+        float part[STEP * WIDEST];
+        for (; o < end; o += STEP) {
+            int64_t count = end - o < STEP ? end - o : STEP;
+            self->kernels->outer(rows, count, self->d + o, m, self->x + k, n, length, part, length);
+            for (int64_t j = 0; j < count; j++)
+                use(context, (o + j) * n + k, length, part + j * length);
         }
+    }
 }
 
 void

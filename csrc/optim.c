@@ -143,29 +143,40 @@ dense_of(const ps_net *net, const ps_slice *slice)
     return NULL;
 }
 
-/* One output at a time: its row of the gradient is formed from the factors and used at once, while
- * it is in the cache. */
+/* Where a part of a dense layer's product goes. */
+typedef struct {
+    ps_optimizer *optimizer;
+    ps_net *net;
+    int64_t offset; /* of the layer's weights */
+    const step_numbers *by;
+} update_context;
+
+static void
+use_product(void *context, int64_t at, int64_t n, const float *gradient)
+{
+    const update_context *to = context;
+
+    update_chunk(to->optimizer, to->net, to->offset + at, n, gradient, to->by);
+}
+
+/* The product of the factors is formed part by part, each used at once, while it is in the cache. */
 static int
 update_dense(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
              const step_numbers *by)
 {
-    int ret = PS_OK, threads = net->plan.threads;
-    float *rows = NULL;
+    int ret = PS_OK;
+    float *biases = NULL;
+    update_context context = {self, net, slice->offset, by};
 
-    TRY(ps_array(&rows, slice->is_bias ? dense->m : threads * dense->n, sizeof *rows));
-    if (slice->is_bias) {
-        ps_dense_bias(dense, net->rows, rows);
-        update_chunk(self, net, slice->offset, dense->m, rows, by);
-        goto out;
+    if (!slice->is_bias) {
+        ps_dense_product(dense, net->plan.threads, net->rows, use_product, &context);
+        return PS_OK;
     }
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (int64_t o = 0; o < dense->m; o++) {
-        float *row = rows + omp_get_thread_num() * dense->n;
-        ps_dense_product(dense, net->rows, o, 1, row);
-        update_chunk(self, net, slice->offset + o * dense->n, dense->n, row, by);
-    }
+    TRY(ps_array(&biases, dense->m, sizeof *biases));
+    ps_dense_bias(dense, net->rows, biases);
+    update_chunk(self, net, slice->offset, dense->m, biases, by);
 out:
-    free(rows);
+    free(biases);
     return ret;
 }
 

@@ -33,5 +33,6 @@ const ps_kernels NAME(ISA) = {
     .tower_backward = tower_backward,
     .dots = rows_dots,
     .add = rows_add,
+    .outer = rows_outer,
     .burn = rows_burn,
 };

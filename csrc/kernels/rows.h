@@ -62,6 +62,64 @@ rows_add(int64_t n, float factor, const float *x, float *y)
         y[i] += factor * x[i];
 }
 
+#define OUTER_ROWS 4
+#if VEC_LANES == 16
+#define OUTER_VECS 4
+#else
+#define OUTER_VECS 2 /* all sums stay in registers */
+#endif
+
+INLINE void
+outer(const int m, const int vecs, int64_t rows, const float *d, int64_t d_step, const float *x,
+      int64_t x_step, float *out, int64_t out_step)
+{
+    vec sum[OUTER_ROWS][OUTER_VECS];
+
+    UNROLL for (int j = 0; j < m; j++)
+        UNROLL for (int u = 0; u < vecs; u++)
+            sum[j][u] = v_all(0);
+    for (int64_t i = 0; i < rows; i++, d += d_step, x += x_step)
+        UNROLL for (int u = 0; u < vecs; u++) {
+            vec at = v_load(x + u * VEC_LANES);
+            UNROLL for (int j = 0; j < m; j++)
+                sum[j][u] = v_fma(v_all(d[j]), at, sum[j][u]);
+        }
+    UNROLL for (int j = 0; j < m; j++)
+        UNROLL for (int u = 0; u < vecs; u++)
+            v_store(out + j * out_step + u * VEC_LANES, sum[j][u]);
+}
+
+INLINE void
+outer_rows(const int m, int64_t rows, const float *d, int64_t d_step, const float *x,
+           int64_t x_step, int64_t n, float *out, int64_t out_step)
+{
+    int64_t k = 0;
+
+    for (; k + OUTER_VECS * VEC_LANES <= n; k += OUTER_VECS * VEC_LANES)
+        outer(m, OUTER_VECS, rows, d, d_step, x + k, x_step, out + k, out_step);
+    for (; k + VEC_LANES <= n; k += VEC_LANES)
+        outer(m, 1, rows, d, d_step, x + k, x_step, out + k, out_step);
+    for (; k < n; k++)
+        for (int j = 0; j < m; j++) {
+            float sum = 0;
+            for (int64_t i = 0; i < rows; i++)
+                sum += d[i * d_step + j] * x[i * x_step + k];
+            out[j * out_step + k] = sum;
+        }
+}
+
+static void
+rows_outer(int64_t rows, int64_t m, const float *d, int64_t d_step, const float *x, int64_t x_step,
+           int64_t n, float *out, int64_t out_step)
+{
+    int64_t j = 0;
+
+    for (; j + OUTER_ROWS <= m; j += OUTER_ROWS)
+        outer_rows(OUTER_ROWS, rows, d + j, d_step, x, x_step, n, out + j * out_step, out_step);
+    for (; j < m; j++)
+        outer_rows(1, rows, d + j, d_step, x, x_step, n, out + j * out_step, out_step);
+}
+
 /* Multiply-adds on numbers that stay in registers and the first-level cache, ROWS x 16 at a time;
  * as many in all as `rounds` products of (16, 1) and (1, 16). */
 static float

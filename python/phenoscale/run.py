@@ -129,7 +129,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     with (Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet, ranks.size > 1) if is_first
           else Follower(out, ranks)) as keeper:
         with keeper.computing():
-            fields = _Fields(table, label, rule, recipe, on_error, threads, tell)
+            fields = _Fields(table, label, rule, recipe, on_error, threads, tell, ranks)
             roll_call(ranks, threads, {"options": _same(fields, ranks),
                                        **environment()}, fields.recipe.batch, tell, keeper.warn)
             trained = _begin(fields, threads, tell, keeper, ranks)
@@ -175,9 +175,10 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
 class _Fields:
     """The usable fields of a table, their sides and classes, and the source that reads them."""
 
-    def __init__(self, whole: Table, label: str, rule, recipe: Recipe, on_error, threads, tell):
+    def __init__(self, whole: Table, label: str, rule, recipe: Recipe, on_error, threads, tell,
+                 ranks: Alone):
         rows, found, self.left_out = usable(whole, on_error, threads, lambda done, of: tell(
-            {"stage": "check", "done": done, "of": of}))
+            {"stage": "check", "done": done, "of": of}), ranks)
         self.whole, self.original, self.label, self.on_error = whole, rows, label, on_error
         self.table = whole.select(rows)
         self.sides, self.notes = split_table(self.table, label, **rule)
