@@ -159,7 +159,7 @@ use_product(void *context, int64_t at, int64_t n, const float *gradient)
     update_chunk(to->optimizer, to->net, to->offset + at, n, gradient, to->by);
 }
 
-/* The product of the factors is formed part by part, each used at once, while it is in the cache. */
+/* The product of the factors is formed part by part, each used while it is in the cache. */
 static int
 update_dense(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
              const step_numbers *by)
