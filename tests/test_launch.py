@@ -236,7 +236,8 @@ def test_mistakes_of_the_verb_are_said_once(tmp_path):
                         ([*TRAIN, "--epochs", "x"], "--epochs")):
         status, _, err = launch(launcher, verb=verb)
         assert status == 2 and words in err
-    assert launch(launcher, "--threads", "1", verb=[*TRAIN, "--threads", "2"])[0] == 2
+    twice = launch(launcher, "--threads", "1", verb=[*TRAIN, "--threads", "2"])
+    sentence(twice, 64, "--threads once")
     assert not (tmp_path / "started").exists()
 
 

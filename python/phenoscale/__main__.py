@@ -27,6 +27,7 @@ try:
     from phenoscale.launch import promised_size
     from phenoscale.options import (
         bin_option,
+        launch_options,
         listed_words,
         network_option,
         pairs,
@@ -35,6 +36,7 @@ try:
         table_options,
         threads_option,
         tower_option,
+        verb_behind,
         z_option,
     )
     from phenoscale.progress import Progress
@@ -260,29 +262,12 @@ def predict(model, table, out, embedding, on_error, resume, how, tower, threads,
 
 
 @cli.command(context_settings={"allow_interspersed_args": False})
-@click.option("-n", "ranks", required=True, metavar="RANKS", type=click.IntRange(1, 65536))
-@click.option("--hosts", type=click.Path(), metavar="FILE", help="A host a line: NAME, or "
-              "NAME:SLOTS for at most so many ranks. Default: this one, or those of Slurm.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="Of each rank. Default: the "
-              "processors of a host, shared evenly.")
-@click.option("--restarts", default=0, show_default=True, type=click.IntRange(0, 1000),
-              help="Go on from the last checkpoint so often after a rank was lost.")
-@click.option("--allow-run-as-root", "as_root", is_flag=True, help="For Open MPI in a container.")
-@click.option("--dry-run", is_flag=True, help="Print the command.")
-@click.argument("words", nargs=-1, required=True, metavar="-- VERB ...", type=click.UNPROCESSED)
-def launch(words, threads, **how):
+@launch_options
+def launch(words, **how):
     """Run a VERB, train or predict, as RANKS processes over MPI (docs/mpi.md)."""
-    from phenoscale.launch import VERBS
     from phenoscale.launch import launch as run_launch
 
-    verb, *rest = words
-    if verb not in VERBS:
-        raise click.UsageError(f"{verb} does not run over ranks: only {' and '.join(VERBS)} do")
-    # read here too, so that a mistake in it is said once
-    theirs = cli.commands[verb].make_context(f"phenoscale {verb}", list(rest)).params
-    if threads and theirs["threads"]:
-        raise click.UsageError("give --threads once")
-    return run_launch(verb, rest, theirs, threads=threads or theirs["threads"], **how)
+    return run_launch(*verb_behind(words, cli.commands), **how)
 
 
 @cli.command()

@@ -28,9 +28,8 @@ from phenoscale.launchers import (
     own_launcher,
 )
 
-__all__ = ["VERBS", "launch", "promised_size"]
+__all__ = ["launch", "promised_size"]
 
-VERBS = ("train", "predict")
 PYTHON = (sys.executable, "-m", "mpi4py", "-m", "phenoscale")  # -m mpi4py: a rank that raises
 # ends the job, where otherwise it waits for the others in MPI_Finalize, for ever
 
@@ -127,7 +126,7 @@ def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], ranks:
     ----------
     words, theirs : what stands behind the verb, and the options in it as they were understood
     hosts : file of hosts
-    threads : of each rank
+    threads : of each rank, if the words do not say it
     restarts : how often a job that lost a rank goes on from its last checkpoint
 
     Returns
@@ -140,8 +139,10 @@ def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], ranks:
     LaunchError
         Where there is no launcher, or the job would not be one.
     """
+    if threads and theirs["threads"]:
+        raise LaunchError("give --threads once, before or behind the verb")
     path, flavour = find_launcher(environ, hosts is not None)
-    job = job_of(flavour, ranks, hosts, threads, as_root, environ)
+    job = job_of(flavour, ranks, hosts, threads or theirs["threads"], as_root, environ)
     job = with_library(path, flavour, job, environ)
     environ = {**environ, **job.variables}
     if not dry_run or flavour.name == "Slurm":

@@ -22,7 +22,7 @@ __all__ = ["FLAVOURS", "Flavour", "Job", "ask", "find_launcher", "library_name",
            "library_variables", "mpi_type"]
 
 # What crosses to other hosts, where a launcher does not carry all by itself: nothing secret.
-FORWARDED = re.compile(r"LD_LIBRARY_PATH|PYTHONPATH|PHENOSCALE_ISA|"
+FORWARDED = re.compile(r"LD_LIBRARY_PATH|PYTHONPATH|PHENOSCALE_(ISA|HANG_S)|"
                        r"(OMP|MPI4PY|UCX|FI|MPICH|I_MPI)_\w+")
 ASK_LIBRARY = ("import mpi4py; mpi4py.rc(initialize=False, finalize=False); "
                "from mpi4py import MPI; print(MPI.Get_library_version())")

@@ -10,8 +10,12 @@ import click
 
 from phenoscale.models import NETWORKS, TOWERS
 
-__all__ = ["bin_option", "listed_words", "network_option", "pairs", "quiet_option",
-           "size_of", "table_options", "threads_option", "tower_option", "z_option"]
+__all__ = ["bin_option", "launch_options", "listed_words", "network_option", "pairs",
+           "quiet_option", "size_of", "table_options", "threads_option", "tower_option",
+           "verb_behind", "z_option"]
+
+
+_RANKED = ("train", "predict")  # verbs that know of other ranks
 
 
 def pairs(words, option: str) -> dict[str, list[str]]:
@@ -61,6 +65,14 @@ def listed_words(word: str | None) -> list[str] | None:
     return None if word is None else [part.strip() for part in word.split(",") if part.strip()]
 
 
+def verb_behind(words, commands):
+    """("train", "x.csv", ...) -> (verb, the words behind it, {option: value} as it reads them)."""
+    verb, *rest = words
+    if verb not in _RANKED:
+        raise click.UsageError(f"{verb} does not run over ranks: only {' and '.join(_RANKED)} do")
+    return verb, rest, commands[verb].make_context(f"phenoscale {verb}", list(rest)).params
+
+
 network_option = click.option("--network", default="mcnn", show_default=True,
                               type=click.Choice(list(NETWORKS)))
 tower_option = click.option("--tower", default="fused", show_default=True,
@@ -99,3 +111,25 @@ def table_options(function):
     for option in reversed(_TABLE_OPTIONS):
         call = option(call)
     return call
+
+
+_LAUNCH_OPTIONS = [
+    click.option("-n", "ranks", required=True, metavar="RANKS", type=click.IntRange(1, 65536)),
+    click.option("--hosts", type=click.Path(), metavar="FILE", help="A host a line: NAME, or "
+                 "NAME:SLOTS for at most so many ranks. Default: this one, or those of Slurm."),
+    click.option("--threads", type=click.IntRange(1, 1024), help="Of each rank. Default: the "
+                 "processors of a host, shared evenly."),
+    click.option("--restarts", default=0, show_default=True, type=click.IntRange(0, 1000),
+                 help="Go on from the last checkpoint so often after a rank was lost."),
+    click.option("--allow-run-as-root", "as_root", is_flag=True, help="Tell Open MPI that root "
+                 "is meant, as in a container."),
+    click.option("--dry-run", is_flag=True, help="Print the command."),
+    click.argument("words", nargs=-1, required=True, metavar="-- VERB ...",
+                   type=click.UNPROCESSED)]
+
+
+def launch_options(function):
+    """The options of `launch`, and the words that it starts."""
+    for option in reversed(_LAUNCH_OPTIONS):
+        function = option(function)
+    return function
