@@ -331,9 +331,14 @@ while [ "${1#-}" != "$1" ]; do shift; done
 shift
 exec env -i HOME="$HOME" PATH=/usr/bin:/bin sh -c "$*"
 """
-SAY = ("import os; from mpi4py import MPI; from phenoscale.launch import promised_size; "
-       "print(MPI.COMM_WORLD.size, promised_size(os.environ), os.environ['OMP_NUM_THREADS'], "
-       "len(os.sched_getaffinity(0)))")
+SAY = """\
+import os
+from mpi4py import MPI
+from phenoscale.launch import promised_size
+said = (MPI.COMM_WORLD.size, promised_size(os.environ), os.environ["OMP_NUM_THREADS"],
+        len(os.sched_getaffinity(0)))
+os.write(1, f"{said}\\n".encode())  # in one piece, or the lines of two ranks mix
+"""
 
 
 @pytest.mark.parametrize("hosts", [False, True])
@@ -352,4 +357,5 @@ def test_ranks_are_one_job_with_all_processors(name, hosts, tmp_path):
     command = [*command[: command.index("phenoscale") - 1], "-c", SAY]
     environ = start(WHEELS[name], **agents)[1]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines() == [f"2 2 1 {len(os.sched_getaffinity(0))}"] * 2, done.stderr
+    said = (2, 2, "1", len(os.sched_getaffinity(0)))
+    assert done.stdout.splitlines() == [str(said)] * 2, done.stderr
