@@ -282,7 +282,7 @@ class Follower(Watcher):
 
     def __exit__(self, kind, error, traceback) -> None:
         if isinstance(error, Stopped):
-            self._ranks.stop_all(error.number)
+            self._ranks.stop_all()
         self._stopper.__exit__()
 
     def computing(self):

@@ -22,6 +22,7 @@ from phenoscale.errors import InputError
 from phenoscale.launch import promised_size
 from phenoscale.mpi_line import Line, forget_segments
 from phenoscale.ranks import Alone, parts
+from phenoscale.stop import SIGNALS
 
 __all__ = ["MISMATCH", "Ranks", "join", "leave", "turn"]
 
@@ -63,10 +64,10 @@ class Ranks(Alone):
         else:
             self._open.append(job)
 
-    def stop_all(self, number: int) -> None:
+    def stop_all(self) -> None:
         """Tell rank 0 of a signal that came here; it saves and ends all, this rank waits for it."""
-        self.line.stop_first(number)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+        self.line.stop_first()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # launchers send more, to end it
         time.sleep(_STOP_S)
         raise InputError(f"rank 0 was told of the signal and did not end within {_STOP_S:.0f} s")
 

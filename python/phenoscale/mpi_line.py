@@ -9,14 +9,13 @@ their order; lanes have a communicator each, so that they need not wait for one 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections import deque
 from contextlib import suppress
-
-import numpy as np
 
 __all__ = ["Line"]
 
@@ -88,7 +87,7 @@ class Line(threading.Thread):
         self._lanes = {name: (world.Dup(), deque()) for name in _LANES}
         self._pulse, self._urgent = world.Dup(), 0.0
         self._wake, self._is_over, self._abort = threading.Condition(), False, None
-        self._said = None
+        self._wants_stop = False
         self._limit = float(os.environ.get("PHENOSCALE_HANG_S", _HANG_S))
 
     def submit(self, lane: str, steps) -> _Job:
@@ -119,9 +118,9 @@ class Line(threading.Thread):
         self.join(2 * _KILL_S)
         os._exit(status)  # MPI did not
 
-    def stop_first(self, number: int) -> None:
+    def stop_first(self) -> None:
         """Tell rank 0 of a signal; it saves and ends all."""
-        self._said = number
+        self._wants_stop = True
 
     def run(self) -> None:
         """Look after everything, until closed."""
@@ -134,13 +133,14 @@ class Line(threading.Thread):
                 if self._is_over and is_idle:
                     pulse.close()
                     return
-                if self._said is not None:
-                    pulse.tell(self._said)
-                    self._said = None
+                if self._wants_stop:
+                    pulse.tell()
+                    self._wants_stop = False
                 pulse.beat()
                 self._rest(is_idle)
         except BaseException:
-            traceback.print_exc()
+            with suppress(OSError):  # nobody may hear it
+                traceback.print_exc()
             _end_all(self._mpi, 1)
 
     def _advance(self) -> bool:
@@ -168,9 +168,10 @@ class _Pulse:
     def __init__(self, mpi, comm, names, limit: float):
         self._mpi, self._comm, self._names, self._limit = mpi, comm, names, limit
         self._before, self._after = (comm.rank - 1) % comm.size, (comm.rank + 1) % comm.size
-        self._in, self._out, self._word = bytearray(1), bytearray(1), np.zeros(1, np.int32)
+        self._in, self._out, self._word = bytearray(1), bytearray(1), bytearray(1)
         self._sent, self._receives = None, comm.Irecv(self._in, self._before, self._LIFE)
         self._hears = None if comm.rank else comm.Irecv(self._word, mpi.ANY_SOURCE, self._SIGNAL)
+        self._parent = os.getppid()
         self._last_sent, self._last_heard = 0.0, time.monotonic()
         self._last_beat = self._last_heard
 
@@ -180,6 +181,8 @@ class _Pulse:
         if now - self._last_beat > 3 * _PULSE_S:
             self._last_heard = now  # this process itself was stopped
         self._last_beat = now
+        if os.getppid() != self._parent:
+            os._exit(HUNG)  # the launcher is gone: MPI_Abort would wait for it, nobody hears a word
         if now - self._last_sent >= _PULSE_S and (self._sent is None or self._sent.Test()):
             self._sent = self._comm.Isend(self._out, self._after, self._LIFE)
             self._last_sent = now
@@ -187,17 +190,18 @@ class _Pulse:
             self._receives = self._comm.Irecv(self._in, self._before, self._LIFE)
             self._last_heard = now
         if self._hears is not None and self._hears.Test():
-            os.kill(os.getpid(), int(self._word[0]))
+            # It may have had its own before, and be past listening.
+            if callable(signal.getsignal(signal.SIGUSR1)):
+                os.kill(os.getpid(), signal.SIGUSR1)
             self._hears = None
         if now - self._last_heard > self._limit:
             print(f"phenoscale: {self._names[self._before]} has not answered for "
                   f"{self._limit:.0f} s: the job is ended", file=sys.stderr, flush=True)
             _end_all(self._mpi, HUNG)
 
-    def tell(self, number: int) -> None:
+    def tell(self) -> None:
         """Tell rank 0 of a signal."""
-        self._sent_word = np.array([number], np.int32)
-        self._comm.Isend(self._sent_word, 0, self._SIGNAL)
+        self._comm.Isend(self._out, 0, self._SIGNAL)
 
     def close(self) -> None:
         """Take back what is open."""

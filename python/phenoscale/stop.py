@@ -8,9 +8,9 @@ import signal
 import threading
 from contextlib import contextmanager
 
-__all__ = ["Stopped", "Stopper"]
+__all__ = ["SIGNALS", "Stopped", "Stopper"]
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1")
                  if hasattr(signal, name))
 _WORDS = (b"\nstopping: saving the checkpoint of the last finished step; a second signal stops at "
           b"once\n")
@@ -29,7 +29,8 @@ class Stopper:
 
     Within `computing`, where nothing that is kept changes, a signal raises `Stopped` at once; the C
     library looks for one every few milliseconds. Elsewhere it is noted, and the next `computing`
-    raises it. A second signal raises KeyboardInterrupt wherever it comes.
+    raises it. A second signal raises KeyboardInterrupt wherever it comes; but not SIGUSR1, which a
+    launcher gives to every rank, and a rank to the first.
     """
 
     def __init__(self, quiet: bool = True):
@@ -37,7 +38,7 @@ class Stopper:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
     def __exit__(self, *error) -> None:
@@ -47,6 +48,8 @@ class Stopper:
 
     def _handle(self, number, frame) -> None:
         if self.number is not None:
+            if number == getattr(signal, "SIGUSR1", None):
+                return
             raise KeyboardInterrupt
         self.number = number
         if not self._quiet:
