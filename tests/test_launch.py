@@ -261,14 +261,6 @@ def job_stub(tmp_path, job):
             {"MPI4PY_LIBMPI": library_of("mpich")})
 
 
-def test_the_launcher_takes_the_place_of_the_process(tmp_path):
-    launcher, library = job_stub(tmp_path, "echo $$ > pid; exit 75")
-    command, environ = start(launcher, **library)
-    process = subprocess.Popen(command, env=environ)
-    assert process.wait(60) == 75
-    assert int((tmp_path / "pid").read_text()) == process.pid
-
-
 @pytest.mark.parametrize("status, starts", [(137, 3), (9, 3), (76, 3), (255, 3), (0, 1), (1, 1),
                                             (2, 1), (3, 1), (64, 1), (75, 1), (130, 1)])
 def test_restarts(status, starts, tmp_path):
@@ -294,11 +286,12 @@ def wait_for(path):
     raise AssertionError(f"{path.name} was not written")
 
 
+@pytest.mark.parametrize("restarts", ["0", "2"])
 @pytest.mark.parametrize("name, status", [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130)])
-def test_signals_ask_for_a_checkpoint(name, status, tmp_path):
+def test_signals_ask_for_a_checkpoint(name, status, restarts, tmp_path):
     launcher, library = job_stub(
         tmp_path, "trap 'exit 75' USR1; echo $$ > pid; while :; do sleep 0.1; done")
-    command, environ = start(launcher, "--restarts", "2", **library)
+    command, environ = start(launcher, "--restarts", restarts, **library)
     process = subprocess.Popen(command, env=environ)
     wait_for(tmp_path / "pid")
     process.send_signal(getattr(signal, name))

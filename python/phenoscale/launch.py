@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Start a verb as several processes over MPI: one command, which takes the place of this process.
+"""Start a verb as several processes over MPI: one command.
 
-launchers.py knows the launchers' words, supervise.py starts a job again.  The processes that are
+launchers.py knows the launchers' words, supervise.py watches over the job.  The processes that are
 started join in mpi.py, which asks here how many the launcher promised.
 """
 
@@ -27,6 +27,7 @@ from phenoscale.launchers import (
     mpi_type,
     own_launcher,
 )
+from phenoscale.supervise import supervise
 
 __all__ = ["launch", "promised_size"]
 
@@ -120,7 +121,7 @@ def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], ranks:
            hosts: str | None = None, threads: int | None = None, restarts: int = 0,
            as_root: bool = False, dry_run: bool = False,
            environ: Mapping[str, str] = os.environ) -> int:
-    """Start a verb as `ranks` processes; does not return but with restarts or a dry run.
+    """Run a verb as `ranks` processes.
 
     Parameters
     ----------
@@ -153,9 +154,4 @@ def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], ranks:
     if dry_run:
         print(shlex.join(["env", *(f"{n}={v}" for n, v in sorted(job.variables.items())), *start]))
         return 0
-    if restarts:
-        from phenoscale.supervise import supervise
-
-        return supervise(start, again, environ, restarts)
-    sys.stdout.flush()
-    os.execve(path, start, environ)
+    return supervise(start, again, environ, restarts)
