@@ -16,26 +16,31 @@ _HOME = Path(__file__).resolve().parents[1] / ".mpi"
 _WORDS = {"openmpi": ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"], "mpich": []}
 
 
+def home(library):
+    """The folder of a library; skips the test where it is absent."""
+    pytest.importorskip("mpi4py")
+    if not (_HOME / library / "bin" / "mpiexec").exists():
+        pytest.skip(f"no {library} in .mpi: `tools/install-mpi .mpi` fetches it")
+    return _HOME / library
+
+
 def start_ranks(library, size, words, cwd=None, loads=None, **environ):
     """A process of mpiexec with so many ranks of python, stdout and stderr piped; they load the
     library `loads`, by default its own."""
-    pytest.importorskip("mpi4py")
-    mpiexec = _HOME / library / "bin" / "mpiexec"
-    if not mpiexec.exists():
-        pytest.skip(f"no {library} in .mpi: `tools/install-mpi .mpi` fetches it")
     return subprocess.Popen(
-        [str(mpiexec), *_WORDS[library], "-n", str(size), sys.executable, *map(str, words)],
+        [str(home(library) / "bin" / "mpiexec"), *_WORDS[library], "-n", str(size), sys.executable,
+         *map(str, words)],
         cwd=cwd, text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, env={
             **os.environ, "OMP_WAIT_POLICY": "passive", **environ,
             "LD_LIBRARY_PATH": str(_HOME / (loads or library) / "lib")})
 
 
-def run_ranks(library, size, words, cwd=None, **more):
+def run_ranks(library, size, words, cwd=None, seconds=120, **more):
     """(status, stdout, stderr) of such a job."""
     process = start_ranks(library, size, words, cwd, **more)
     try:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=seconds)
     finally:
         process.kill()
     return process.returncode, out, err

@@ -98,12 +98,33 @@ def talk(ranks):
             added.tolist(), numbers.tolist()]
 
 
+def growth(ranks, n):
+    """Kilobytes by which this process grows over n exchanges of every kind."""
+    arrays = [np.ones(3000, np.float32) for _ in range(2)]
+    for number in range(n):
+        if number == 100:
+            before = resident()
+        ranks.rows(arrays[0], [1000, 3000][: ranks.size], wait=False)
+        ranks.tree(arrays[1], ranks.size)
+        ranks.settle()
+        ranks.add(np.zeros(9))
+    return resident() - before
+
+
+def resident():
+    """Kilobytes of memory that this process has."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
 def main(cases, table, folder):
     """Do the cases, one after the other."""
     ranks, said = join(), {}
     for name in cases.split(","):
         if name == "talk":
             said[name] = talk(ranks)
+        elif name.startswith("flat:"):
+            said["flat"] = ranks.everyone(growth(ranks, int(name[5:])))
         elif name == "fault":
             if ranks.rank == 1:
                 raise ZeroDivisionError("on rank 1 alone")
