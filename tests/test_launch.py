@@ -113,9 +113,9 @@ def test_commands_in_an_allocation_of_slurm(name, mpi, ranks, words, more, tmp_p
     status, out, err = launch(None, "--dry-run", ranks=ranks, PATH=path, **SLURM, **more)
     threads = words.rpartition("=")[2]
     assert (status, plain(out, tmp_path)) == (
-        0, f"MPI4PY_LIBMPI={library} OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive HOME/srun "
-        f"-n {ranks} {words} --mpi={mpi} --kill-on-bad-exit=1 --export=ALL python -m mpi4py -m "
-        f"phenoscale train --threads {threads} screen.csv --label y --out run"), err
+        0, f"MPI4PY_LIBMPI={library} OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive "
+        f"SLURM_KILL_BAD_EXIT=1 HOME/srun -n {ranks} {words} --mpi={mpi} --export=ALL python -m "
+        f"mpi4py -m phenoscale train --threads {threads} screen.csv --label y --out run"), err
 
 
 def test_a_slurm_that_cannot_start_the_library(tmp_path):

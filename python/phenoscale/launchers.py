@@ -98,8 +98,7 @@ def slurm(job: Job, names: list[str]) -> list[str]:
     """`--export`: at some sites a job's variables do not reach its ranks by themselves."""
     nodes = min(job.nodes, job.ranks)
     return [f"--nodes={nodes}", f"--ntasks-per-node={-(-job.ranks // nodes)}",
-            f"--cpus-per-task={job.threads}", f"--mpi={job.mpi}", "--kill-on-bad-exit=1",
-            "--export=ALL"]
+            f"--cpus-per-task={job.threads}", f"--mpi={job.mpi}", "--export=ALL"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,9 @@ FLAVOURS = (
     Flavour("Intel MPI", r"Intel\(R\) MPI", intel, HYDRA_FILES, r"Intel|MPICH|MVAPICH",
             {"I_MPI_PIN_DOMAIN": "omp"}),
     Flavour("MPICH", r"HYDRA", mpich, HYDRA_FILES, r"MPICH|Intel|MVAPICH"),
-    Flavour("Slurm", r"^slurm", slurm, OPEN_MPI_FILES + HYDRA_FILES),
+    # The variable is srun's --kill-on-bad-exit, and ranks can see it.
+    Flavour("Slurm", r"^slurm", slurm, OPEN_MPI_FILES + HYDRA_FILES,
+            variables={"SLURM_KILL_BAD_EXIT": "1"}),
 )
 
 

@@ -27,6 +27,7 @@ _SPIN_S = 5e-3  # somebody waits: so long without pauses
 _KILL_S = 5.0  # for the launcher to do it
 #: names of MPI's shared memory: MPICH, Open MPI 5, Open MPI 4
 _SEGMENTS = ("mpich_shm_", "sm_segment.", "vader_segment.")
+_TOGETHER_S = 0.2  # until all have heard of the end
 _LANES = ("main", "dense")
 
 
@@ -46,6 +47,13 @@ def _end_all(mpi, status: int) -> None:
     forget_segments()
     mpi.COMM_WORLD.Abort(status)
     time.sleep(_KILL_S)
+    os._exit(status)
+
+
+def _leave(status: int) -> None:
+    """End this rank, with a moment for the others to do it too before srun kills them."""
+    forget_segments()
+    time.sleep(_TOGETHER_S)
     os._exit(status)
 
 
@@ -129,7 +137,7 @@ class Line(threading.Thread):
             while True:
                 is_idle = not self._advance()
                 if self._abort is not None:
-                    _end_all(self._mpi, self._abort)
+                    pulse.end(self._abort)
                 if self._is_over and is_idle:
                     pulse.close()
                     return
@@ -161,9 +169,9 @@ class Line(threading.Thread):
 
 
 class _Pulse:
-    """Signs of life around the ring of ranks, and word of a signal to rank 0."""
+    """Signs of life around the ring of ranks, word of a signal to rank 0, and of the end."""
 
-    _LIFE, _SIGNAL = 1, 2
+    _LIFE, _SIGNAL, _END = 1, 2, 3
 
     def __init__(self, mpi, comm, names, limit: float):
         self._mpi, self._comm, self._names, self._limit = mpi, comm, names, limit
@@ -171,7 +179,8 @@ class _Pulse:
         self._in, self._out, self._word = bytearray(1), bytearray(1), bytearray(1)
         self._sent, self._receives = None, comm.Irecv(self._in, self._before, self._LIFE)
         self._hears = None if comm.rank else comm.Irecv(self._word, mpi.ANY_SOURCE, self._SIGNAL)
-        self._parent = os.getppid()
+        self._status, self._parent = bytearray(1), os.getppid()
+        self._ends = comm.Irecv(self._status, mpi.ANY_SOURCE, self._END)
         self._last_sent, self._last_heard = 0.0, time.monotonic()
         self._last_beat = self._last_heard
 
@@ -183,6 +192,8 @@ class _Pulse:
         self._last_beat = now
         if os.getppid() != self._parent:
             os._exit(HUNG)  # the launcher is gone: MPI_Abort would wait for it, nobody hears a word
+        if self._ends.Test():
+            _leave(self._status[0])
         if now - self._last_sent >= _PULSE_S and (self._sent is None or self._sent.Test()):
             self._sent = self._comm.Isend(self._out, self._after, self._LIFE)
             self._last_sent = now
@@ -199,13 +210,24 @@ class _Pulse:
                   f"{self._limit:.0f} s: the job is ended", file=sys.stderr, flush=True)
             _end_all(self._mpi, HUNG)
 
+    def end(self, status: int) -> None:
+        """End every rank; under srun each by itself, since of one that is killed it says 137."""
+        if os.environ.get("SLURM_KILL_BAD_EXIT") == "1":  # by `launch`: it ends who does not hear
+            sent = [self._comm.Isend(bytes([status]), rank, self._END)
+                    for rank in range(self._comm.size) if rank != self._comm.rank]
+            end = time.monotonic() + _PULSE_S
+            while not self._mpi.Request.Testall(sent) and time.monotonic() < end:
+                time.sleep(_PAUSE_S)
+            _leave(status)
+        _end_all(self._mpi, status)
+
     def tell(self) -> None:
         """Tell rank 0 of a signal."""
         self._comm.Isend(self._out, 0, self._SIGNAL)
 
     def close(self) -> None:
         """Take back what is open."""
-        for request in (self._receives, self._hears):
+        for request in (self._receives, self._hears, self._ends):
             if request is not None:
                 request.Cancel()
                 request.Wait()
