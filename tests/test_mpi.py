@@ -152,8 +152,10 @@ def test_a_killed_rank_ends_the_job(library, tables, tmp_path):
     pids, shared = in_mid_training(job, tmp_path / "run")
     os.kill(pids[1], signal.SIGKILL)
     status, err = ended(job, pids, shared, 5)
-    assert status in (137, 9) and ("rank 1" in err or str(pids[1]) in err)  # said by the launcher
-    assert os.uname().nodename in err
+    # The launcher says it: Open MPI by rank, MPICH by the number of a process, which now and then
+    # is that of another rank that it killed itself.
+    named = "rank 1" in err if library == "openmpi" else any(str(pid) in err for pid in pids)
+    assert status in (137, 9) and named and os.uname().nodename in err, err
     assert any((tmp_path / "run").glob("checkpoint-*"))
 
 
