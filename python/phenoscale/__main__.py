@@ -331,9 +331,18 @@ def install_plugin(host, folder):
 @click.option("--peer-python", type=click.Path(), help="Python that has torch or tensorflow.")
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(1, 100))
 @click.option("--equality/--no-equality", default=True, show_default=True)
-def bench(as_json, quick, peer_python, repeats, equality):
+@click.option("--scaling", is_flag=True, help="Instead: more ranks, measured here and on emulated "
+              "nodes, and by a model beyond (docs/scaling.md).")
+@click.option("--picture", type=click.Path(), help="With --scaling: PNG to write.")
+def bench(as_json, quick, peer_python, repeats, equality, scaling, picture):
     """Numbers, speed and memory, side by side with PyTorch and TensorFlow."""
     from phenoscale.bench import run_bench
+
+    if scaling:
+        from phenoscale.bench_scaling import run_scaling
+
+        run_scaling(json=as_json, quick=quick, picture=picture)
+        return
 
     run_bench(json=as_json, quick=quick, peer_python=peer_python, repeats=repeats,
               equality=equality)
