@@ -7,12 +7,12 @@ A rank that fails ends the job for all (MPI_Abort, with its status): the others 
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 
@@ -28,6 +28,7 @@ __all__ = ["MISMATCH", "Ranks", "join", "leave", "turn"]
 
 MISMATCH = 64  # status
 _TURN_S = 1.5  # rank 0 speaks first
+_FINALIZE_S = 30.0
 _STOP_S = 60.0  # rank 0 saves, and ends all
 _joined = None  # MPI is of the process too
 
@@ -76,6 +77,11 @@ class Ranks(Alone):
         self.line.hurry()
         while self._open:
             self._open.pop(0).wait()
+
+    def finalize(self) -> None:
+        """End MPI, when all ranks have come to it."""
+        if not self._mpi.Is_finalized():
+            self._mpi.Finalize()
 
     def barrier(self) -> None:
         """As `Alone.barrier`."""
@@ -217,14 +223,7 @@ def join() -> Alone:
     if MPI.COMM_WORLD.size != promised:
         _refuse_launcher(library, promised, f"finds {MPI.COMM_WORLD.size}")
     _joined = Ranks(MPI)
-    atexit.register(_finalize, MPI)
     return _joined
-
-
-def _finalize(mpi) -> None:
-    """At the end of a process that has come to it with all the others."""
-    if not mpi.Is_finalized():
-        mpi.Finalize()
 
 
 def _refuse_launcher(library: str, promised: int, why: str) -> None:
@@ -257,3 +256,9 @@ def leave(status: int) -> None:
         _joined.line.abort(status)
     _joined.barrier()
     _joined.line.close()
+    # All is done; where the launcher is gone, MPI would wait for it here.
+    late = threading.Timer(_FINALIZE_S, os._exit, [status])
+    late.daemon = True
+    late.start()
+    _joined.finalize()
+    late.cancel()

@@ -114,7 +114,8 @@ def table_options(function):
 
 
 _LAUNCH_OPTIONS = [
-    click.option("-n", "ranks", required=True, metavar="RANKS", type=click.IntRange(1, 65536)),
+    click.option("-n", "ranks", required=True, metavar="RANKS", type=click.IntRange(1, 65536),
+                 help="Processes: one a machine, or one a socket."),
     click.option("--hosts", type=click.Path(), metavar="FILE", help="A host a line: NAME, or "
                  "NAME:SLOTS for at most so many ranks. Default: this one, or those of Slurm."),
     click.option("--threads", type=click.IntRange(1, 1024), help="Of each rank. Default: the "
