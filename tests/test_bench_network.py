@@ -20,6 +20,7 @@ RECEIVE = (f"import socket; s = socket.create_server(('', {PORT})); print('ready
 SEND = (f"import socket, time; c = socket.create_connection(('{SUBNET}.1', {PORT})); "
         f"t = time.perf_counter(); c.sendall(bytes({MEGABYTES} << 20)); "
         "c.shutdown(socket.SHUT_WR); c.recv(1); print(time.perf_counter() - t)")
+SLEEP = ["sh", "-c", "echo here; exec sleep 1000"]
 
 
 @pytest.fixture
@@ -67,11 +68,13 @@ def is_alive(pid):
 
 def test_nothing_is_left_after_it(can_emulate):
     with Nodes(2, 1e9) as nodes:
-        job = subprocess.Popen(inside(nodes, "node1", "sleep", "1000"))
+        job = subprocess.Popen(inside(nodes, "node1", *SLEEP), stdout=subprocess.PIPE)
+        assert job.stdout.readline()
         pids = list(nodes.pids.values())
         assert all(map(is_alive, pids)) and job.poll() is None
     assert not any(map(is_alive, pids))
     assert job.wait(10) == -signal.SIGKILL
+    job.stdout.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -80,7 +83,8 @@ def test_nothing_is_left_when_it_is_killed(can_emulate, number):
              "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
              "with Nodes(2, 1e9) as nodes:\n"
              "    job = subprocess.Popen(['nsenter', '--target', str(nodes.pids['node0']), "
-             "'--pid', 'sleep', '1000'])\n"
+             f"'--pid', *{SLEEP}], stdout=subprocess.PIPE)\n"
+             "    job.stdout.readline()\n"
              "    print(job.pid, *nodes.pids.values(), flush=True)\n"
              "    time.sleep(1000)\n")
     with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, text=True,

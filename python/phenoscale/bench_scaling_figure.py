@@ -18,9 +18,9 @@ def _cells(axes, cells):
         names.append(f"{cell['exchange']}\n{cell['images']} image{'s' * (cell['images'] > 1)}\n"
                      f"{cell['cores']} core{'s' * (cell['cores'] > 1)}")
     axes.set_xticks(range(len(cells)), names)
-    axes.set_ylim(0, 105)
+    axes.set_ylim(0, 122)
     axes.axhline(95, color=FAINT, linestyle=":", label="95 %")
-    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    axes.legend(fontsize=8, frameon=False, loc="upper right", ncols=2)
     tidy(axes, f"{cells[0]['nodes']} emulated nodes", "", "% of computing alone")
     axes.tick_params(axis="x", labelsize=7.5)
 
