@@ -28,7 +28,7 @@ VERSIONS = {
     "Intel MPI": "Intel(R) MPI Library for Linux* OS, Version 2021.18.1 Build 20260626",
     "Slurm": "slurm 22.05.8",
 }
-X = "-x MPI4PY_LIBMPI -x OMP_NUM_THREADS -x OMP_WAIT_POLICY"
+X = "-x MPI4PY_LIBMPI -x OMPI_MCA_btl_tcp_links -x OMP_NUM_THREADS -x OMP_WAIT_POLICY"
 LIST = "MPI4PY_LIBMPI,OMP_NUM_THREADS,OMP_WAIT_POLICY"
 OPEN_MPI_4 = (f"--bind-to none --oversubscribe {X}", f"--bind-to none --host a:1,b:1 {X}")
 GOLDEN = {  # here, and on the hosts a and b
@@ -92,8 +92,9 @@ def test_commands(flavour, hosts, tmp_path):
     status, out, err = launch(launcher, "--threads", "1", "--dry-run", *words)
     number = 40 if flavour.startswith("Open") else 12
     pin = "I_MPI_PIN_DOMAIN=omp " if flavour.startswith("Intel") else ""
+    links = "OMPI_MCA_btl_tcp_links=2 " if flavour.startswith("Open") else ""
     assert (status, plain(out, tmp_path)) == (
-        0, f"{pin}MPI4PY_LIBMPI=HOME/lib/libmpi.so.{number} OMP_NUM_THREADS=1 "
+        0, f"{pin}MPI4PY_LIBMPI=HOME/lib/libmpi.so.{number} {links}OMP_NUM_THREADS=1 "
         f"OMP_WAIT_POLICY=passive HOME/bin/mpiexec -n 2 {GOLDEN[flavour][hosts]} "
         "python -m mpi4py -m phenoscale train --threads 1 screen.csv --label y --out run"), err
 
@@ -113,8 +114,8 @@ def test_commands_in_an_allocation_of_slurm(name, mpi, ranks, words, more, tmp_p
     status, out, err = launch(None, "--dry-run", ranks=ranks, PATH=path, **SLURM, **more)
     threads = words.rpartition("=")[2]
     assert (status, plain(out, tmp_path)) == (
-        0, f"MPI4PY_LIBMPI={library} OMP_NUM_THREADS={threads} OMP_WAIT_POLICY=passive "
-        f"SLURM_KILL_BAD_EXIT=1 HOME/srun -n {ranks} {words} --mpi={mpi} --export=ALL python -m "
+        0, f"MPI4PY_LIBMPI={library} OMPI_MCA_btl_tcp_links=2 OMP_NUM_THREADS={threads} "
+        f"OMP_WAIT_POLICY=passive SLURM_KILL_BAD_EXIT=1 HOME/srun -n {ranks} {words} --mpi={mpi} --export=ALL python -m "
         f"mpi4py -m phenoscale train --threads {threads} screen.csv --label y --out run"), err
 
 

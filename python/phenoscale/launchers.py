@@ -115,18 +115,20 @@ class Flavour:
 
 
 OPEN_MPI_FILES, HYDRA_FILES = ("libmpi.so.40",), ("libmpi.so.12", "libmpich.so.12")
+# On one connection large messages in both ways go one after the other (docs/scaling.md).
+TWO_WAYS = {"OMPI_MCA_btl_tcp_links": "2"}
 FLAVOURS = (
     Flavour("Open MPI 4", r"\((Open MPI|OpenRTE)\) [1-4]\.", open_mpi_4, OPEN_MPI_FILES,
-            r"Open MPI v[1-4]\."),
+            r"Open MPI v[1-4]\.", TWO_WAYS),
     Flavour("Open MPI 5", r"\(Open MPI\) ([5-9]|\d\d)|\(PRRTE\)", open_mpi_5, OPEN_MPI_FILES,
-            r"Open MPI v([5-9]|\d\d)"),
+            r"Open MPI v([5-9]|\d\d)", TWO_WAYS),
     # Without a domain of as many processors as threads, Intel's binds like Open MPI.
     Flavour("Intel MPI", r"Intel\(R\) MPI", intel, HYDRA_FILES, r"Intel|MPICH|MVAPICH",
             {"I_MPI_PIN_DOMAIN": "omp"}),
     Flavour("MPICH", r"HYDRA", mpich, HYDRA_FILES, r"MPICH|Intel|MVAPICH"),
     # The variable is srun's --kill-on-bad-exit, and ranks can see it.
     Flavour("Slurm", r"^slurm", slurm, OPEN_MPI_FILES + HYDRA_FILES,
-            variables={"SLURM_KILL_BAD_EXIT": "1"}),
+            variables={"SLURM_KILL_BAD_EXIT": "1", **TWO_WAYS}),
 )
 
 
