@@ -115,8 +115,9 @@ def test_commands_in_an_allocation_of_slurm(name, mpi, ranks, words, more, tmp_p
     threads = words.rpartition("=")[2]
     assert (status, plain(out, tmp_path)) == (
         0, f"MPI4PY_LIBMPI={library} OMPI_MCA_btl_tcp_links=2 OMP_NUM_THREADS={threads} "
-        f"OMP_WAIT_POLICY=passive SLURM_KILL_BAD_EXIT=1 HOME/srun -n {ranks} {words} --mpi={mpi} --export=ALL python -m "
-        f"mpi4py -m phenoscale train --threads {threads} screen.csv --label y --out run"), err
+        f"OMP_WAIT_POLICY=passive SLURM_KILL_BAD_EXIT=1 HOME/srun -n {ranks} {words} --mpi={mpi} "
+        f"--export=ALL python -m mpi4py -m phenoscale train --threads {threads} screen.csv "
+        "--label y --out run"), err
 
 
 def test_a_slurm_that_cannot_start_the_library(tmp_path):

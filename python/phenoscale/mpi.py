@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class Ranks(Alone):
         self.names = [bytes(names[256 * r : 256 * r + 256]).decode().strip()
                       for r in range(self.size)]
         world.Alltoall(bytearray(self.size), bytearray(self.size))  # all have met
-        forget_segments()
+        self._segments = forget_segments()
         self.line = Line(mpi, world, self.names)
         self.line.start()
 
@@ -80,8 +81,14 @@ class Ranks(Alone):
 
     def finalize(self) -> None:
         """End MPI, when all ranks have come to it."""
+        for name in self._segments:  # Open MPI 4 complains where it cannot remove them itself
+            with suppress(OSError):
+                open(name, "xb").close()
         if not self._mpi.Is_finalized():
             self._mpi.Finalize()
+        for name in self._segments:
+            with suppress(OSError):
+                os.remove(name)
 
     def barrier(self) -> None:
         """As `Alone.barrier`."""

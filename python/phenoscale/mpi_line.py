@@ -31,15 +31,16 @@ _TOGETHER_S = 0.2  # until all have heard of the end
 _LANES = ("main", "dense")
 
 
-def forget_segments() -> None:
+def forget_segments() -> list[str]:
     """Take away the names of the shared memory that MPI has mapped here: who has it keeps it, and
-    nothing stays where the job is killed."""
+    nothing stays where the job is killed.  The names."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         names = {line.split(None, 5)[-1].strip() for line in maps if "/dev/shm/" in line}
+    names = [name for name in names if os.path.basename(name).startswith(_SEGMENTS)]
     for name in names:
-        if os.path.basename(name).startswith(_SEGMENTS):
-            with suppress(OSError):
-                os.remove(name)
+        with suppress(OSError):
+            os.remove(name)
+    return names
 
 
 def _end_all(mpi, status: int) -> None:
