@@ -198,18 +198,14 @@ def _bands(array):
 def join() -> Alone:
     """The ranks that this process was started among: `Alone` where it was started by itself.
 
-    Raises
-    ------
-    SystemExit
-        With status 64 where the launcher says that there are more than MPI finds.
+    Where the launcher says that there are more than MPI finds, the process ends with status 64 and a
+    sentence: it would be one of so many jobs of one rank, all writing the same files.
     """
     global _joined
     if _joined is not None:
         return _joined
     promised = promised_size(os.environ)
-    if promised is None:
-        return Alone()
-    if promised == 1:
+    if promised is None or promised == 1:
         return Alone()
     try:
         import mpi4py
