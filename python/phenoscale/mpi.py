@@ -198,8 +198,8 @@ def _bands(array):
 def join() -> Alone:
     """The ranks that this process was started among: `Alone` where it was started by itself.
 
-    Where the launcher says that there are more than MPI finds, the process ends with status 64 and a
-    sentence: it would be one of so many jobs of one rank, all writing the same files.
+    Where the launcher says that there are more than MPI finds, the process ends with status 64 and
+    a sentence: it would be one of so many jobs of one rank, all writing the same files.
     """
     global _joined
     if _joined is not None:
