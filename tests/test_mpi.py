@@ -194,6 +194,14 @@ def test_a_launcher_of_another_library_is_refused(library, loads, tables, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("words", ["soon", "-1", "nan", "0.5"])
+def test_a_limit_that_is_none(words, tables, tmp_path):
+    job = train("mpich", 2, tables[0], tmp_path / "run", "--epochs", "1", PHENOSCALE_HANG_S=words)
+    _, err = job.communicate(timeout=60)
+    assert job.returncode == 1 and "Traceback" not in err
+    assert f"PHENOSCALE_HANG_S={words}: give a number of seconds over 1" in err
+
+
 def test_other_verbs_are_not_for_ranks(tables, tmp_path):
     status, _, err = run_ranks("mpich", 2, ["-m", "phenoscale", "report", tmp_path])
     assert status == 2 and "'report' is not shared by 2 ranks" in err

@@ -21,7 +21,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.launch import promised_size
-from phenoscale.mpi_line import Line, forget_segments
+from phenoscale.mpi_line import Line, forget_segments, silence_limit
 from phenoscale.ranks import Alone, parts
 from phenoscale.stop import SIGNALS
 
@@ -45,7 +45,7 @@ class Ranks(Alone):
         "rank 1 on node7 (process 1234)", of each.
     """
 
-    def __init__(self, mpi):
+    def __init__(self, mpi, limit: float):
         world = mpi.COMM_WORLD
         self.rank, self.size, self._mpi, self._open = world.rank, world.size, mpi, []
         mine = f"rank {self.rank} on {socket.gethostname()} (process {os.getpid()})".encode()
@@ -55,7 +55,7 @@ class Ranks(Alone):
                       for r in range(self.size)]
         world.Alltoall(bytearray(self.size), bytearray(self.size))  # all have met
         self._segments = forget_segments()
-        self.line = Line(mpi, world, self.names)
+        self.line = Line(mpi, world, self.names, limit)
         self.line.start()
 
     def _do(self, steps, lane: str = "main", wait: bool = True) -> None:
@@ -207,6 +207,7 @@ def join() -> Alone:
     promised = promised_size(os.environ)
     if promised is None or promised == 1:
         return Alone()
+    limit = silence_limit()  # its complaint before MPI begins
     try:
         import mpi4py
 
@@ -225,7 +226,7 @@ def join() -> Alone:
         MPI.Init_thread(MPI.THREAD_MULTIPLE)
     if MPI.COMM_WORLD.size != promised:
         _refuse_launcher(library, promised, f"finds {MPI.COMM_WORLD.size}")
-    _joined = Ranks(MPI)
+    _joined = Ranks(MPI, limit)
     return _joined
 
 

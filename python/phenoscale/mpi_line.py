@@ -17,7 +17,9 @@ import traceback
 from collections import deque
 from contextlib import suppress
 
-__all__ = ["Line"]
+from phenoscale.errors import InputError
+
+__all__ = ["Line", "forget_segments", "silence_limit"]
 
 HUNG = 76  # status
 _PULSE_S = 1.0  # between two signs of life
@@ -29,6 +31,18 @@ _KILL_S = 5.0  # for the launcher to do it
 _SEGMENTS = ("mpich_shm_", "sm_segment.", "vader_segment.")
 _TOGETHER_S = 0.2  # until all have heard of the end
 _LANES = ("main", "dense")
+
+
+def silence_limit() -> float:
+    """Seconds after which a rank that says nothing is given up: PHENOSCALE_HANG_S, or 30."""
+    words = os.environ.get("PHENOSCALE_HANG_S", str(_HANG_S))
+    try:
+        limit = float(words)
+    except ValueError:
+        limit = 0.0
+    if not _PULSE_S < limit < 1e9:
+        raise InputError(f"PHENOSCALE_HANG_S={words}: give a number of seconds over {_PULSE_S:.0f}")
+    return limit
 
 
 def forget_segments() -> list[str]:
@@ -90,14 +104,14 @@ class _Job:
 class Line(threading.Thread):
     """The thread that talks to MPI."""
 
-    def __init__(self, mpi, world, names):
+    def __init__(self, mpi, world, names, limit: float):
         super().__init__(name="phenoscale-mpi", daemon=True)
         self._mpi, self._names = mpi, names
         self._lanes = {name: (world.Dup(), deque()) for name in _LANES}
         self._pulse, self._urgent = world.Dup(), 0.0
         self._wake, self._is_over, self._abort = threading.Condition(), False, None
         self._wants_stop = False
-        self._limit = float(os.environ.get("PHENOSCALE_HANG_S", _HANG_S))
+        self._limit = limit
 
     def submit(self, lane: str, steps) -> _Job:
         """Do a job: `steps` takes a communicator and yields lists of requests."""
