@@ -28,14 +28,14 @@ def table(tmp_path_factory):
     return screens.write_screen(tmp_path_factory.mktemp("screen"), 2, 24, 1)
 
 
-def launch(library, out, table, *words):
+def launch(library, out, table, epochs):
     """`phenoscale launch` of a training with two ranks that is restarted as often as need be."""
     return subprocess.Popen(
         [sys.executable, "-m", "phenoscale", "launch", "-n", "2", "--threads", "1", "--restarts",
          "1000", *(["--allow-run-as-root"] if library == "openmpi" else []), "--", "train", table,
          "--label", "Metadata_Class", "--out", out, "--network", "mcnn-gap", "--batch", "8",
-         "--epochs", "10", "--val-fraction", "0.25", "--holdout", "Metadata_Plate=P2",
-         "--checkpoint-every", "0", *words], text=True, errors="replace",
+         "--epochs", str(epochs), "--val-fraction", "0.25", "--holdout", "Metadata_Plate=P2",
+         "--checkpoint-every", "0"], text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
         env={**os.environ, "PHENOSCALE_MPIEXEC": str(home(library) / "bin" / "mpiexec"),
              "PHENOSCALE_HANG_S": "2"})
@@ -44,16 +44,17 @@ def launch(library, out, table, *words):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_killed_ranks_and_restarts_end_in_the_same_bits(library, table, tmp_path, amount):
     """Ranks killed or frozen at random moments: a restart each, and the bits of a quiet run."""
-    quiet = launch(library, tmp_path / "quiet", table)
-    assert quiet.communicate(timeout=120) and quiet.returncode == 0
+    epochs = amount(10, 300)  # longer than the kills
+    quiet = launch(library, tmp_path / "quiet", table, epochs)
+    assert quiet.communicate(timeout=900) and quiet.returncode == 0
     wanted, chance = load(tmp_path / "quiet" / "model.safetensors").digest(), random.Random(7)
-    job, kills, said = launch(library, tmp_path / "run", table), amount(1, 60), ""
+    job, kills, said = launch(library, tmp_path / "run", table, epochs), amount(1, 60), ""
     for number in range(LIBRARIES.index(library), LIBRARIES.index(library) + kills):
         pids, words = ranks_of(job)
         said += words
         time.sleep(chance.uniform(0.3, 0.9))
         os.kill(chance.choice(pids), [signal.SIGKILL, signal.SIGSTOP][number % 2])
-    said += job.communicate(timeout=120)[1]
+    said += job.communicate(timeout=900)[1]
     assert job.returncode == 0, said
     assert load(tmp_path / "run" / "model.safetensors").digest() == wanted
     assert said.count("starting it again") == kills
