@@ -106,7 +106,8 @@ int
 ps_net_form(ps_net *self)
 {
     if (!self->plan.forms_dense || self->first)
-        return ps_fail(PS_BAD_VALUE, "this network keeps factors: it was made without forms_dense");
+        return ps_fail(PS_BAD_VALUE, "a network without forms_dense keeps factors; with it a share "
+                       "begins at 0");
     for (int k = 0; k < self->n_dense; k++)
         form(self, &self->dense[k], self->done + self->ahead,
              self->gradients + self->dense[k].layer->param_at);

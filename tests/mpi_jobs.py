@@ -46,6 +46,40 @@ def run_ranks(library, size, words, cwd=None, seconds=120, **more):
     return process.returncode, out, err
 
 
+class launch_job:
+    """`phenoscale launch` of a verb with two ranks, stdout and stderr piped."""
+
+    def __init__(self, library, *words):
+        root = ["--allow-run-as-root"] if library == "openmpi" else []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "phenoscale", "launch", "-n", "2", *root, "--",
+             *map(str, words)], text=True, errors="replace", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "PHENOSCALE_MPIEXEC": str(home(library) / "bin" / "mpiexec")})
+
+    def has_ranks(self):
+        """Whether its two ranks are there."""
+        return sum(command_line(pid).startswith(f"{sys.executable} -m mpi4py -m phenoscale ")
+                   for pid in below(self.process.pid)) == 2
+
+
+def below(pid):
+    """The processes that a process has started, and those that they have."""
+    found = []
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += [int(word) for word in file.read().split()]
+    return [*found, *(one for child in found for one in below(child))]
+
+
+def command_line(pid):
+    """Its words, "" for a process that is gone."""
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", errors="replace") as file:
+        return file.read().replace("\0", " ")
+    return ""
+
+
 def ranks_of(job):
     """The processes of a job's ranks, from the line that rank 0 says of them: (pids, what was
     said until then)."""

@@ -315,7 +315,7 @@ def test_hosts_that_do_not_answer(tmp_path):
     launcher, library = job_stub(tmp_path, "echo ssh: no such host >&2; exit 255")
     (tmp_path / "hosts").write_text("nod1\nnod2\n")
     sentence(launch(launcher, "--hosts", str(tmp_path / "hosts"), **library), 64,
-             "do not start on nod1, nod2: ssh: no such host")
+             "do not start on all of nod1, nod2 (ssh: no such host): try 'ssh")
 
 
 # ---- with a real launcher ------------------------------------------------------------------

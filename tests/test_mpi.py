@@ -214,4 +214,4 @@ def test_ranks_may_be_bound_too_tightly(tables, tmp_path):
     status, _, err = run_ranks("mpich", 2, [
         *words, "train", tables[0], "--label", "Metadata_Class", "--out", tmp_path / "run",
         "--network", "mcnn-gap", "--epochs", "1", "--val-fraction", "0", "--threads", "2"])
-    assert status == 0 and "each may run on 1 of" in err
+    assert status == 0 and "are bound to 1 each" in err

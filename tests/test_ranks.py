@@ -11,7 +11,7 @@ from phenoscale import _core, models
 from phenoscale.errors import InputError
 from phenoscale.exchange import Exchange, break_even
 from phenoscale.ranks import Alone, branches, own_places, parts
-from phenoscale.roll_call import roll_call
+from phenoscale.roll_call import agree, roll_call
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 7, 8, 12, 16, 100])
@@ -81,24 +81,35 @@ class Several(Alone):
 
 def call(*others, threads=1, batch=8):
     told, warned = [], []
-    roll_call(Several(*others), threads, {"versions": {"numpy": "2.0"}, "isa": "avx512"}, batch,
-              told.append, warned.append)
+    roll_call(Several(*others), threads, batch, told.append, warned.append)
     return told, warned
 
 
-def test_ranks_that_agree_are_listed_by_host():
+def test_ranks_are_listed_by_host():
     told, warned = call({"host": "node1"}, {"host": "node1"}, {"host": "node1"})
     lines = told[0]["lines"]
     assert len(lines) == 2 and "rank 0" in lines[0] and lines[1].startswith("node1: ranks 1-3")
     assert call()[0] == []  # one alone
 
 
-@pytest.mark.parametrize("same, words", [
-    ({"versions": {"numpy": "1.26"}, "isa": "avx512"}, r"numpy \(1.26, not 2.0\).*same everywhere"),
-    ({"versions": {"numpy": "2.0"}, "isa": "avx2"}, r"isa \(avx2, not avx512\).*PHENOSCALE_ISA")])
-def test_a_rank_that_differs_is_named(same, words):
-    with pytest.raises(InputError, match="rank 1 on node1 has another " + words):
-        call({"same": same})
+@pytest.mark.parametrize("options, versions, words", [
+    ({"epochs": 3, "isa": "avx512"}, {"numpy": "1.26"}, "numpy is 1.26, not 2.0; install the same"),
+    ({"epochs": 3, "isa": "avx2"}, {"numpy": "2.0"}, "isa is avx2, not avx512; set PHENOSCALE_ISA"),
+    ({"epochs": 4, "isa": "avx512"}, {"numpy": "2.0"}, "epochs is 4, not 3; give all the same op"),
+    ({"isa": "avx512"}, {"numpy": "2.0"}, "epochs is None, not 3"), (None, None, None)])
+def test_a_rank_that_differs_is_named(options, versions, words):
+    class Two(Alone):
+        size, names = 2, ["rank 0 on a", "rank 1 on b"]
+
+        def everyone(self, value):
+            return [value, value if options is None else [options, versions]]
+
+    same = {"epochs": 3, "isa": "avx512", "versions": {"numpy": "2.0"}}
+    if words is None:
+        agree(Two(), same)
+        return
+    with pytest.raises(InputError, match="rank 1 on b differs from rank 0 on a: " + words):
+        agree(Two(), same)
 
 
 def test_bound_ranks_are_warned_of():
@@ -106,13 +117,13 @@ def test_bound_ranks_are_warned_of():
     ranks = Several(few)
     ranks.everyone = lambda value: [{**value, **few}, {**value, **few}]
     warned = []
-    roll_call(ranks, 1, {}, 8, lambda event: None, warned.append)
+    roll_call(ranks, 1, 8, lambda event: None, warned.append)
     assert "bound to 1 each: start with 'phenoscale launch'" in warned[0]
 
 
 def test_too_many_threads_are_warned_of():
     _, warned = call({}, threads=os.cpu_count())
-    assert "fewer --threads" in warned[0]
+    assert "fewer ranks, or fewer --threads" in warned[0]
 
 
 @pytest.mark.parametrize("batch, size, words", [

@@ -11,6 +11,7 @@ class ThreadRank:
 
     def __init__(self, rank, size, barrier, said):
         self.rank, self.size, self._barrier, self._said = rank, size, barrier, said
+        self.names = [f"rank {number}" for number in range(size)]
 
     def barrier(self):
         self._barrier.wait(60)

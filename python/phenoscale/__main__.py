@@ -27,6 +27,7 @@ try:
     from phenoscale.launch import promised_size
     from phenoscale.options import (
         bin_option,
+        given,
         launch_options,
         listed_words,
         network_option,
@@ -41,6 +42,7 @@ try:
     )
     from phenoscale.progress import Progress
     from phenoscale.ranks import EXCHANGES
+    from phenoscale.roll_call import agree, roll_call
     from phenoscale.stop import Stopped, Stopper
 except ModuleNotFoundError:
     sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
@@ -195,13 +197,15 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
     except InputError as error:
         raise click.UsageError(str(error)) from None
     ranks = mpi.join()
+    agree(ranks, given())
     ranks.exchange = exchange
     quiet = quiet or ranks.rank > 0
     if ranks.spread(resume and os.path.exists(os.path.join(out, "model.safetensors"))):
         if ranks.rank:
             return 0
         print(f"{out} has ended: nothing to resume", file=sys.stderr)
-        print(os.path.join(out, "report.html"))
+        report = os.path.join(out, "report.html")  # a run may be stopped while it is written
+        print(report if os.path.exists(report) else write_report(out))
         return 0
     holdout, controls = pairs(holdout, "--holdout"), pairs(controls, "--controls")
     fields = read_source(table, z=recipe.z, **how)
@@ -242,14 +246,17 @@ def predict(model, table, out, embedding, on_error, resume, how, tower, threads,
 
     Ctrl-C stops it; what is done is kept in OUT.parts, and --resume goes on from there.
     """
+    from phenoscale.fields import thread_count
     from phenoscale.model_file import load
     from phenoscale.parts import parts_beside
     from phenoscale.predict_file import predict_source
 
     ranks = mpi.join()
+    agree(ranks, given())
     try:
         with Progress(quiet or ranks.rank > 0) as progress, Stopper() as stopper, \
                 stopper.computing():
+            roll_call(ranks, thread_count(threads), None, progress, progress.warn)
             errors = predict_source(
                 load(model), table, out, threads, on_error, progress.counting("predict"),
                 embedding, tower, progress.notes, [model], resume, progress.warn, ranks, **how)[1]

@@ -43,7 +43,10 @@ def status_of(verb) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:  # click makes an Abort of the former
+        stopped = error.__cause__ if isinstance(error, click.Abort) else error
+        if isinstance(stopped, Stopped):
+            return say_stopped(stopped, "")
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:

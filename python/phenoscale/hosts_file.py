@@ -20,7 +20,7 @@ def read_hosts(path: str | os.PathLike) -> dict[str, int | None]:
     Raises InputError with the line that is not `NAME`, `NAME:SLOTS` or `NAME slots=N`.
     """
     hosts: dict[str, int | None] = {}
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         for number, line in enumerate(file, 1):
             line = line.partition("#")[0].strip()
             if not line:

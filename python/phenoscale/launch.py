@@ -106,14 +106,19 @@ def check(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> 
         raise LaunchError(f"{path} is the launcher of {flavour.name}, but mpi4py loads {library}: "
                           "set PHENOSCALE_MPIEXEC to the mpiexec of that library, or MPI4PY_LIBMPI "
                           "to the library of this one")
+    if (flavour.name.startswith("Open MPI") and os.geteuid() == 0 and not job.as_root
+            and environ.get("OMPI_ALLOW_RUN_AS_ROOT") != "1"):
+        raise LaunchError("Open MPI does not run as root unless told: give launch the option "
+                          "--allow-run-as-root, before the --, or be another user")
     if job.placed:  # old MPICH waits for ever where a host does not answer
         each = replace(job, ranks=len(job.placed), placed=dict.fromkeys(job.placed, 1))
         status, words = ask(command_of(path, flavour, each, [sys.executable, "-c",
-                                                             "import mpi4py, phenoscale"],
+                                                             "import mpi4py, phenoscale.__main__"],
                                        environ), environ)
         if status:
-            raise LaunchError("the ranks do not start on " + ", ".join(job.placed) + ": "
-                              + " ".join(words.split())[:500])
+            raise LaunchError("the ranks do not start on all of " + ", ".join(job.placed) + " ("
+                              + " ".join(words.split())[:300] + "): try 'ssh HOST true', and the "
+                              "same Python there")
     return job
 
 

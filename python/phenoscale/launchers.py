@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -138,14 +139,18 @@ FLAVOURS = (
 def ask(command: list[str], environ: Mapping[str, str], timeout_s: float = 30) -> tuple[int, str]:
     """(status, what a program prints), both streams; status 124 where it does not end in time."""
     try:
-        done = subprocess.run(command, env=dict(environ), stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout_s,
-                              text=True, errors="replace")
-    except subprocess.TimeoutExpired:
-        return 124, f"no answer in {timeout_s:.0f} s"
+        program = subprocess.Popen(command, env=dict(environ), stdin=subprocess.DEVNULL, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   errors="replace", start_new_session=True)
     except OSError as error:
         return 126, str(error.strerror)
-    return done.returncode, done.stdout.strip()
+    try:
+        words = program.communicate(timeout=timeout_s)[0]
+        return program.returncode, words.strip()
+    except subprocess.TimeoutExpired:
+        os.killpg(program.pid, signal.SIGKILL)  # with what it has started, as ssh
+        program.communicate()
+        return 124, f"no answer in {timeout_s:.0f} s"
 
 
 def own_launcher(environ: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ A rank that fails ends the job for all (MPI_Abort, with its status): the others 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -23,11 +24,12 @@ from phenoscale.errors import InputError
 from phenoscale.launch import promised_size
 from phenoscale.mpi_line import Line, forget_segments, silence_limit
 from phenoscale.ranks import Alone, parts
-from phenoscale.stop import SIGNALS
+from phenoscale.stop import SIGNALS, Stopped
 
 __all__ = ["MISMATCH", "Ranks", "join", "leave", "turn"]
 
 MISMATCH = 64  # status
+_MEET = 4  # limits of silence until all ranks must have met
 _TURN_S = 1.5  # rank 0 speaks first
 _FINALIZE_S = 30.0
 _STOP_S = 60.0  # rank 0 saves, and ends all
@@ -222,12 +224,29 @@ def join() -> Alone:
     by_other = "PMI_SIZE" in os.environ and not by_open
     if by_other if library.startswith("Open MPI") else by_open:
         _refuse_launcher(library, promised, "is not its own")
+    # MPICH has a handler of its own for SIGUSR1, which does nothing: none comes through meanwhile.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    # Where a rank ended before it came here, the others wait for ever; launchers see the death of
+    # one that is by a signal, and Python could not act: MPI holds its lock.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(_MEET * limit))
     if not MPI.Is_initialized():
         MPI.Init_thread(MPI.THREAD_MULTIPLE)
     if MPI.COMM_WORLD.size != promised:
         _refuse_launcher(library, promised, f"finds {MPI.COMM_WORLD.size}")
     _joined = Ranks(MPI, limit)
+    signal.alarm(0)
+    for number in set(SIGNALS) - {signal.SIGINT}:
+        signal.signal(number, _stop)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _joined
+
+
+def _stop(number, frame) -> None:
+    """A signal where nobody keeps anything, before a training or after it; launchers send more."""
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    raise Stopped(number)
 
 
 def _refuse_launcher(library: str, promised: int, why: str) -> None:
@@ -245,6 +264,7 @@ def turn() -> str:
     """Before a complaint: rank 0 has the first word, and its end is that of all; who speaks."""
     if _joined is None or not _joined.rank:
         return ""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # launchers send them, to end it
     time.sleep(_TURN_S)
     return f"{_joined.names[_joined.rank]}: "
 
@@ -253,8 +273,9 @@ def leave(status: int) -> None:
     """The end of this process, with that status; one that is no success ends all."""
     if _joined is None:
         return
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     sys.stdout.flush()
-    if sys.exc_info()[0] is not None:  # a fault of the program
+    if isinstance(sys.exc_info()[1], Exception):  # a fault of the program
         traceback.print_exc()
     if status not in (0, 3):
         _joined.line.abort(status)

@@ -28,14 +28,14 @@ _PAUSE_S = 2e-5  # between two looks at what is under way
 _SPIN_S = 5e-3  # somebody waits: so long without pauses
 _KILL_S = 5.0  # for the launcher to do it
 #: names of MPI's shared memory: MPICH, Open MPI 5, Open MPI 4
-_SEGMENTS = ("mpich_shm_", "sm_segment.", "vader_segment.")
+_SEGMENTS = ("mpich_shm_", "ucx_shm_posix_", "sm_segment.", "vader_segment.")
 _TOGETHER_S = 0.2  # until all have heard of the end
 _LANES = ("main", "dense")
 
 
 def silence_limit() -> float:
     """Seconds after which a rank that says nothing is given up: PHENOSCALE_HANG_S, or 30."""
-    words = os.environ.get("PHENOSCALE_HANG_S", str(_HANG_S))
+    words = os.environ.get("PHENOSCALE_HANG_S") or str(_HANG_S)
     try:
         limit = float(words)
     except ValueError:

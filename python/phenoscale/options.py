@@ -10,7 +10,7 @@ import click
 
 from phenoscale.models import NETWORKS, TOWERS
 
-__all__ = ["bin_option", "launch_options", "listed_words", "network_option", "pairs",
+__all__ = ["bin_option", "given", "launch_options", "listed_words", "network_option", "pairs",
            "quiet_option", "size_of", "table_options", "threads_option", "tower_option",
            "verb_behind", "z_option"]
 
@@ -50,6 +50,13 @@ def path_maps(words) -> dict[str, str]:
         cut = next((at for at in cuts if os.path.isdir(word[at + 1 :])), cuts[0])
         maps[word[:cut]] = word[cut + 1 :]
     return maps
+
+
+def given() -> dict:
+    """The verb under way and its options, but for those that each rank may have of its own."""
+    context = click.get_current_context()
+    return {"verb": context.info_name, **{name: value for name, value in context.params.items()
+                                          if name not in ("threads", "quiet")}}
 
 
 def size_of(word: str) -> tuple[int, int]:

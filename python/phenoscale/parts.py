@@ -179,13 +179,24 @@ class Parts:
         about, places = read_header(path, _PROGRAM, _WHAT, _LIMIT)
         stored, crc = Stored(path, places), about.pop("about_crc32", None)
         stored.check(about.get("crc32"))
-        if crc != _crc(about):
+        if crc != _crc(about) or not _is_sound(about, stored.lengths):
             raise InputError(f"{path} is damaged: its checksums do not agree")
         tensors = {name: np.empty(count, np.float32) for name, count in stored.lengths.items()}
         for name, numbers in tensors.items():
             stored.read(name, numbers)
         return about, Predictions(skipped=dict(about["skipped"]), **{
             name: numbers.reshape(about["rows"], -1) for name, numbers in tensors.items()})
+
+
+def _is_sound(about: dict, lengths: dict) -> bool:
+    """Whether a header is what `__setitem__` writes, whatever its checksum says."""
+    rows, skipped = about.get("rows"), about.get("skipped")
+    return (type(rows) is int and rows > 0 and set(lengths) == {"logits", "embeddings"}
+            and all(n % rows == 0 for n in lengths.values())
+            and isinstance(about.get("key"), str) and isinstance(about.get("same"), dict)
+            and isinstance(about.get("environment"), dict) and isinstance(skipped, list)
+            and all(isinstance(one, list) and [type(part) for part in one] == [int, str]
+                    and 0 <= one[0] < rows for one in skipped))
 
 
 def _crc(about: dict) -> int:

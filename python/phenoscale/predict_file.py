@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phenoscale.environment import environment
 from phenoscale.fields import open_fields, thread_count
 from phenoscale.model_file import Model
 from phenoscale.parts import Parts, parts_beside
@@ -28,6 +29,7 @@ from phenoscale.predict import (
     read_fields,
 )
 from phenoscale.ranks import Alone
+from phenoscale.roll_call import agree
 from phenoscale.survey import Survey, usable
 from phenoscale.table import Table
 
@@ -81,12 +83,13 @@ def predict_source(model: Model, source, out, threads: int | None = None, on_err
                    table=table, errors=errors_beside(out))
     if tell_notes is not None:
         tell_notes(table.notes)
+    agree(ranks, {"table": table.digest(), "model": _model_key(model), **environment()})
     chosen = choose_channels(model, table)
     fields = _Fields(chosen, *usable(chosen, on_error, ranks=ranks))
     check_fits(model, fields.found.shape, fields.found.dtype)
     n = -(-len(table) // BLOCK)
     blocks, left = {}, list(range(n))
-    if resume is not None and (n > 1 or os.path.isdir(parts_beside(out))):
+    if resume is not None and (n > 1 or ranks.spread(os.path.isdir(parts_beside(out)))):
         blocks = Parts(out, {"model": _model_key(model), "tower": tower, "on-error": on_error},
                        warn)
         left = blocks.to_do(n, fields.key, resume, ranks)

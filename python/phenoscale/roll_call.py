@@ -10,57 +10,69 @@ from collections import Counter
 from phenoscale.errors import InputError
 from phenoscale.ranks import Alone, branches
 
-__all__ = ["roll_call"]
+__all__ = ["agree", "roll_call"]
+
+#: what differs -> what helps
+_CURES = {"table": "give all the same table, with the same rows and channels",
+          "model": "give all the same model file",
+          "isa": "set PHENOSCALE_ISA to the lesser for all, for example avx2"}
+_SAME = "give all the same options"
+_INSTALLED = "install the same everywhere"
 
 
-def roll_call(ranks: Alone, threads: int, same: dict, batch: int, tell, warn) -> None:
-    """Compare the ranks; nothing for one alone.
+def agree(ranks: Alone, same: dict) -> None:
+    """Compare what all ranks must have alike, before they do together what they do not.
+
+    same: name to what JSON can hold; of "versions" a dict.
+
+    Raises
+    ------
+    InputError
+        Naming the rank, and what differs.
+    """
+    if ranks.size == 1:
+        return
+    versions = same.pop("versions", {})
+    said = ranks.everyone([same, versions])
+    for name, (options, theirs) in zip(ranks.names, said):
+        for mine, other, cure in ((said[0][0], options, None), (said[0][1], theirs, _INSTALLED)):
+            for what in sorted({*mine, *other}):
+                if mine.get(what) != other.get(what):
+                    raise InputError(
+                        f"{name} differs from {ranks.names[0]}: {what} is {_short(other.get(what))}"
+                        f", not {_short(mine.get(what))}; {cure or _CURES.get(what, _SAME)}")
+
+
+def _short(value) -> str:
+    """Words of a value; of a digest its beginning."""
+    words = str(value)
+    return words if len(words) < 64 else words[:12] + "..."
+
+
+def roll_call(ranks: Alone, threads: int, batch: int, tell, warn) -> None:
+    """Say where the ranks run, and whether they have the processors and images for it; nothing for
+    one alone.
 
     Parameters
     ----------
     ranks : Alone or phenoscale.mpi.Ranks
     threads : int
         Of this rank.
-    same : dict
-        What must be the same everywhere: name to what JSON can hold, or to a dict of such.
-    batch : int
-        Images of a step.
+    batch : int or None
+        Images of a step; None: there are no steps.
     tell : callable
         Takes an event, with a line for each host.
     warn : callable
         Takes a sentence for the user.
-
-    Raises
-    ------
-    InputError
-        Naming the rank and what differs.
     """
     if ranks.size == 1:
         return
-    processors = len(os.sched_getaffinity(0))
-    said = ranks.everyone({"same": same, "host": socket.gethostname(),
-                           "process": os.getpid(), "threads": threads,
-                           "processors": processors, "of": os.cpu_count()})
-    for name, other in zip(ranks.names, said):
-        for what, value in said[0]["same"].items():
-            if other["same"][what] != value:
-                raise InputError(f"{name} has another {_difference(what, value, other['same'])} "
-                                 f"than {ranks.names[0]}: {_CURES.get(what, 'give all the same')}")
+    said = ranks.everyone({
+        "host": socket.gethostname(), "process": os.getpid(), "threads": threads,
+        "processors": len(os.sched_getaffinity(0)), "of": os.cpu_count()})
     tell({"stage": "ranks", "lines": list(_by_host(ranks.names, said))})
-    for words in (*_binding(said), *_idle(batch, ranks.size)):
+    for words in (*_binding(said), *(_idle(batch, ranks.size) if batch else ())):
         warn(words)
-
-
-_CURES = {"versions": "install the same everywhere",
-          "isa": "set PHENOSCALE_ISA to the lesser for all, for example avx2"}
-
-
-def _difference(what: str, mine, theirs: dict) -> str:
-    """ "isa (avx2, not avx512)"."""
-    if isinstance(mine, dict):
-        keys = [key for key in mine if theirs[what].get(key) != mine[key]]
-        what, mine, theirs = keys[0], mine[keys[0]], {keys[0]: theirs[what].get(keys[0])}
-    return f"{what} ({theirs[what]}, not {mine})"
 
 
 def _by_host(names: list[str], said: list[dict]):
@@ -80,14 +92,15 @@ def _binding(said: list[dict]) -> list[str]:
         there = [one for one in said if one["host"] == host]
         threads, all_of_them = sum(one["threads"] for one in there), there[0]["of"]
         bound = min(one["processors"] for one in there)
-        if bound < all_of_them and 2 * threads <= all_of_them:
+        if bound < all_of_them and (2 * threads <= all_of_them
+                                    or max(one["threads"] for one in there) > bound):
             words.append(f"the {count} ranks on {host} have {threads} threads for its "
-                         f"{all_of_them} processors, since they are bound to {bound} each: start "
-                         "with 'phenoscale launch', or mpirun --bind-to none and --threads")
-        elif max(one["threads"] for one in there) > bound or threads > all_of_them:
-            words.append(f"the {count} ranks on {host} have {threads} threads, each may run on "
-                         f"{bound} of {all_of_them} processors: they wait for one another; give "
-                         "fewer --threads, or start with 'phenoscale launch'")
+                         f"{all_of_them} processors, and are bound to {bound} each: start with "
+                         "'phenoscale launch', or mpirun --bind-to none and --threads")
+        elif threads > all_of_them:
+            words.append(f"the {count} ranks on {host} have {threads} threads for {all_of_them} "
+                         "processors, and wait for one another: fewer ranks, or fewer --threads, "
+                         "are as fast")
     return words
 
 
@@ -102,4 +115,4 @@ def _idle(batch: int, size: int) -> list[str]:
         share *= 2
     return [f"a batch of {batch} over {size} ranks is {max(shares)} images for some and "
             f"{min(shares)} for others, who wait: choose a batch of {size * share} or "
-            f"{2 * size * share}"]
+            f"{2 * size * share}, or fewer ranks"]

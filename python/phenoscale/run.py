@@ -33,7 +33,7 @@ from phenoscale.predict import prediction_frame
 from phenoscale.predict import run as predict_run
 from phenoscale.ranks import Alone
 from phenoscale.recipe import Recipe
-from phenoscale.roll_call import roll_call
+from phenoscale.roll_call import agree, roll_call
 from phenoscale.split import check_training, split_table
 from phenoscale.survey import usable
 from phenoscale.table import Table, file_cells
@@ -126,12 +126,13 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     for column in controls or {}:
         table.column(column)
     is_first = not ranks.rank
+    agree(ranks, {"table": table.digest(), **environment()})
     with (Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet, ranks.size > 1) if is_first
           else Follower(out, ranks)) as keeper:
         with keeper.computing():
             fields = _Fields(table, label, rule, recipe, on_error, threads, tell, ranks)
-            roll_call(ranks, threads, {"options": _same(fields, ranks),
-                                       **environment()}, fields.recipe.batch, tell, keeper.warn)
+            agree(ranks, _same(fields, ranks))
+            roll_call(ranks, threads, fields.recipe.batch, tell, keeper.warn)
             trained = _begin(fields, threads, tell, keeper, ranks)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},
                  "sources": [channel.source() for channel in fields.table.sources],
