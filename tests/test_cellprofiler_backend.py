@@ -86,7 +86,7 @@ def test_a_training_is_cancelled_and_goes_on(backend, command, tmp_path):
     """By an update, at a step; the checkpoint is there, and the next run ends it."""
     table, place = write_screen(tmp_path / "screen"), backend.Place(command)
     task = {"table": str(table), "label": "Metadata_Class", "out": str(tmp_path / "run"),
-            "recipe": {"network": "mcnn-gap", "epochs": 8}, "resume": True}
+            "recipe": {"network": "mcnn-gap", "epochs": 24}, "resume": True}
     seen = []
 
     def stop(done, of, words):
