@@ -22,8 +22,8 @@ try:
 
     import phenoscale
     from phenoscale import mpi
-    from phenoscale.endings import INTERRUPTED, SKIPPED, say_skipped, say_stopped, status_of
-    from phenoscale.errors import InputError
+    from phenoscale.endings import say_skipped, say_stopped, status_of
+    from phenoscale.errors import INTERRUPTED, SKIPPED, InputError
     from phenoscale.launch import promised_size
     from phenoscale.options import (
         bin_option,
@@ -197,7 +197,7 @@ def train(table, label, out, split, holdout, val_by, val_fraction, controls, on_
     except InputError as error:
         raise click.UsageError(str(error)) from None
     ranks = mpi.join()
-    agree(ranks, given())
+    agree(ranks, given)
     ranks.exchange = exchange
     quiet = quiet or ranks.rank > 0
     if ranks.spread(resume and os.path.exists(os.path.join(out, "model.safetensors"))):
@@ -252,7 +252,7 @@ def predict(model, table, out, embedding, on_error, resume, how, tower, threads,
     from phenoscale.predict_file import predict_source
 
     ranks = mpi.join()
-    agree(ranks, given())
+    agree(ranks, given)
     try:
         with Progress(quiet or ranks.rank > 0) as progress, Stopper() as stopper, \
                 stopper.computing():

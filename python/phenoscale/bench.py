@@ -53,6 +53,15 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def put(result, as_json, show, out=None):
+    """The result: one JSON object, or as `show` prints it; to `out`, by default stdout."""
+    out = out or sys.stdout
+    if as_json:
+        print(json_text.dumps(result), file=out)
+    else:
+        show(result, out)
+
+
 # ---- what is compared ---------------------------------------------------------------------------
 
 
@@ -322,9 +331,5 @@ def run_bench(json=False, quick=False, peer_python=None, batches=(1, 2, 4, 8), r
             result.update(bench_train.measure_memory(Path(folder), size, say))
     result.update(bench_figures.of_rows(rows, result["operations"], result["fma_peak_gflops"]))
     result["raw"] = [{key: row[key] for key in row if key != "job"} for row in rows]
-    out = out or sys.stdout
-    if json:
-        print(json_text.dumps(result), file=out)
-    else:
-        show(result, out)
+    put(result, json, show, out)
     return result

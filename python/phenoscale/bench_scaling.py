@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, fields
 from statistics import median
 
 from phenoscale import _core, cost_model
-from phenoscale.bench import say
+from phenoscale.bench import put, say
 from phenoscale.bench_network import Nodes, why_not
 from phenoscale.bench_process import ContenderError
 from phenoscale.bench_work import IMAGES
@@ -328,9 +328,5 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
         from phenoscale.bench_scaling_figure import scaling
 
         scaling(result).savefig(picture, dpi=150)
-    out = out or sys.stdout
-    if json:
-        print(json_text.dumps(result), file=out)
-    else:
-        show(result, out)
+    put(result, json, show, out)
     return result

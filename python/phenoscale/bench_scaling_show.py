@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from phenoscale.bench_figures import PUBLISHED_CORES, PUBLISHED_PER_S
-from phenoscale.bench_work import CLASSES
+from phenoscale.bench_show import heading
 from phenoscale.cost_model import MEMORY_CORES
 
 EMULATED = """\
@@ -21,9 +21,7 @@ here, {jitter:.1%} of a step. Exchange of factors (f) or of the matrix (m), whic
 
 def title(result):
     """What was run, where."""
-    h, w = result["size"]
-    lines = [f"M-CNN, {CLASSES} classes, fields {h} x {w} x 3 uint16, {result['isa']}, "
-             f"{result['processors']} processors, {result['launcher']}"]
+    lines = [f"{heading(result)}, {result['processors']} processors, {result['launcher']}"]
     if result["is_busy"]:
         lines.append(f"This machine had other work (load {result['load']:.1f}): its times are too "
                      "long, the ranks' above all")

@@ -22,10 +22,15 @@ MEMORY = {"rss_mb_batch8": "mcnn, batch 8", "rss_mb_batch64": "mcnn, batch 64",
           "rss_mb_per_thread": "a second thread at batch 8, more"}
 
 
+def heading(result):
+    """What both benches say first."""
+    h, w = result["size"]
+    return f"M-CNN, {CLASSES} classes, fields {h} x {w} x 3 uint16, {result['isa']}"
+
+
 def title(result):
     """What was run, and whether it counts."""
-    h, w = result["size"]
-    lines = [f"M-CNN, {CLASSES} classes, fields {h} x {w} x 3 uint16, {result['isa']}",
+    lines = [heading(result),
              f"Live windows: {result['live_windows']:.1%} at scales 0-2, "
              f"{result['live_windows_all']:.1%} at all seven"]
     if result["is_void"]:

@@ -11,12 +11,10 @@ import sys
 import click
 
 from phenoscale import _core, mpi
-from phenoscale.errors import InputError
+from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError
 from phenoscale.stop import Stopped
 
-__all__ = ["INTERRUPTED", "SKIPPED", "STOPPED", "say_skipped", "say_stopped", "status_of"]
-
-SKIPPED, STOPPED, INTERRUPTED = 3, 75, 130
+__all__ = ["say_skipped", "say_stopped", "status_of"]
 
 
 def say_skipped(errors: str) -> int:

@@ -6,7 +6,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["InputError", "LaunchError", "NoChannel", "listed"]
+#: of the command line, beside 0, 1 and 2: done with fields skipped; ranks that are no job; stopped,
+#: to be resumed; a rank that does not answer; interrupted
+SKIPPED, MISMATCH, STOPPED, HUNG, INTERRUPTED = 3, 64, 75, 76, 130
+
+__all__ = ["HUNG", "INTERRUPTED", "MISMATCH", "SKIPPED", "STOPPED", "InputError",
+           "LaunchError", "NoChannel", "listed"]
 
 
 class InputError(ValueError):
@@ -22,7 +27,7 @@ class InputError(ValueError):
 class LaunchError(InputError):
     """A job of several processes that cannot start, or did not start as one."""
 
-    status = 64
+    status = MISMATCH
 
 
 class NoChannel(InputError):

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenoscale.ranks import Alone, branches
+from phenoscale.ranks import Alone, branches, share
 
 __all__ = ["Exchange", "break_even"]
+
 
 def break_even(net) -> int:
     """Images of a step from which on the matrices of the dense head are less than the factors; 0
@@ -33,8 +34,7 @@ class Exchange:
     Parameters
     ----------
     net : phenoscale._core.Net
-        Made for steps of all ranks' images, with forms_dense
-        where `ranks.exchange` is "matrix".
+        Made for steps of all ranks' images, with forms_dense where `ranks.exchange` is "matrix".
     ranks : Alone or phenoscale.mpi.Ranks
     """
 
@@ -45,13 +45,11 @@ class Exchange:
 
     def begin(self, n: int) -> tuple[int, int]:
         """Begin a step of n images: those that this rank has, first and end."""
-        ends = branches(n, self._ranks.size)
-        self._n, self._ends = n, ends
-        first = ends[self._ranks.rank - 1] if self._ranks.rank else 0
+        self._n, self._ends = n, branches(n, self._ranks.size)
+        first, end = share(self._ends, self._ranks.rank)
         self._losses = np.zeros(n)
         self._net.begin(0 if self._is_matrix else first)
-        self._first = first
-        return first, ends[self._ranks.rank]
+        return first, end
 
     @property
     def _active(self) -> int:

@@ -20,15 +20,14 @@ from contextlib import suppress
 
 import numpy as np
 
-from phenoscale.errors import InputError
+from phenoscale.errors import MISMATCH, SKIPPED, InputError
 from phenoscale.launch import promised_size
 from phenoscale.mpi_line import Line, forget_segments, silence_limit
 from phenoscale.ranks import Alone, parts
 from phenoscale.stop import SIGNALS, Stopped
 
-__all__ = ["MISMATCH", "Ranks", "join", "leave", "turn"]
+__all__ = ["Ranks", "join", "leave", "turn"]
 
-MISMATCH = 64  # status
 _MEET = 4  # limits of silence until all ranks must have met
 _TURN_S = 1.5  # rank 0 speaks first
 _FINALIZE_S = 30.0
@@ -60,8 +59,8 @@ class Ranks(Alone):
         self.line = Line(mpi, world, self.names, limit)
         self.line.start()
 
-    def _do(self, steps, lane: str = "main", wait: bool = True) -> None:
-        job = self.line.submit(lane, steps)
+    def _do(self, steps, wait: bool = True) -> None:
+        job = self.line.submit("main" if wait else "dense", steps)
         if wait:
             self.line.hurry()
             job.wait()
@@ -148,7 +147,7 @@ class Ranks(Alone):
                 yield [comm.Iallgatherv(self._mpi.IN_PLACE, [
                     array[low:high], counts, places, self._mpi.BYTE])]
 
-        self._do(steps, "main" if wait else "dense", wait)
+        self._do(steps, wait)
 
     def tree(self, array, n: int, wait: bool = True) -> None:
         """As `Alone.tree`."""
@@ -156,7 +155,7 @@ class Ranks(Alone):
             for part in _pieces(array):
                 yield from self._tree(comm, part, n)
 
-        self._do(steps, "main" if wait else "dense", wait)
+        self._do(steps, wait)
 
     def _tree(self, comm, array, n: int):
         """Each rank sums a slice, of the first n ranks; then all get all slices."""
@@ -277,7 +276,7 @@ def leave(status: int) -> None:
     sys.stdout.flush()
     if isinstance(sys.exc_info()[1], Exception):  # a fault of the program
         traceback.print_exc()
-    if status not in (0, 3):
+    if status not in (0, SKIPPED):
         _joined.line.abort(status)
     _joined.barrier()
     _joined.line.close()

@@ -17,11 +17,10 @@ import traceback
 from collections import deque
 from contextlib import suppress
 
-from phenoscale.errors import InputError
+from phenoscale.errors import HUNG, InputError
 
 __all__ = ["Line", "forget_segments", "silence_limit"]
 
-HUNG = 76  # status
 _PULSE_S = 1.0  # between two signs of life
 _HANG_S = 30.0  # without one
 _PAUSE_S = 2e-5  # between two looks at what is under way

@@ -15,7 +15,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError, NoChannel
 from phenoscale.fields import FieldArrays, open_fields, thread_count
 from phenoscale.model_file import Model, class_key
-from phenoscale.ranks import Alone, parts
+from phenoscale.ranks import Alone, parts, share
 
 if TYPE_CHECKING:
     import pandas
@@ -108,7 +108,7 @@ def run(net, source, order, scale, offset, threads: int, on_error: str = "stop",
     n, ranks = len(order), ranks or Alone()
     found = Predictions.blank(n, net.classes, net.embedding)
     ends = parts(n, ranks.size)
-    first, end = [0, *ends][ranks.rank], ends[ranks.rank]
+    first, end = share(ends, ranks.rank)
     tell = progress and (lambda done, _: progress(min(n, done * ranks.size), n))
     for i, answer in enumerate(each(net, source, order[first:end], scale, offset, threads, on_error,
                                     tell), first):

@@ -83,7 +83,7 @@ def predict_source(model: Model, source, out, threads: int | None = None, on_err
                    table=table, errors=errors_beside(out))
     if tell_notes is not None:
         tell_notes(table.notes)
-    agree(ranks, {"table": table.digest(), "model": _model_key(model), **environment()})
+    agree(ranks, lambda: {"table": table.digest(), "model": _model_key(model), **environment()})
     chosen = choose_channels(model, table)
     fields = _Fields(chosen, *usable(chosen, on_error, ranks=ranks))
     check_fits(model, fields.found.shape, fields.found.dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["EXCHANGES", "Alone", "branches", "own_places", "parts"]
+__all__ = ["EXCHANGES", "Alone", "branches", "own_places", "parts", "share"]
 
 #: what of the dense head's gradient can travel (exchange.py); "matrix": bits that depend on the
 #: number of ranks
@@ -32,6 +32,11 @@ def branches(n: int, size: int) -> list[int]:
 def parts(n: int, size: int) -> list[int]:
     """Where even parts of n things end that need no sum."""
     return [n * (rank + 1) // size for rank in range(size)]
+
+
+def share(ends: list[int], rank: int) -> tuple[int, int]:
+    """Where a rank's share begins and ends, of those that `branches` or `parts` gives."""
+    return (ends[rank - 1] if rank else 0), ends[rank]
 
 
 class Alone:
@@ -84,6 +89,6 @@ def own_places(position: int, n: int, batch: int, ranks: Alone) -> np.ndarray:
     """Places in an epoch's order of n fields that are this rank's, from `position` on."""
     own = []
     for at in range(position, n, batch):
-        ends = [0, *branches(min(batch, n - at), ranks.size)]
-        own.append(np.arange(at + ends[ranks.rank], at + ends[ranks.rank + 1]))
+        first, end = share(branches(min(batch, n - at), ranks.size), ranks.rank)
+        own.append(np.arange(at + first, at + end))
     return np.concatenate(own) if own else np.zeros(0, np.int64)

@@ -20,10 +20,10 @@ _SAME = "give all the same options"
 _INSTALLED = "install the same everywhere"
 
 
-def agree(ranks: Alone, same: dict) -> None:
+def agree(ranks: Alone, same) -> None:
     """Compare what all ranks must have alike, before they do together what they do not.
 
-    same: name to what JSON can hold; of "versions" a dict.
+    same: gives, where there are several, name to what JSON can hold; of "versions" a dict.
 
     Raises
     ------
@@ -32,15 +32,16 @@ def agree(ranks: Alone, same: dict) -> None:
     """
     if ranks.size == 1:
         return
-    versions = same.pop("versions", {})
-    said = ranks.everyone([same, versions])
+    mine = same()
+    versions = mine.pop("versions", {})
+    said = ranks.everyone([mine, versions])
     for name, (options, theirs) in zip(ranks.names, said):
-        for mine, other, cure in ((said[0][0], options, None), (said[0][1], theirs, _INSTALLED)):
-            for what in sorted({*mine, *other}):
-                if mine.get(what) != other.get(what):
+        for first, other, cure in ((said[0][0], options, None), (said[0][1], theirs, _INSTALLED)):
+            for what in sorted({*first, *other}):
+                if first.get(what) != other.get(what):
                     raise InputError(
                         f"{name} differs from {ranks.names[0]}: {what} is {_short(other.get(what))}"
-                        f", not {_short(mine.get(what))}; {cure or _CURES.get(what, _SAME)}")
+                        f", not {_short(first.get(what))}; {cure or _CURES.get(what, _SAME)}")
 
 
 def _short(value) -> str:

@@ -126,12 +126,12 @@ def train_run(table: Table, label: str, out, recipe: Recipe, *, split=None, hold
     for column in controls or {}:
         table.column(column)
     is_first = not ranks.rank
-    agree(ranks, {"table": table.digest(), **environment()})
+    agree(ranks, lambda: {"table": table.digest(), **environment()})
     with (Keeper(out, resume, checkpoint_s, tensorboard, tell, quiet, ranks.size > 1) if is_first
           else Follower(out, ranks)) as keeper:
         with keeper.computing():
             fields = _Fields(table, label, rule, recipe, on_error, threads, tell, ranks)
-            agree(ranks, _same(fields, ranks))
+            agree(ranks, lambda: _same(fields, ranks))
             roll_call(ranks, threads, fields.recipe.batch, tell, keeper.warn)
             trained = _begin(fields, threads, tell, keeper, ranks)
         about = {"label": label, "split": {"column": split, **rule, "holdout": holdout or {}},

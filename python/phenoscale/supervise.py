@@ -10,15 +10,16 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from phenoscale.errors import HUNG, INTERRUPTED, MISMATCH, SKIPPED, STOPPED
+from phenoscale.stop import SIGNALS
+
 __all__ = ["supervise"]
 
 # What a new start does not mend: all is done, the user's mistakes, a stop that was asked for.
 # 76 is the watchdog's; a lost rank ends a job with its signal's number, or 128 more.
-FINAL = (0, 1, 2, 3, 64, 75, 130)
-STOPPED, HUNG, INTERRUPTED = 75, 76, 130
+FINAL = (0, 1, 2, SKIPPED, MISMATCH, STOPPED, INTERRUPTED)
 ALARM = "the ranks did not come together: one ended, or hangs, before MPI began; see what it said"
 LOST_WORDS = {signal.SIGALRM: ALARM, 128 + signal.SIGALRM: ALARM}
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 PR_SET_PDEATHSIG = 1
 
 
@@ -75,7 +76,7 @@ def supervise(start: Sequence[str], again: Sequence[str], environ: Mapping[str, 
         print(f"the job ended with status {status}: starting it again, {number} of {restarts}",
               file=sys.stderr, flush=True)
         status = supervisor.run(again, environ)
-    if supervisor.signals and status not in (0, 3):  # whatever the launcher makes of it
+    if supervisor.signals and status not in (0, SKIPPED):  # whatever the launcher makes of it
         return INTERRUPTED if supervisor.signals[0] == signal.SIGINT else STOPPED
     if status in LOST_WORDS or status not in (*FINAL, HUNG):
         words = LOST_WORDS.get(status, "a rank was lost, perhaps for want of memory: go on with "
