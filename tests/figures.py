@@ -13,9 +13,9 @@ import pandas
 
 import phenoscale
 from baselines import baselines
-from phenoscale.evaluate import classification
-from phenoscale.recipe import Recipe
-from phenoscale.run import train_run
+from phenoscale.scores.classification import classification
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.run import train_run
 
 HELD_OUT = "Plate04"
 #: The screen and the recipe of ``make demo``.

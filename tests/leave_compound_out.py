@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pandas
 
-from phenoscale.evaluate import classification
-from phenoscale.profiles import aggregate
+from phenoscale.profiles.aggregate import aggregate
 from phenoscale.progress import Progress
-from phenoscale.recipe import Recipe
-from phenoscale.run import train_run
-from phenoscale.table import read_table
+from phenoscale.scores.classification import classification
+from phenoscale.tables.read import read_table
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.run import train_run
 
 RECIPE = Recipe(network="mcnn-gap", epochs=20, augment=("flip", "turn"), seed=0)
 
 
 def main(table, label, channels, out):
     """Train, score, print."""
-    fields = read_table(table, channels.split(","))
+    fields = read_table(table, channels=channels.split(","))
     compounds = fields.role("compound")
     scored, classes = [], None
     for compound in sorted(set(compounds)):

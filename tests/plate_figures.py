@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas
 
-from phenoscale.evaluate import dose_response
-from phenoscale.profiles import log_odds
+from phenoscale.profiles.aggregate import log_odds
+from phenoscale.scores.dose_response import dose_response
 
 
 def plate_figures(run):

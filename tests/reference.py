@@ -18,7 +18,7 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from phenoscale.models import plain
+from phenoscale.models.networks import plain
 
 
 def smallest(values, scale):

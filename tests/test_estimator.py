@@ -11,8 +11,9 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
+
 from phenoscale import InputError, WholeImageClassifier, read_image, read_table
-from phenoscale.recipe import Recipe
+from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
 
@@ -169,10 +170,10 @@ def test_table_path_and_frame_are_one(screen):
 
 
 def test_a_channel_alone(screen):
-    one = classifier().fit(read_table(screen, ["Actin"]), LABEL)
+    one = classifier().fit(read_table(screen, channels=["Actin"]), LABEL)
     assert one.model_.channels == ["Actin"]
     assert one.predict_proba(screen).tobytes() == one.predict_proba(
-        read_table(screen, ["DNA", "Actin"])).tobytes()
+        read_table(screen, channels=["DNA", "Actin"])).tobytes()
 
 
 @pytest.mark.parametrize("label, words", [

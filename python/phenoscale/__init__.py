@@ -3,50 +3,43 @@
 
     >>> import phenoscale
     >>> sorted(phenoscale.__all__)[:3]
-    ['Evidence', 'Explainer', 'ImageError']
+    ['Crew', 'Evidence', 'Explainer']
 
 What is named here is found when it is first used: importing the package needs only numpy, and
 predicting only safetensors beside it.
 """
 
 import importlib
-import sys
-import types
 
 __version__ = "0.1.0"
 
 #: name -> module that has it
 _HOMES = {
-    "Evidence": "phenoscale.evidence",
-    "Explainer": "phenoscale.evidence",
+    "Crew": "phenoscale.ranks.crew",
+    "Evidence": "phenoscale.prediction.evidence",
+    "Explainer": "phenoscale.prediction.evidence",
     "ImageError": "phenoscale._core",
     "InputError": "phenoscale.errors",
-    "Model": "phenoscale.model_file",
-    "Predictions": "phenoscale.predict",
-    "Recipe": "phenoscale.recipe",
+    "Model": "phenoscale.models.model",
+    "Predictions": "phenoscale.prediction.predict",
+    "Reading": "phenoscale.tables.read",
+    "Recipe": "phenoscale.training.recipe",
+    "Running": "phenoscale.training.keeper",
+    "Split": "phenoscale.tables.split",
     "UnsupportedImage": "phenoscale._core",
     "WholeImageClassifier": "phenoscale.estimator",
-    "load": "phenoscale.model_file",
-    "predict": "phenoscale.predict",
-    "predict_table": "phenoscale.predict",
-    "read_image": "phenoscale.image_file",
-    "read_table": "phenoscale.table",
-    "simulate": "phenoscale.simulate",
-    "train_run": "phenoscale.run",
-    "write_report": "phenoscale.report",
+    "Writing": "phenoscale.prediction.file",
+    "load": "phenoscale.models.model",
+    "predict": "phenoscale.prediction.predict",
+    "predict_to_file": "phenoscale.prediction.file",
+    "predict_table": "phenoscale.prediction.predict",
+    "read_image": "phenoscale.images.read",
+    "read_table": "phenoscale.tables.read",
+    "simulate": "phenoscale.simulation.simulate",
+    "train_run": "phenoscale.training.run",
+    "write_report": "phenoscale.reports.report",
 }
 __all__ = list(_HOMES)
-
-
-class _Package(types.ModuleType):
-    """Where a function has the name of its module, phenoscale.NAME is the function."""
-
-    def __setattr__(self, name, value):
-        if not (name in _HOMES and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name):

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import fields as dataclass_fields
 
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.fields import FieldArrays, open_fields, thread_count
-from phenoscale.model_file import Model, load
-from phenoscale.predict import predict as predict_fields
-from phenoscale.predict import predict_table, read_fields
-from phenoscale.recipe import Recipe
-from phenoscale.run import class_names
-from phenoscale.split import split_table
-from phenoscale.survey import usable
-from phenoscale.train import PART, fit
+from phenoscale.images.fields import FieldArrays
+from phenoscale.images.usable import usable
+from phenoscale.models.model import Model, load
+from phenoscale.prediction.inputs import read_fields
+from phenoscale.prediction.predict import predict as predict_fields
+from phenoscale.prediction.predict import predict_table
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables.labels import class_names
+from phenoscale.tables.read import Reading, read_table
+from phenoscale.tables.split import Split
+from phenoscale.tables.table import Table
+from phenoscale.training.first_pass import Labelled, provenance
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.train import fit
 
 __all__ = ["WholeImageClassifier"]
+
+_DEFAULTS = {field.name: field.default for field in dataclass_fields(Recipe)}
 
 
 class WholeImageClassifier:
@@ -28,18 +36,17 @@ class WholeImageClassifier:
 
     Parameters
     ----------
-    network, epochs, batch, rate, schedule, optimizer, momentum, decay, smoothing, clip, augment,
-    balance, patience, select, bin, z, fc_relu, tower, seed
-        As in `phenoscale.train.Recipe`.
+    recipe
+        The attributes of a `phenoscale.Recipe`, by name.
     threads : int, optional
         By default every processor this process may use; results do not depend on it.
     progress : callable, optional
-        As for `phenoscale.train.fit`.
+        Takes events of `phenoscale.progress`, of the stages "statistics", "step" and "epoch".
 
     Attributes
     ----------
     classes_ : ndarray of str, (k,)
-    model_ : phenoscale.model_file.Model
+    model_ : phenoscale.models.model.Model
     log_ : list of dict
         One row an epoch.
 
@@ -54,22 +61,17 @@ class WholeImageClassifier:
     (8, 2)
     """
 
-    def __init__(self, network="mcnn", epochs=20, batch=4, rate=None, schedule="linear",
-                 optimizer="nesterov", momentum=0.9, decay=5e-5, smoothing=0.1, clip=5.0,
-                 augment=("flip",), balance="class", patience=0, select="last", bin=1, z=None,
-                 fc_relu=True, tower="fused", seed=0, threads=None, progress=None):
-        self.network, self.epochs, self.batch, self.rate = network, epochs, batch, rate
-        self.schedule, self.optimizer, self.momentum = schedule, optimizer, momentum
-        self.decay, self.smoothing, self.clip, self.augment = decay, smoothing, clip, augment
-        self.balance, self.patience, self.select = balance, patience, select
-        self.bin, self.z = bin, z
-        self.fc_relu, self.tower, self.seed = fc_relu, tower, seed
+    def __init__(self, *, threads=None, progress=None, **recipe):
+        unknown = recipe.keys() - _DEFAULTS
+        if unknown:
+            raise TypeError(f"there is no parameter '{min(unknown)}'")
         self.threads, self.progress = threads, progress
+        for name, value in {**_DEFAULTS, **recipe}.items():
+            setattr(self, name, value)
 
     def get_params(self, deep=True) -> dict:
         """The parameters of the constructor."""
-        names = [f.name for f in dataclass_fields(Recipe)] + ["threads", "progress"]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*_DEFAULTS, "threads", "progress")}
 
     def set_params(self, **parameters):
         """Change parameters of the constructor; returns self."""
@@ -100,33 +102,22 @@ class WholeImageClassifier:
         -------
         self
         """
-        recipe = Recipe(**{f.name: getattr(self, f.name) for f in dataclass_fields(Recipe)})
-        threads = thread_count(self.threads)
+        recipe = Recipe(**{name: getattr(self, name) for name in _DEFAULTS})
+        crew = Crew(threads=self.threads, progress=self.progress)
         if isinstance(table, np.ndarray):
-            source, names = FieldArrays(table, recipe.bin), _names(label)
+            source, classes, labels = _of_arrays(table, label, recipe)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            label_name, digest, sources, z = "", "", [], recipe.z
-            if len(names) != source.n:
-                raise InputError(f"{len(names)} labels for {source.n} images: give one each")
-            if len(set(names) - {""}) < 2:
-                raise InputError("a classifier needs at least two classes")
+            about = {"z": recipe.z}
         else:
-            table = _as_table(table, z=recipe.z)
-            rows, found, _ = usable(table)
-            table = table.select(rows)
-            names, channels = table.column(_column_name(label)), table.channels
-            label_name, digest, z = label, table.digest(), table.chosen or recipe.z
-            sources = [channel.source() for channel in table.sources]
-            split_table(table, label, val_fraction=0)  # for its checks of the classes
-            source = open_fields(table, found, max(threads, PART), recipe.bin)
-        classes = class_names(names, label_name)
-        labels = np.array([classes.index(v) if v else -1 for v in names], np.int64)
-        trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, threads,
-                      self.progress)
+            table = _as_table(table, Reading(z=recipe.z))
+            fields = Labelled(usable(table), _column_name(label), Split(val_fraction=0), recipe,
+                              crew.threads)
+            source, classes, labels = fields.source, fields.classes, fields.labels
+            channels, about = fields.table.channels, provenance(fields.table, label, recipe)
+        trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
         self.log_ = trained.log
         self.classes_ = np.array(classes, dtype=object)
-        self.model_ = trained.model(classes, channels, sources=sources, label=label_name,
-                                    z=z, table_digest=digest)
+        self.model_ = trained.model(classes, channels, **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
@@ -139,8 +130,9 @@ class WholeImageClassifier:
         model = self._trained()
         if isinstance(table, np.ndarray):
             return predict_fields(model, table, self.threads)
-        return predict_table(model, _as_table(table, lambda: read_fields(model, table)),
-                             self.threads)
+        if not isinstance(table, Table):
+            table = read_fields(model, table)
+        return predict_table(model, table, self.threads)
 
     def predict_proba(self, table) -> np.ndarray:
         """Probabilities (n, k), float32, in the order of `classes_`."""
@@ -193,9 +185,27 @@ def _column_name(label) -> str:
     return label
 
 
-def _as_table(table, read=None, **options):
-    from phenoscale.table import Table, read_table
+def _of_arrays(images, label, recipe: Recipe) -> tuple:
+    """Source, classes and their numbers, of arrays."""
+    source, names = FieldArrays(images, recipe.bin), _names(label)
+    if len(names) != source.n:
+        raise InputError(f"{len(names)} labels for {source.n} images: give one each")
+    if len(set(names) - {""}) < 2:
+        raise InputError("a classifier needs at least two classes")
+    classes = class_names(names)
+    return source, classes, np.array([classes.index(v) if v else -1 for v in names], np.int64)
 
-    if isinstance(table, Table):
-        return table
-    return read() if read else read_table(table, **options)
+
+def _as_table(table, reading: Reading | None = None) -> Table:
+    return table if isinstance(table, Table) else read_table(table, reading or Reading())
+
+
+def _signature() -> inspect.Signature:
+    """What the constructor takes, for whoever asks: the attributes of a Recipe."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    words = {**_DEFAULTS, "threads": None, "progress": None}
+    return inspect.Signature([inspect.Parameter(name, kind, default=value)
+                              for name, value in words.items()])
+
+
+WholeImageClassifier.__signature__ = _signature()

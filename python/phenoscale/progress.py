@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Progress of long work, on stderr."""
+"""Who is told of long work, and how: one kind of event for every stage of it.
+
+An event is a dict: ``stage``, a key of `_STAGES`, with ``done`` and ``of``, or one of `_LINES`
+with what its line needs; a stage may say more (training: the row of the log so far).
+"""
 
 from __future__ import annotations
 
 import sys
 
-__all__ = ["Progress", "duration", "words"]
+from phenoscale.words import duration
+
+__all__ = ["Progress", "Watch", "words"]
 
 
 def _epoch_line(event: dict) -> str:
@@ -18,18 +24,11 @@ def _epoch_line(event: dict) -> str:
     return line + (f", about {duration(left * event['seconds'])} left" if left else "")
 
 
-def duration(seconds: float) -> str:
-    """ "40 s", "12 min", "3.5 h", "2.1 days"."""
-    for limit, unit, word in ((100, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {word}" if unit < 3600 else f"{seconds / unit:.1f} {word}"
-    return f"{seconds / 86400:.1f} days"
-
-
 #: stage -> the line said of it
 _LINES = {"epoch": _epoch_line,
           "ranks": lambda event: "\n".join(event["lines"]),
           "warning": lambda event: f"warning: {event['words']}",
+          "note": lambda event: f"note: {event['words']}",
           "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 
 _STAGES = {"statistics": "reading", "step": "training", "predict": "predicting",
@@ -44,10 +43,40 @@ def words(event: dict) -> str:
     return _STAGES[event["stage"]] + loss
 
 
-class Progress:
+class Watch:
+    """Tells one callable of long work, or nobody.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Takes an event; a `Watch` is one.
+    """
+
+    def __init__(self, progress=None):
+        self._progress = progress or (lambda event: None)
+
+    def __call__(self, event: dict) -> None:
+        self._progress(event)
+
+    def tell(self, stage: str, done: int, of: int, **more) -> None:
+        """So much of a stage is done."""
+        self({"stage": stage, "done": done, "of": of, **more})
+
+    def warn(self, words: str) -> None:
+        """A sentence on what did not go as it should."""
+        self({"stage": "warning", "words": words})
+
+    def note(self, notes) -> None:
+        """Sentences on what was chosen or found on the way, as the notes of a table."""
+        for words in notes:
+            self({"stage": "note", "words": words})
+
+
+class Progress(Watch):
     """Progress of every stage on stderr: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, quiet: bool):
+        super().__init__()
         self.quiet, self.stage, self.bar = quiet, None, None
 
     def __call__(self, event: dict) -> None:
@@ -70,19 +99,6 @@ class Progress:
         if "loss" in event:
             self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
                                      refresh=False)
-
-    def notes(self, notes) -> None:
-        """What was noted of a table when it was read."""
-        for note in () if self.quiet else notes:
-            self._say(f"note: {note}")
-
-    def warn(self, words: str) -> None:
-        """A sentence on what did not go as it should."""
-        self({"stage": "warning", "words": words})
-
-    def counting(self, stage: str):
-        """A callable (done, of) for one stage."""
-        return lambda done, of: self({"stage": stage, "done": done, "of": of})
 
     def _say(self, line: str) -> None:
         if self.bar is None or self.bar.disable:

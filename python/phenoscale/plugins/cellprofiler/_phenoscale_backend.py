@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Where the modules of CellProfiler have their numbers from: one interface, two back ends.
 
-    module -> Place.execute(task, inputs) -+-> phenoscale.host, in CellProfiler's own Python
+    module -> Place.execute(task, inputs) -+-> phenoscale.hosts.tasks, in CellProfiler's own Python
                                            `-> `phenoscale serve`, a process here or elsewhere
 
 docs/serve.md of phenoscale is the manual of the tasks and of the lines a worker speaks.
@@ -132,12 +132,12 @@ def _execute_here(script, inputs, update):
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads sleep
     from phenoscale import _core
     from phenoscale.errors import InputError
-    from phenoscale.host import execute
-    from phenoscale.stop import Stopped
+    from phenoscale.hosts.tasks import execute, update_of
+    from phenoscale.signals import Stopped
 
-    def tell(*progress):
+    def tell(event):
         try:
-            update(*progress)
+            update(*update_of(event))
         except Cancelled:  # so that a training leaves a checkpoint
             raise Stopped(signal.SIGINT) from None
 

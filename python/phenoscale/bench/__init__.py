@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Speed and memory, side by side with other frameworks; ranks measured and modelled."""

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What should be known of a table, its files and its pixels, and does not stop a run."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from phenoscale.checks.pixels import SATURATED, Pixels
+from phenoscale.images.survey import Survey
+from phenoscale.tables.columns import SKIP
+from phenoscale.tables.table import Table
+from phenoscale.words import count, listed, shares
+
+__all__ = ["Finding", "findings"]
+
+
+_MOST_NAMED = 5
+
+
+@dataclass
+class Finding:
+    """Something that does not stop a run but should be known; `rows` are the fields it is of."""
+
+    kind: str
+    sentence: str
+    rows: list[int] = field(default_factory=list)
+
+
+def findings(table: Table, found: Survey, pixels: Pixels, marked: dict, labels, label) -> list:
+    """All that should be known, in the order of a look: marks, files, pixels, wells, classes.
+
+    Parameters
+    ----------
+    table : Table
+    found : Survey
+    pixels : Pixels
+    marked : dict of int to str
+        Row to the reason, of the fields that the table itself marks.
+    labels : Labels or None
+    label : str or None
+        Column of the classes.
+    """
+    return [*_of_marks(table, marked), *_of_files(table, found),
+            *_of_pixels(table, found, pixels, label), *_of_wells(table),
+            *_of_labels(table, labels, label)]
+
+
+def _of_marks(table: Table, marked):
+    if marked:
+        words = "; ".join(f"{table.place(row)}: {why}" for row, why in
+                          list(marked.items())[:_MOST_NAMED])
+        yield Finding("marked", f"{count(len(marked), 'field')} not to be used, says column "
+                      f"{SKIP}: {words}", list(marked))
+
+
+def _of_files(table: Table, found: Survey):
+    for c, name in enumerate(table.channels):
+        depths = Counter(len(row[c]) for row in found.planes if row[c])
+        if len(depths) > 1:
+            words = ", ".join(f"{count(depth, 'plane')} in {count(n, 'field')}"
+                              for depth, n in depths.most_common(4))
+            yield Finding("stacks", f"channel {name} has stacks of several depths: {words}")
+    if found.white_zero:
+        yield Finding("min-is-white", f"{count(found.white_zero, 'file')} with white stored as 0: "
+                                      "counts are used as stored")
+    wide = {kind: n for kind, n in found.natives.items() if kind in ("uint32", "uint64", "int32",
+                                                                     "int64", "float64")}
+    if wide:
+        yield Finding("rounded", f"{shares(wide)} are rounded to 24 bits, as float32 holds them")
+    uses = Counter((plane, channel.plane) for row in table.planes
+                   for channel, planes in zip(table.sources, row) for plane in planes)
+    twice = [plane.path for (plane, _), n in uses.items() if n > 1 and plane.path]
+    if twice:
+        yield Finding("named twice", f"{count(len(twice), 'file')} named more than once in the "
+                                     f"table: {listed(map(os.path.basename, twice), limit=3)}")
+
+
+def _of_pixels(table: Table, found: Survey, pixels: Pixels, label):
+    names = table.channels
+    for (a, b), rows in pixels.same_channels().items():
+        yield Finding("same channels", f"channels {names[a]} and {names[b]} have the same pixels "
+                      f"in {count(len(rows), 'field')}: one file stands for both", rows)
+    labels = None if label is None else table.column(label)
+    for rows in pixels.duplicates():
+        words = "; ".join(table.place(row) for row in rows[:_MOST_NAMED])
+        differ = labels is not None and labels.iloc[rows].nunique() > 1
+        yield Finding("duplicate", f"{count(len(rows), 'field')} with the same pixels"
+                      + (", of different classes" if differ else "") + f": {words}", rows)
+    plate = table.role("plate")
+    unsharp = pixels.unsharp([""] * len(table) if plate is None else plate.tolist())
+    for kind, flags, words in (
+            ("saturated", pixels.saturated(found.dtype or "float32"),
+             f"more than {SATURATED:.0%} of the pixels are at the top"),
+            ("out of focus", unsharp, "far less fine detail than the others of their plate")):
+        for c in np.flatnonzero(flags.any(axis=0)):
+            rows = np.flatnonzero(flags[:, c]).tolist()
+            wells = [table.well_name(row) or f"{table.unit} {table.lines[row]}" for row in rows]
+            yield Finding(kind, f"channel {names[c]}, {count(len(rows), 'field')} with {words}: "
+                          f"{listed(wells, limit=_MOST_NAMED)}", rows)
+
+
+def _of_wells(table: Table):
+    """Wells that have fewer fields than most."""
+    if "well" not in table.roles:
+        return
+    fields = Counter(table.well_name(row) for row in range(len(table)))
+    fields.pop("", None)
+    usual = Counter(fields.values()).most_common(1)[0][0] if fields else 0
+    short = [well for well, n in fields.items() if n < usual]
+    if short:
+        yield Finding("missing fields", f"{count(len(short), 'well')} with fewer than {usual}: "
+                                        f"{listed(short, limit=_MOST_NAMED)}")
+
+
+def _of_labels(table: Table, labels, label):
+    if labels is None:
+        return
+    single = [name for name in labels.classes() if labels.fields[name] < 2]
+    for name in single[:_MOST_NAMED]:
+        yield Finding("class", f"{name} has one field: two or more are needed to train")
+    if len(single) > _MOST_NAMED:
+        yield Finding("class", f"{len(single) - _MOST_NAMED:,} more classes have one field")
+    names = table.column(label).to_numpy()
+    for role in ("plate", "batch"):
+        groups = table.role(role)
+        if groups is None or groups.nunique() < 2:
+            continue
+        homes = groups.groupby(names).agg(["nunique", "first"])
+        alone = [name for name in labels.classes() if homes["nunique"][name] == 1]
+        for name in alone[:_MOST_NAMED]:
+            yield Finding("confounded", f"class {name} lies on one {role} only "
+                          f"({homes['first'][name]}): a network may learn the {role} instead")
+        if len(alone) > _MOST_NAMED:
+            yield Finding("confounded", f"{len(alone) - _MOST_NAMED:,} more classes lie on one "
+                                        f"{role} only")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""predict: model and fields in, a file of predictions out."""
+
+from __future__ import annotations
+
+import click
+
+from phenoscale.cli.endings import say_skipped, say_stopped
+from phenoscale.cli.options import (
+    gathered,
+    given,
+    model_reading_options,
+    on_error_option,
+    quiet_option,
+    threads_option,
+    tower_option,
+)
+from phenoscale.models.model import load
+from phenoscale.prediction.blocks import blocks_beside
+from phenoscale.prediction.file import Writing, predict_to_file
+from phenoscale.progress import Progress
+from phenoscale.ranks.crew import Crew
+from phenoscale.ranks.job import join
+from phenoscale.ranks.roll_call import agree
+from phenoscale.signals import Stopped
+
+__all__ = ["verb"]
+
+_WRITING = {
+    "embedding": click.option("--embedding", default="last", show_default=True,
+                              type=click.Choice(["last", "none"])),
+    "on_error": on_error_option("skip", "For fields that cannot be read."),
+    "resume": click.option("--resume", is_flag=True, help="Go on from the blocks of fields that a "
+                           "stopped run left in OUT.parts, to the same file; begin where there "
+                           "are none."),
+    "tower": tower_option}
+
+
+@click.command("predict")
+@click.argument("model", type=click.Path())
+@click.argument("table", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="CSV to write.")
+@gathered("writing", dict, _WRITING)
+@model_reading_options
+@threads_option
+@quiet_option
+def verb(model, table, out, writing, reading, threads, quiet):
+    """Classify every field of a TABLE or FOLDER: probabilities and embeddings.
+
+    Ctrl-C stops it; what is done is kept in OUT.parts, and --resume goes on from there.
+    """
+    ranks = join()
+    agree(ranks, given)
+    try:
+        with Progress(quiet or ranks.rank > 0) as progress, \
+                Crew(ranks, threads, progress) as crew, crew.computing():
+            crew.roll_call()
+            errors = predict_to_file(load(model), table, out, reading,
+                                     Writing(**writing, keep=[model]), crew)[1]
+    except Stopped as error:
+        return say_stopped(error, blocks_beside(out))
+    if ranks.rank:
+        return 0
+    print(out)
+    return say_skipped(errors) if errors else 0

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""report: the page of a run, made again."""
+
+from __future__ import annotations
+
+import click
+
+from phenoscale.reports.report import write_report
+
+__all__ = ["verb"]
+
+
+@click.command("report")
+@click.argument("run", type=click.Path())
+def verb(run):
+    """Write RUN/report.html from what is in the run folder."""
+    print(write_report(run))

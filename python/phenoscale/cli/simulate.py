@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""simulate: a screen to try everything on."""
+
+from __future__ import annotations
+
+import click
+
+from phenoscale.cli.options import gathered, quiet_option, size_of
+from phenoscale.progress import Progress
+from phenoscale.simulation.simulate import Screen, simulate
+
+__all__ = ["verb"]
+
+_SCREEN = {
+    "plates": click.option("--plates", default=4, show_default=True, type=click.IntRange(1, 1000)),
+    "phenotypes": click.option("--phenotypes", default=6, show_default=True,
+                               type=click.IntRange(2, 100)),
+    "size": click.option("--size", default="1024x1280", show_default=True, metavar="HxW"),
+    "wells": click.option("--wells", default=40, show_default=True, type=click.IntRange(1, 1536),
+                          help="On each plate."),
+    "sites": click.option("--sites", default=1, show_default=True, type=click.IntRange(1, 64)),
+    "seed": click.option("--seed", default=0, show_default=True, type=click.IntRange(0))}
+
+
+@click.command("simulate")
+@click.argument("out", type=click.Path())
+@gathered("screen", lambda size, **words: Screen(size=size_of(size), **words), _SCREEN)
+@quiet_option
+def verb(out, screen, quiet):
+    """Draw a simulated screen: TIFFs, a LoadData CSV, and the truth in it."""
+    with Progress(quiet) as progress:
+        path = simulate(out, screen, progress=progress)
+    print(path)

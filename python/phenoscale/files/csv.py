@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""CSV files as cells of text: in with line numbers, out whole and safe for spreadsheets.
+
+Below tables/table.py, which gives the cells their meaning; every CSV of the package is written here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import os
+import re
+import zipfile
+import zlib
+
+from phenoscale.errors import InputError
+from phenoscale.files.atomic import write_atomically
+
+__all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "read_csv",
+           "write_csv"]
+
+_LIMIT_BYTES = 1 << 32  # of a table
+_LIMIT_BOOK, _LIMIT_CELLS = 1 << 24, 2_000_000  # bytes of XML, cells of a sheet
+_LIMIT_CELL = 1 << 20  # characters
+_LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
+_ROWS = 256  # made into text at a time: embeddings are wide
+_FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
+#: What a spreadsheet takes for the beginning of a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
+    """Header, rows of stripped cells, and the line where each row begins.
+
+    As `read_cells`; the first line with content is the header.  Columns without name and content
+    are left out (spreadsheets leave some at the right).
+    """
+    rows, lines = read_cells(path)
+    return as_table(path, rows, lines) if rows else ([], [], [])
+
+
+def as_table(path: str, rows, lines) -> tuple[list[str], list[list[str]], list[int]]:
+    """The same of cells that are read already."""
+    header = rows[0]
+    for cells, line in zip(rows, lines):
+        if len(cells) != len(header):
+            raise InputError(
+                f"{path} line {line} has {len(cells)} cells where the header has {len(header)}: a "
+                "comma or a quote is missing or too many")
+    rows, lines = rows[1:], lines[1:]
+    kept = [c for c, name in enumerate(header) if name or any(row[c] for row in rows)]
+    if len(kept) < len(header):
+        header, *rows = ([row[c] for c in kept] for row in (header, *rows))
+    return header, rows, lines
+
+
+def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
+    """Rows of stripped cells, those without content left out, and the line where each begins.
+
+    A CSV with commas, semicolons or tabs, UTF-8 with or without a mark or UTF-16 with one, LF,
+    CRLF or CR, plain or .gz; or the first sheet of an .xlsx.  InputError names the line of
+    anything else.
+    """
+    content = _read_bytes(path)
+    if content.startswith(b"PK\x03\x04"):
+        return _read_sheet(path, content)
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) \
+        else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = len(content[: error.start].splitlines()) or 1
+        raise InputError(f"{path} line {line} is not UTF-8: save it as 'CSV UTF-8'") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise InputError(f"{path} line {line} has a zero byte: this is not a CSV of text")
+    return _parse(path, text)
+
+
+def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
+    before = csv.field_size_limit(_LIMIT_CELL)
+    mark = re.match(r"sep=([,;\t])(?:\r\n?|\n)", text)  # Excel's own, before the header
+    text = text[mark.end() :] if mark else text
+    rows, lines, skipped, seen = [], [], 1 if mark else 0, {}
+    begin = skipped + 1
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True,
+                            delimiter=mark[1] if mark else _delimiter(text))
+        for row in reader:
+            # a plate or a folder stands in a thousand rows: one text for all
+            cells, line = [seen.setdefault(cell, cell) for cell in map(_plain, row)], begin
+            begin = skipped + reader.line_num + 1
+            if len(cells) > _LIMIT_COLUMNS or len(rows) > _LIMIT_ROWS:
+                raise InputError(f"{path} line {line}: a table has at most {_LIMIT_COLUMNS:,} "
+                                 f"columns and {_LIMIT_ROWS:,} rows: split it")
+            if any(cells):
+                rows.append(cells)
+                lines.append(line)
+    except csv.Error as error:
+        raise InputError(f"{path} line {begin} is not well-formed CSV: {error}") from None
+    finally:
+        csv.field_size_limit(before)
+    return rows, lines
+
+
+def _plain(cell: str) -> str:
+    """A cell without blanks around it, and as it was before `write_csv` made it safe."""
+    cell = cell.strip()
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
+
+
+def _delimiter(text: str) -> str:
+    """Comma, semicolon or tab: what cuts the first line that any of them cuts into the most
+    cells."""
+    lines = (re.sub(r'"[^"]*"', "", line) for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS))
+    line = next((line for line in lines if re.search("[,;\t]", line.strip())), "")
+    return max(",;\t", key=line.count)
+
+
+def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
+    """The first sheet of a workbook: numbers as a CSV would have them, merged cells all filled."""
+    import openpyxl
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _LIMIT_BOOK:
+                raise InputError(f"{path} unpacks to more than {_LIMIT_BOOK:,} bytes: save its "
+                                 "sheet as CSV")
+        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        if sheet.max_row * sheet.max_column > _LIMIT_CELLS:
+            raise InputError(f"{path} has a sheet of {sheet.max_row} x {sheet.max_column} cells: "
+                             "save it as CSV")
+        results = openpyxl.load_workbook(io.BytesIO(content), data_only=True).worksheets[0]
+        found = [[_sheet_text(path, cell, results) for cell in row] for row in sheet.iter_rows()]
+        for area in sheet.merged_cells.ranges:
+            text = found[area.min_row - 1][area.min_col - 1]
+            for row in found[area.min_row - 1 : area.max_row]:
+                if sum(map(bool, row)) > bool(row[area.min_col - 1]):  # a title stays one cell
+                    row[area.min_col - 1 : area.max_col] = [text] * (
+                        area.max_col - area.min_col + 1)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a broken workbook makes its reader raise
+        raise InputError(f"{path} cannot be read as an .xlsx workbook ({error}): save its sheet "
+                         "as CSV") from None
+    kept = [(row, line) for line, row in enumerate(found, 1) if any(row)]
+    return [row for row, _ in kept], [line for _, line in kept]
+
+
+def _sheet_text(path: str, cell, results) -> str:
+    """A cell of a sheet, a formula's result from the sheet of `results`."""
+    value, shown = cell.value, cell.number_format
+    if cell.data_type == "f":
+        result = results[cell.coordinate]
+        value = result.value
+        if result.data_type == "e":
+            value = None if value == "#N/A" else value  # which says: not available
+        elif value is None and result.data_type == "n":
+            raise InputError(f"{path}: cell {cell.coordinate} is a formula without its result: "
+                             "open and save it in a spreadsheet, or save its sheet as CSV")
+    if isinstance(value, int) and re.fullmatch("0+", shown or ""):
+        return str(value).zfill(len(shown))  # as the plate 0012 is shown
+    return cell_text(value)
+
+
+def cell_text(cell) -> str:
+    """A cell of a sheet or frame as a CSV would have it: whole floats without ".0"."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def write_csv(frame, path) -> None:
+    """Write a frame as CSV, .gz where the name says so, whole or not at all.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe before it, which reading
+    takes away again; numbers, and the file names that other programs must find, stay as they are.
+
+    frame: pandas.DataFrame, or an iterable of them with the same columns, written as they come.
+    """
+    path = os.fspath(path)
+    check_csv_name(path)
+    parts = _texts([frame] if hasattr(frame, "columns") else frame)
+    try:
+        write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
+    except UnicodeEncodeError as error:
+        cell = re.search("[^\n,]*[\ud800-\udfff][^\n,]*", error.object)
+        raise InputError(f"{path} cannot be written: {cell[0]!r} is not UTF-8: rename that file or "
+                         "folder") from None
+
+
+def _texts(frames):
+    """The lines of some frames, a few at a time, below one header."""
+    is_first = True
+    for frame in frames:
+        safe = frame.copy(deep=False)
+        for name in frame.columns:
+            if frame[name].dtype.kind not in "biuf":
+                safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
+        safe.columns = [_defuse(name) for name in frame.columns]
+        for at in range(0, max(len(safe), is_first), _ROWS):
+            yield safe.iloc[at : at + _ROWS].to_csv(index=False, header=is_first,
+                                                    lineterminator="\n")
+            is_first = False
+
+
+def check_csv_name(path) -> None:
+    """InputError for a name that would promise another kind of file."""
+    if os.fspath(path).lower().endswith((".xlsx", ".xls")):
+        raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
+                         ".csv or .csv.gz")
+
+
+def _zipped(parts):
+    pack = zlib.compressobj(wbits=31)
+    for part in parts:
+        yield pack.compress(part.encode())
+    yield pack.flush()
+
+
+def _escape(cell):
+    """So that `_plain` gives it back; lines within a cell end in LF."""
+    if not isinstance(cell, str):
+        return cell
+    if "\r" in cell[1:]:
+        cell = re.sub("\r\n?", "\n", cell)
+    return "'" + cell if cell.startswith("'") and _plain(cell) != cell else cell
+
+
+def _defuse(cell):
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return _escape(cell)
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
+
+
+def _blocks(file):
+    """What a file holds, up to the limit and a little more."""
+    left = _LIMIT_BYTES
+    while left >= 0 and (block := file.read(1 << 24)):
+        left -= len(block)
+        yield block
+
+
+def _read_bytes(path: str) -> bytes:
+    """The file, unpacked when it is a .gz."""
+    try:
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            raise InputError(f"{path} is a device or a pipe: give a file")
+        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+            content = b"".join(_blocks(file))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None
+    except IsADirectoryError:
+        raise InputError(
+            f"{path} is a folder: make its table with "
+            "'phenoscale check FOLDER --preset NAME --write TABLE.csv'"
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read: {why}") from error
+    if len(content) > _LIMIT_BYTES:
+        raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
+    return content

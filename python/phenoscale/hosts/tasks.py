@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What other programs ask of phenoscale, in words that JSON can say: tasks by name.
+
+    CellProfiler's modules, in its own Python --.
+    phenoscale serve, for ImageJ and others ----+-> execute(name, inputs) -> outputs
+
+For all but `table` and `train` numpy and safetensors suffice.  docs/serve.md is the manual of the
+tasks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import replace
+
+import numpy as np
+
+import phenoscale
+from phenoscale import _core
+from phenoscale.errors import InputError
+from phenoscale.hosts.task_fields import field_of, pack
+from phenoscale.images.fields import FieldArrays
+from phenoscale.machine import thread_count
+from phenoscale.models.model import Model, load
+from phenoscale.prediction.evidence import Explainer
+from phenoscale.prediction.inputs import check_fits
+from phenoscale.prediction.predict import Network
+from phenoscale.progress import Watch, words
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables.labels import class_key
+from phenoscale.tables.read import Reading
+from phenoscale.words import listed
+
+__all__ = ["TASKS", "execute", "update_of"]
+
+_KEPT = 2  # models, and networks, in memory
+_loaded: OrderedDict = OrderedDict()  # (path, time, size) of a model file -> Model
+_networks: OrderedDict = OrderedDict()  # (id of a model, size, threads, purpose) -> model, network
+
+
+def execute(name: str, inputs: dict, progress=None) -> dict:
+    """Do a task.
+
+    Parameters
+    ----------
+    name : str
+        One of `TASKS`.
+    inputs : dict
+    progress : callable, optional
+        Takes events of `phenoscale.progress`; `update_of` makes of each what a host shows.
+
+    Raises
+    ------
+    InputError
+        For everything that the caller can mend, in one sentence.
+    """
+    if name not in TASKS:
+        raise InputError(f"there is no task '{name}': the tasks are {listed(TASKS)}")
+    if not isinstance(inputs, dict):
+        raise InputError("the inputs of a task are an object of names and values")
+    return TASKS[name](inputs, Watch(progress))
+
+
+def update_of(event: dict) -> tuple[int, int, str]:
+    """What a host shows of an event: done, of how many, words."""
+    done, of = event.get("done", 0), event.get("of", 0)
+    return done, of, f"{done} of {of} fields" if event["stage"] == "predict" else words(event)
+
+
+# ---- what is kept --------------------------------------------------------------------------------
+
+
+def _keep(cache: OrderedDict, key, make):
+    """The entry of a cache, made where it is not there; the oldest make room first."""
+    if key not in cache:
+        while len(cache) >= _KEPT:
+            cache.popitem(last=False)
+        cache[key] = make()
+    cache.move_to_end(key)
+    return cache[key]
+
+
+def _model(inputs: dict) -> Model:
+    """The model of a request, kept in memory until its file changes."""
+    path = _get(inputs, "model", str)
+    try:
+        about = os.stat(path)
+    except ValueError:
+        raise InputError(f"{path!r} is no path of a file") from None
+    except OSError:
+        return load(path)  # its words for a file that is not there
+    key = (os.path.realpath(path), about.st_mtime_ns, about.st_size)
+    return _keep(_loaded, key, lambda: load(path))
+
+
+def _network(model: Model, size, threads: int, purpose: str, make):
+    """A network of a model, kept; with the model, so that no other can have its id."""
+    key = (id(model), *size, threads, purpose)
+    return _keep(_networks, key, lambda: (model, make()))[1]
+
+
+# ---- inputs --------------------------------------------------------------------------------------
+
+
+def _get(inputs: dict, name: str, kinds, *default):
+    """An input of the right kind; InputError names it."""
+    if default and inputs.get(name) is None:
+        return default[0]
+    if name not in inputs:
+        raise InputError(f"the input '{name}' is missing")
+    value = inputs[name]
+    if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):
+        raise InputError(f"the input '{name}' is {str(value)[:50]!r}: that is of the wrong kind")
+    return value
+
+
+def _threads(inputs: dict) -> int:
+    return thread_count(_get(inputs, "threads", int, None))
+
+
+# ---- tasks ---------------------------------------------------------------------------------------
+
+
+def _version(inputs: dict, watch) -> dict:
+    return {"phenoscale": phenoscale.__version__, "isa": _core.isa(), "threads": thread_count()}
+
+
+def _about(inputs: dict, watch) -> dict:
+    """What is in a model file."""
+    model = _model(inputs)
+    return {"channels": model.channels, "classes": model.classes,
+            "keys": [class_key(name) for name in model.classes], "label": model.label,
+            "network": model.network, "size": list(model.size), "dtype": model.dtype,
+            "any_size": model.takes_any_size(), "bin": model.bin, "z": model.z,
+            "embedding": model.embedding["size"], "has_controls": model.controls is not None,
+            "digest": model.digest()[:16], "version": model.version}
+
+
+def _predict(inputs: dict, watch) -> dict:
+    """Classes, probabilities, embeddings and distances from the controls of some fields."""
+    model, fields = _model(inputs), _get(inputs, "fields", list)
+    threads, wants = _threads(inputs), _get(inputs, "embeddings", bool, False)
+    may_skip = _get(inputs, "on_error", str, "stop") == "skip"
+    found = {"class": [], "probabilities": [], "distance": []}
+    found.update({"embeddings": []} if wants else {})
+    skipped = {}
+    for number, given in enumerate(fields):
+        try:
+            row = _one(model, field_of(model, given), threads)
+        except (InputError, _core.ImageError, OSError) as error:
+            if not may_skip:
+                raise
+            skipped[str(number)], row = str(error), {}
+        for name, column in found.items():
+            column.append(row.get(name))
+        watch.tell("predict", number + 1, len(fields))
+    return {"classes": model.classes, **found, "skipped": skipped}
+
+
+def _one(model: Model, field: np.ndarray, threads: int) -> dict:
+    """What the model says of one field."""
+    check_fits(model, field.shape, field.dtype.name)
+    source = FieldArrays(field[None], model.bin)
+    network = _network(model, source.size, threads, "predict",
+                       lambda: Network.of(model, source.size, threads))
+    found = network.run(source, [0])
+    return {"class": model.classes[int(found.logits[0].argmax())],
+            "probabilities": found.probabilities[0].tolist(),
+            "embeddings": found.embeddings[0].tolist(),
+            "distance": float(model.distances(found.embeddings)[0]) if model.controls else None}
+
+
+def _evidence(inputs: dict, watch) -> dict:
+    """Where in a field the evidence for a class lies."""
+    model, threads = _model(inputs), _threads(inputs)
+    field = field_of(model, _get(inputs, "field", (list, dict)))
+    check_fits(model, field.shape, field.dtype.name)
+    explainer = _network(model, field.shape[1:], threads, "evidence",
+                         lambda: Explainer(model, field.shape[1:], threads))
+    found = explainer.explain(field, _get(inputs, "class", str, None) or None)
+    return {"class": found.name, "logit": found.logit, "bias": found.bias,
+            "classes": model.classes, "probabilities": found.probabilities.tolist(),
+            "scales": {str(side): share for side, share in found.scales.items()},
+            "is_coarse": found.is_coarse, "heat": pack(found.heat())}
+
+
+def _reading(inputs: dict) -> Reading:
+    """How the fields of a table or folder are read, by the words of the command line."""
+    try:
+        return Reading.of(_get(inputs, "how", dict, {}))
+    except InputError as error:
+        raise InputError(f"the input 'how': {error}") from None
+
+
+def _table(inputs: dict, watch) -> dict:
+    """A table or folder of fields to a file of predictions, as `phenoscale predict`."""
+    from phenoscale.prediction.file import Writing, predict_to_file
+
+    out, writing = _get(inputs, "out", str), Writing(keep=[_get(inputs, "model", str)])
+    n, skipped = predict_to_file(
+        _model(inputs), _get(inputs, "source", str), out, _reading(inputs), writing,
+        Crew(threads=_threads(inputs), progress=watch))
+    return {"out": out, "fields": n, "errors": skipped}
+
+
+def _train(inputs: dict, watch) -> dict:
+    """A training on a table or folder, as `phenoscale train`."""
+    from phenoscale.reports.report import write_report
+    from phenoscale.tables.read import read_table
+    from phenoscale.tables.split import Split
+    from phenoscale.training.keeper import Running
+    from phenoscale.training.recipe import Recipe
+    from phenoscale.training.run import train_run
+    from phenoscale.training.run_folder import RunFolder
+
+    try:
+        recipe = Recipe(**_get(inputs, "recipe", dict, {}))
+    except TypeError as error:
+        raise InputError(f"the recipe: {error}") from None
+    table = read_table(_get(inputs, "table", str), replace(_reading(inputs), z=recipe.z))
+    running = Running(on_error=_get(inputs, "on_error", str, "stop"),
+                      resume=_get(inputs, "resume", bool, False))
+    folder = train_run(
+        table, _get(inputs, "label", str), _get(inputs, "out", str), recipe,
+        Split(holdout=_get(inputs, "holdout", dict, {})), _get(inputs, "controls", dict, {}),
+        running, Crew(threads=_threads(inputs), progress=watch))[1]
+    return {"model": RunFolder(folder).file(RunFolder.MODEL), "report": write_report(folder)}
+
+
+#: name -> function of (inputs, Watch)
+TASKS = {"version": _version, "about": _about, "predict": _predict, "evidence": _evidence,
+         "table": _table, "train": _train}

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the last bits of a result depend on beside files and options: processor and libraries."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+import phenoscale
+from phenoscale import _core
+from phenoscale.errors import InputError
+
+__all__ = ["environment", "memory", "thread_count"]
+
+
+def environment() -> dict:
+    """The instruction set in use, and versions."""
+    return {"isa": _core.isa(), "versions": {"phenoscale": phenoscale.__version__,
+                                             "numpy": np.__version__, **_core.versions()}}
+
+
+def thread_count(threads: int | None = None) -> int:
+    """The threads to use: as asked, else the processors this process may run on."""
+    if threads is not None:
+        if not 1 <= threads <= 1024:
+            raise InputError(f"threads={threads}: give a number from 1 to 1024")
+        return threads
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, _quota()))
+
+
+def _quota() -> int:
+    """Processors that the control group of this process lets it use, rounded up."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+        return 1024 if quota == "max" else -(-int(quota) // int(period))
+    except (OSError, ValueError):
+        return 1024
+
+
+def memory() -> int:
+    """Bytes that this process may use: of the machine, or of its control group."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path, encoding="ascii") as file:
+                text = file.read().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            total = min(total, int(text))
+    return total

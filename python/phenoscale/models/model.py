@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The model file: all that a host needs to classify a field, in one `model.safetensors`.
+
+Weights as tensors, everything else as JSON text in the metadata.  Nothing in it is code: the
+network is text with bounded integers that the C library checks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.files.tensors import read_about, read_tensors, write_tensors
+from phenoscale.models import networks
+from phenoscale.tables.labels import class_key
+
+__all__ = ["Model", "load"]
+
+_WHAT = "the model.safetensors of a 'phenoscale train' run"
+_LIMIT_NAMES = 10000
+LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
+_LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
+_LARGEST = 1e38  # scales and offsets are float32 in the network
+_NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
+
+
+@dataclass
+class Model:
+    """A trained network and how to use it.
+
+    Attributes
+    ----------
+    parameters : ndarray of float32, (count,)
+        All weights and biases, flat.
+    slices : list of tuple
+        (name, offset, shape, is_bias) of the tensors within, in their order.
+    description : str
+        The network as text (`phenoscale.models.networks`).
+    network : str
+        Its name: "mcnn" or "mcnn-gap".
+    classes, channels : list of str
+        In the order of the probabilities, and of the channels of a field.
+    sources : list of str
+        Where the channels were in the training table: COLUMN or COLUMN:NUMBER.
+    size : list of int
+        (height, width) of the fields it was trained on, in pixels of the files.
+    dtype : str
+        Depth of those files: "uint8", "uint16" or "float32".
+    scale, offset : list of float
+        By channel; the network sees ``counts * scale + offset``.
+    normalisation : str
+        How scale and offset were found.
+    label : str
+        Column of the classes in the training table.
+    split : dict
+        Rule, held-out values and seed of the split.
+    table_digest : str
+        SHA-256 of the training table.
+    seed : int
+        Of weights, order and augmentation.
+    bin : int
+        Pixels are means of bin x bin.
+    z : str or None
+        How a stack becomes a plane: "max", "mean" or a number.
+    padding : str
+        The rule for sides that are no multiples of 128.
+    embedding : dict
+        Name and size of the embedding: the input of the last dense layer.
+    controls : dict or None
+        Mean and spread ("mean", "spread", each a list) of the embeddings of the control fields
+        that it was trained on.
+    temperature, novelty : None
+        Reserved: calibration, threshold for new phenotypes.
+    version : str
+        Of phenoscale.
+    """
+
+    parameters: np.ndarray
+    slices: list
+    description: str
+    network: str
+    classes: list
+    channels: list
+    size: list
+    dtype: str
+    scale: list
+    offset: list
+    normalisation: str = "mean and standard deviation of each channel over the training fields"
+    label: str = ""
+    split: dict = field(default_factory=dict)
+    table_digest: str = ""
+    sources: list = field(default_factory=list)
+    seed: int = 0
+    bin: int = 1
+    z: str | None = None
+    padding: str = f"centred, to multiples of {networks.PAD}, 0 after normalisation"
+    embedding: dict = field(default_factory=dict)
+    controls: dict | None = None
+    temperature: float | None = None
+    novelty: float | None = None
+    version: str = ""
+
+    def takes_any_size(self) -> bool:
+        """Whether fields of another size than the training fields can be classified."""
+        return self.network in networks.ANY_SIZE
+
+    def distances(self, embeddings: np.ndarray) -> np.ndarray:
+        """How far embeddings (n, embedding) lie from the controls, in units of the controls' own
+        distance; NaN without controls.  See `controls_of`."""
+        if self.controls is None:
+            return np.full(len(embeddings), np.nan)
+        mean, spread = (np.array(self.controls[key]) for key in ("mean", "spread"))
+        return np.sqrt((((embeddings - mean) / spread) ** 2).mean(axis=1))
+
+    def digest(self) -> str:
+        """SHA-256 of the weights, as the prediction files name the model."""
+        return hashlib.sha256(self.parameters).hexdigest()
+
+    def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
+        """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
+        `more` says."""
+        from phenoscale import _core
+
+        try:
+            description = networks.resize(self.description, height // self.bin, width // self.bin)
+            net = _core.Net(networks.TOWERS[tower](description), threads=threads, **more)
+        except ValueError as error:
+            raise InputError(f"no network for fields of {height} x {width}: {error}") from None
+        if net.parameters.size != self.parameters.size:
+            raise InputError(f"the model takes no fields of {height} x {width}, only of "
+                             f"{self.size[0]} x {self.size[1]}")
+        net.parameters[:] = self.parameters
+        return net
+
+    def check(self) -> None:
+        """InputError where the file of this model could not be read again: before a training."""
+        about = self._about()
+        bad = _faults(about) or ["classes"] * (len(json.dumps(json.dumps(about))) > _LIMIT_ABOUT)
+        if bad:
+            raise InputError(f"a model file cannot hold the {bad[0]} of this training: at most "
+                             f"{_LIMIT_NAMES:,} names, {_LIMIT_ABOUT:,} characters in all")
+
+    def _about(self) -> dict:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
+
+    def save(self, path) -> None:
+        """Write the file, whole or not at all; the weights go to it from where they lie."""
+        tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
+                   for name, at, shape, _ in self.slices]
+        write_tensors(path, "phenoscale", self._about(), tensors)
+
+
+def load(path) -> Model:
+    """Read a model file.
+
+    Raises
+    ------
+    InputError
+        For a file that is missing, damaged, of another program, or of a later format.
+    """
+    from phenoscale import _core
+
+    path = os.fspath(path)
+    model = _check_about(path, read_about(path, "phenoscale", _WHAT))
+    try:
+        # no network with more parameters than the file has room for, whatever its text says
+        net = _core.Net(model.description, limit=os.path.getsize(path) // 4)
+    except (ValueError, MemoryError) as error:
+        raise InputError(f"{path}: its network cannot be built: {error}") from None
+    height, width = (side // model.bin for side in model.size)
+    field = {f"channels={len(model.channels)}", f"height={height}", f"width={width}"}
+    is_ours = field <= set(model.description.partition("\n")[0].split(" "))
+    if not is_ours or (net.classes, net.embedding) != (len(model.classes),
+                                                       model.embedding["size"]):
+        raise InputError(f"{path} is damaged: its network is not one for its classes, channels, "
+                         "field size and embedding")
+    model.slices = net.slices
+    del net  # its own weights need not be in memory beside those of the file
+    model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
+    read_tensors(path, [(name, shape) for name, _, shape, _ in model.slices], model.parameters)
+    if not np.isfinite((model.parameters.min(), model.parameters.max())).all():
+        raise InputError(f"{path} is damaged: it has weights that are NaN or infinite")
+    return model
+
+
+def _is_names(value) -> bool:
+    return (isinstance(value, list) and 0 < len(value) <= _LIMIT_NAMES
+            and all(isinstance(name, str) and name for name in value)
+            and len(set(value)) == len(value))
+
+
+def _is_numbers(value) -> bool:
+    return isinstance(value, list) and all(
+        type(n) in (int, float) and abs(n) <= _LARGEST for n in value)
+
+
+def _is_controls(value) -> bool:
+    return value is None or (
+        isinstance(value, dict) and set(value) == {"mean", "spread"}
+        and all(map(_is_numbers, value.values())) and all(n > 0 for n in value["spread"])
+        and 0 < len(value["mean"]) == len(value["spread"]) <= LIMIT_NUMBERS)
+
+
+#: What each entry of the metadata must be.
+_CHECKS = {
+    "description": lambda v: isinstance(v, str),
+    "network": lambda v: isinstance(v, str),
+    "classes": lambda v: _is_names(v) and len(v) > 1 and _is_names([class_key(n) for n in v]),
+    "channels": _is_names,
+    "size": lambda v: (isinstance(v, list) and len(v) == 2
+                       and all(type(n) is int and 0 < n <= 65536 for n in v)),
+    "dtype": lambda v: v in ("uint8", "uint16", "float32"),
+    "scale": _is_numbers,
+    "offset": _is_numbers,
+    "normalisation": lambda v: isinstance(v, str),
+    "label": lambda v: isinstance(v, str),
+    "split": lambda v: isinstance(v, dict),
+    "table_digest": lambda v: isinstance(v, str),
+    "seed": lambda v: type(v) is int,
+    "sources": lambda v: isinstance(v, list) and all(isinstance(s, str) and s for s in v),
+    "bin": lambda v: type(v) is int and 1 <= v <= 64,
+    "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
+    "padding": lambda v: isinstance(v, str),
+    "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
+    "controls": _is_controls,
+    "temperature": lambda v: v is None,
+    "novelty": lambda v: v is None,
+    "version": lambda v: isinstance(v, str),
+}
+
+
+def _faults(about: dict) -> list[str]:
+    """Entries of the metadata that are missing or make no sense."""
+    wanted = {f.name for f in fields(Model)} - _NO_TEXT
+    bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
+    if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
+        bad = ["scale"]
+    if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
+        bad = ["sources"]
+    if not bad and about["controls"] and (
+            len(about["controls"]["mean"]) != about["embedding"]["size"]):
+        bad = ["controls"]
+    return bad
+
+
+def _check_about(path: str, about: dict) -> Model:
+    bad = _faults(about)
+    if bad:
+        raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
+                         f"'{bad[0]}' is missing or makes no sense")
+    return Model(parameters=np.empty(0, np.float32), slices=[],
+                 **{key: about[key] for f in fields(Model) if (key := f.name) not in _NO_TEXT})

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a model wants of a table: its channels, its size and depth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from phenoscale.errors import InputError, NoChannel
+from phenoscale.models.model import Model
+from phenoscale.tables.columns import Channel
+from phenoscale.tables.read import Reading, read_table
+from phenoscale.tables.table import Table
+
+__all__ = ["check_fits", "choose_channels", "read_fields"]
+
+
+def check_fits(model: Model, shape, dtype: str) -> None:
+    """InputError unless files of this shape and depth are what the model was trained on."""
+    c, h, w = shape
+    if c != len(model.channels):
+        raise InputError(
+            f"the fields have {c} channels, the model needs {len(model.channels)}: "
+            f"{', '.join(model.channels)}; choose them by --channels")
+    if [h, w] != list(model.size) and not model.takes_any_size():
+        raise InputError(
+            f"the fields are {h} x {w} pixels, the {model.network} model was trained on "
+            f"{model.size[0]} x {model.size[1]} and takes no other size: use fields of that size, "
+            "or train with --network mcnn-gap, which takes any")
+    if dtype != model.dtype:
+        raise InputError(
+            f"the fields are {dtype}, the model was trained on {model.dtype}: its scale would be "
+            "wrong; export the images as they were for training")
+
+
+def read_fields(model: Model, source, reading: Reading | None = None) -> Table:
+    """A table as a model wants it: its channels, and stacks as in training.
+
+    Parameters
+    ----------
+    model : Model
+    source, reading
+        As for `phenoscale.tables.read.read_table`.  The channels are by default those of the
+        model, from the columns that they were in in the training table where this has them, else
+        by name; `z` is the model's.
+    """
+    reading = replace(reading or Reading(), z=model.z)
+    if reading.channels is not None:
+        return read_table(source, reading)
+    known = [Channel.parse(f"{name}={where}") for name, where in zip(model.channels, model.sources)]
+    try:
+        return read_table(source, replace(reading, channels=known or model.channels))
+    except NoChannel:
+        return read_table(source, replace(reading, channels=model.channels))
+
+
+def choose_channels(model: Model, table: Table) -> Table:
+    """The channels of the model, by name where the table has them all, else in order."""
+    if set(model.channels) <= set(table.channels):
+        return table.with_channels(model.channels)
+    return table

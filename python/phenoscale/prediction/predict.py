@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Model and fields in, probabilities and embeddings out: the one way for every host.
+
+file.py makes files of it, of many fields over many processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from phenoscale import _core
+from phenoscale.errors import InputError
+from phenoscale.images.fields import FieldArrays
+from phenoscale.images.usable import usable
+from phenoscale.machine import thread_count
+from phenoscale.models.model import Model
+from phenoscale.prediction.inputs import check_fits, choose_channels
+from phenoscale.progress import Watch
+from phenoscale.ranks.alone import Alone, even_ends, share
+from phenoscale.tables.table import Table
+
+__all__ = ["Network", "Predictions", "predict", "predict_table"]
+
+
+@dataclass
+class Predictions:
+    """What the network says of n fields.
+
+    Attributes
+    ----------
+    logits, probabilities : ndarray of float32, (n, classes)
+    embeddings : ndarray of float32, (n, embedding)
+        Input of the last dense layer, not normalised.
+    skipped : dict of int to str
+        Number of a field that could not be read, and why; its rows are NaN.
+    """
+
+    logits: np.ndarray
+    embeddings: np.ndarray
+    skipped: dict = field(default_factory=dict)
+
+    @classmethod
+    def blank(cls, n: int, classes: int, embedding: int) -> Predictions:
+        """Of n fields of which nothing is known yet: NaN."""
+        return cls(*(np.full((n, width), np.nan, np.float32) for width in (classes, embedding)))
+
+    def put(self, i: int, answer) -> None:
+        """What `Network.each` says of field i."""
+        if isinstance(answer, str):
+            self.skipped[i] = answer
+        else:
+            self.logits[i], self.embeddings[i] = answer
+
+    def spread(self, rows, n: int, left_out) -> Predictions:
+        """As rows of n fields; the others, in `left_out` with their reasons, are NaN."""
+        wide = Predictions.blank(n, self.logits.shape[1], self.embeddings.shape[1])
+        wide.logits[rows], wide.embeddings[rows] = self.logits, self.embeddings
+        wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
+        return wide
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, (n, classes) float32."""
+        return _core.softmax(self.logits)
+
+
+@dataclass
+class Network:
+    """A network, and what the counts of a field become before it: counts * scale + offset.
+
+    Attributes
+    ----------
+    net : phenoscale._core.Net
+    scale, offset : list of float
+        By channel.
+    threads : int
+        Fields at a time.
+    """
+
+    net: object
+    scale: list
+    offset: list
+    threads: int
+
+    @classmethod
+    def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused") -> Network:
+        """That of a model, for fields of one size (h, w) in their files."""
+        threads = thread_count(threads)
+        return cls(model.net(*size, threads, tower), model.scale, model.offset, threads)
+
+    def run(self, source, order, on_error: str = "stop", progress=None,
+            ranks: Alone | None = None) -> Predictions:
+        """What it says of the fields `order` of a source.
+
+        Parameters
+        ----------
+        source : FieldFiles, FieldPictures or FieldArrays
+        order : sequence of int
+        on_error, progress
+            As for `predict`.
+        ranks : Alone or phenoscale.ranks.mpi.Ranks, optional
+            Each in the same call: they have parts of the fields, and all get all.
+        """
+        n, ranks, watch = len(order), ranks or Alone(), Watch(progress)
+        found = Predictions.blank(n, self.net.classes, self.net.embedding)
+        ends = even_ends(n, ranks.size)
+        first, end = share(ends, ranks.rank)
+        for i, answer in enumerate(self.each(source, order[first:end], on_error), first):
+            found.put(i, answer)
+            watch.tell("predict", min(n, (i + 1 - first) * ranks.size), n)
+        for rows in (found.logits, found.embeddings):
+            ranks.rows(rows, ends)
+        for theirs in ranks.everyone(list(found.skipped.items())):
+            found.skipped.update(dict(theirs))
+        return found
+
+    def each(self, source, order, on_error: str = "stop"):
+        """What it says of fields one by one: yields (logits, embedding), or words why a field was
+        skipped."""
+        n = len(order)
+        source.start(np.asarray(order, np.int64))
+        for at in range(0, n, self.threads):
+            faults, block, answers = [], [], iter(())
+            count = min(self.threads, n - at)
+            for _ in range(count):
+                try:
+                    block.append(source.next())
+                    faults.append(None)
+                except InputError as error:
+                    if on_error != "skip":
+                        raise
+                    faults.append(str(error))
+            if block:
+                answers = zip(*self.net.predict(block, self.scale, self.offset))
+            source.release(count)
+            yield from (fault or next(answers) for fault in faults)
+
+
+def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
+            progress=None, tower: str = "fused") -> Predictions:
+    """Classify fields.
+
+    Parameters
+    ----------
+    model : Model
+        From `phenoscale.load`.
+    source : FieldFiles, FieldPictures, or array (n, channels, height, width)
+        Counts as in the files, of the depth the model was trained on; arrays not yet binned.
+    threads : int, optional
+        By default every processor this process may use; the numbers do not depend on it.
+    on_error : {"stop", "skip"}
+        What to do with a file that cannot be read.
+    progress : callable, optional
+        Takes events of `phenoscale.progress`, of the stage "predict".
+    tower : {"fused", "plain"}
+        How towers are run (`phenoscale.models.networks.TOWERS`); the same up to rounding.
+
+    Raises
+    ------
+    InputError
+        For fields of other channels, size or depth than the model's.
+    """
+    if not hasattr(source, "release"):
+        source = FieldArrays(source, model.bin)
+    check_fits(model, (source.shape[0], *source.size), source.dtype)
+    network = Network.of(model, source.size, threads, tower)
+    return network.run(source, np.arange(source.n), on_error, progress)
+
+
+def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
+                  progress=None, tower: str = "fused") -> Predictions:
+    """Classify the fields of a table; see `predict`.
+
+    The channels are those of the model, by name where the table has them all, else in order.
+    Fields that a check marked are left out.
+    """
+    fields = usable(choose_channels(model, table), on_error)
+    check_fits(model, fields.survey.shape, fields.survey.dtype)
+    source = fields.open(thread_count(threads), model.bin)
+    part = predict(model, source, threads, on_error, progress, tower)
+    return part.spread(fields.rows, len(table), fields.left_out)

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The pixels of predicted fields, for the sections that show them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.images.usable import usable
+from phenoscale.reports.run import Run
+from phenoscale.tables.read import read_table
+
+__all__ = ["stored_fields"]
+
+
+def stored_fields(run: Run, rows: list, bin: int = 1):
+    """Yields the counts (c, h, w) of fields one by one, valid until the next; None for one whose
+    files cannot be read.
+
+    Parameters
+    ----------
+    run : Run
+    rows : list of pandas.Series
+        Of `run.scored`.
+    bin : int
+        Pixels are means of bin x bin.
+    """
+    try:
+        fields = usable(_table(run, rows), "skip")
+    except (OSError, ValueError, KeyError):
+        yield from [None] * len(rows)
+        return
+    source = fields.open(1, bin, workers=1)
+    source.start(np.arange(len(fields.rows)))
+    for number in range(len(rows)):
+        if number in fields.left_out:
+            yield None
+            continue
+        try:
+            field = source.next()
+        except InputError:
+            field = None
+        yield field
+        source.release(1)
+
+
+def _table(run: Run, rows: list):
+    """The files of some predictions as a table."""
+    import pandas
+
+    channels, cells = run.config.get("channels") or [], []
+    for row in rows:
+        files = {f"Image_{name}": row[name] for name in row.index if name.startswith(
+            ("FileName_", "PathName_", "Frame_", "Sample_"))}
+        for channel in channels:  # a relative path begins at the run
+            name = f"Image_PathName_{channel}"
+            files[name] = os.path.join(run.folder.path, files.get(name, ""))
+        cells.append(files)
+    return read_table(pandas.DataFrame(cells), channels=channels, z=run.config.get("z"))

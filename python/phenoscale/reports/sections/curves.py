@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How the training went, epoch by epoch."""
+
+from __future__ import annotations
+
+from phenoscale.reports import pictures
+from phenoscale.reports.page import encode
+from phenoscale.reports.run import Run
+
+__all__ = ["curves"]
+
+
+def curves(run: Run) -> dict:
+    """Loss and validation by epoch."""
+    if run.log is None or not len(run.log):
+        return {"why": "The folder holds no log.csv with epochs."}
+    return {"image": encode(pictures.curves(run.log, 1 / len(run.classes)), "svg+xml"),
+            "epochs": len(run.log), "loss": run.log["loss"].iloc[-1]}

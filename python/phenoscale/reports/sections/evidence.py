@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The surest field of each predicted class, and what in it speaks for the class."""
+
+from __future__ import annotations
+
+from phenoscale.errors import InputError
+from phenoscale.prediction.evidence import Explainer
+from phenoscale.reports import gallery
+from phenoscale.reports.fields import stored_fields
+from phenoscale.reports.page import encode
+from phenoscale.reports.run import Run
+from phenoscale.tables.predictions import CLASS, probability_column
+
+__all__ = ["evidence"]
+
+_MOST_CLASSES = 12
+
+
+def evidence(run: Run) -> dict:
+    """Pictures, each beside its evidence."""
+    if run.scored is None:
+        return {"why": "There are no predictions of fields that were not trained on."}
+    try:
+        model = run.folder.model()
+    except InputError as error:
+        return {"why": f"There is no model to ask: {error}."}
+    chosen = []
+    for name in [c for c in run.classes if c in model.classes][:_MOST_CLASSES]:
+        fields = run.scored[run.scored[CLASS] == name]
+        fields = fields.sort_values(probability_column(name), ascending=False, kind="stable")
+        chosen += [(name, row) for _, row in fields[:1].iterrows()]
+    rows, coarse, explainer = [], False, None
+    for (name, row), pixels in zip(chosen, stored_fields(run, [row for _, row in chosen])):
+        if pixels is None:
+            continue
+        try:
+            explainer = explainer or Explainer(model, pixels.shape[1:])
+            found = explainer.explain(pixels, name)
+        except InputError:  # files of another size or depth than they had
+            continue
+        coarse |= found.is_coarse
+        where = " ".join(row[c] for c in ("Metadata_Plate", "Metadata_Well") if c in row)
+        rows.append((gallery.thumbnail(pixels), gallery.thumbnail(found.heat()[None])[0], name,
+                     f"{where}, p {row[probability_column(name)]:.2f}"))
+    if not rows:
+        return {"why": "The images of the predicted fields are no longer where they were."}
+    return {"image": encode(gallery.evidence(rows), "jpeg", 130), "coarse": coarse,
+            "colours": (gallery.FOR, gallery.AGAINST)}

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The headline: how the fields that were not trained on are told apart."""
+
+from __future__ import annotations
+
+from phenoscale.profiles.aggregate import log_odds
+from phenoscale.reports import pictures
+from phenoscale.reports.page import encode
+from phenoscale.reports.run import Run, named_values
+from phenoscale.scores.classification import classification
+from phenoscale.scores.controls import z_prime
+from phenoscale.scores.intervals import wilson
+from phenoscale.tables.predictions import CLASS
+
+__all__ = ["result"]
+
+
+def result(run: Run) -> dict:
+    """The headline: how the fields that were not trained on are told apart."""
+    labelled = None if run.scored is None else run.scored[run.scored["Truth"].isin(run.classes)]
+    sides = set() if labelled is None else set(labelled["Side"])
+    side = next((s for s in ("test", "val") if s in sides), None)
+    held_out = named_values(run.config.get("holdout"))
+    view = {"side": side, "z": None, "holdout": list(held_out.items()),
+            **{name: {} if frame is None else frame[[column, "Side"]].value_counts().to_dict()
+               for name, frame, column in (("sides", run.fields, "Truth"),
+                                           ("calls", run.scored, CLASS))}}
+    if side is None:
+        return view | {"why": "No labelled field outside the training fields has a prediction."}
+    fields = labelled[labelled["Side"] == side]
+    wells = run.wells(fields, "Truth")
+    by_field, by_well = _score(run, fields), None if wells is None else _score(run, wells)
+    if run.positive and wells is not None:
+        score = log_odds(wells, run.positive, run.negative)
+        is_positive = (wells["Truth"] == run.positive).to_numpy()
+        view["z"] = z_prime(score[is_positive], score[~is_positive])
+    return view | {
+        "field": by_field, "well": by_well, "best": by_well or by_field,
+        "unit": "well" if by_well else "field", "chance": 1 / sum(n > 0 for n in by_field["of"]),
+        "shared": _shared_with_training(run, fields),
+        "confusion": encode(pictures.confusion(by_field["confusion"], run.classes), "svg+xml")}
+
+
+def _score(run, frame):
+    """`classification` of fields or wells, with the 95 % interval of the accuracy (Wilson)."""
+    found = classification(list(frame["Truth"]), list(frame[CLASS]), run.classes)
+    right = int(found["confusion"].trace())
+    low, high = wilson(right, found["n"])
+    return found | {"right": right, "of": found["confusion"].sum(axis=1).tolist(),
+                    "hits": found["confusion"].diagonal().tolist(),
+                    "low": low, "high": high}
+
+
+def _shared_with_training(run, held):
+    """Wells, plates, ... of the held-out fields: (role, how many, how many also trained on)."""
+    trained, facts = run.fields[run.fields["Side"] == "train"], []
+    for role in ("Well", "Plate", "Batch", "Compound"):
+        columns = ["Metadata_Plate"] * (role == "Well") + ["Metadata_" + role]
+        if columns[-1] in held:
+            # of compounds, those that are more than a control
+            real = run.fields[run.fields["Mark"] == ""] if role == "Compound" else held
+            ours, theirs, real = (set(frame[columns].itertuples(index=False, name=None))
+                                  for frame in (held, trained, real))
+            ours = {name for name in ours & real if name[-1]}
+            facts += [(role.lower(), len(ours), len(ours & theirs))] if ours else []
+    return facts

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The predictions file: the names of its columns, and its reader.
+
+    Metadata_*, the label, Image_FileName_* ...      what the table says of a field
+    Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, and the probability of each
+    Phenoscale_ControlDistance                       where the model knows its controls
+    Phenoscale_Model                                 the beginning of the digest of its weights
+    Image_Phenoscale_Emb0000 ...                     the embedding: the only features
+
+`phenoscale.prediction.frame` writes them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from phenoscale.errors import InputError
+from phenoscale.files.csv import FORMULA
+from phenoscale.tables.labels import class_key
+from phenoscale.words import listed
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "embedding_column", "is_embedding", "is_own",
+           "known_columns", "probability_column", "probability_columns", "read_cells"]
+
+CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
+FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
+PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
+_EMBEDDING = "Image_Phenoscale_Emb"
+_IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
+
+
+def probability_column(name: str) -> str:
+    """The column of a class."""
+    return f"{PROBABILITY}_{class_key(name)}"
+
+
+def probability_columns(frame: pandas.DataFrame, classes) -> list[str]:
+    """The column of each class, in the order of `classes`; InputError names a missing one."""
+    columns = [probability_column(name) for name in classes]
+    for name, column in zip(classes, columns):
+        if column not in frame.columns:
+            there = [other for other in frame.columns if other.startswith(f"{PROBABILITY}_")]
+            raise InputError(
+                f"the predictions have no column {column} for the class {name}: "
+                f"they have {listed(there, near=column)}"
+            )
+    return columns
+
+
+def embedding_column(k: int) -> str:
+    """The column of a number of the embedding, from 0."""
+    return f"{_EMBEDDING}{k:04d}"
+
+
+def is_embedding(column: str) -> bool:
+    """Whether a column is one of the embedding, of a field or of CellProfiler's Image table."""
+    return bool(_IS_EMBEDDING.fullmatch(column))
+
+
+def is_own(column: str) -> bool:
+    """Whether a column is of one field alone, or made anew when fields become wells."""
+    return bool(_OWN.fullmatch(column))
+
+
+def read_cells(path) -> pandas.DataFrame | None:
+    """A CSV of a run as text, without embeddings and without the apostrophes that keep formulas
+    off; None where it is absent or has no rows.
+
+    Raises
+    ------
+    InputError
+        For a file that is no table.
+    """
+    import pandas
+
+    try:
+        frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+                                usecols=lambda name: not is_embedding(name))
+    except (FileNotFoundError, pandas.errors.EmptyDataError):
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a table: {error}") from None
+    for name in frame.columns:
+        if "FileName_" not in name and "PathName_" not in name:
+            frame[name] = [cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
+                           for cell in frame[name]]
+    return frame if len(frame) else None
+
+
+def known_columns(cells: pandas.DataFrame, label: str, roles, controls) -> pandas.DataFrame:
+    """The fields of a predictions file or split under names that do not depend on the table.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        As of `read_cells`.
+    label : str
+        Column of the classes.
+    roles : dict of str to str
+        Role to column.
+    controls : dict of str to list of str
+        Column to values of negative controls.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Roles as Metadata_<Role>; Side; Truth, the label; Mark, "-" and "+" controls, "c" others.
+    """
+    frame = cells.rename(columns=lambda name: name.removeprefix("Image_"))
+    frame = frame[[c for c in frame if c.startswith(
+        ("Metadata_", "Phenoscale_", "FileName_", "PathName_", "Frame_", "Sample_"))]].copy()
+    for name in [c for c in frame if c.startswith("FileName_")]:
+        frame[name] = frame[name].map(os.path.basename)  # as predict writes them
+    for role, column in roles.items():
+        if column in cells:
+            frame["Metadata_" + role.capitalize()] = cells[column]
+    frame["Truth"], frame["Side"] = cells.get(label, ""), cells.get("Split", "")
+    for name in ("Metadata_Plate", CLASS):
+        frame[name] = frame.get(name, "")
+    kinds = {"n": "-", "p": "+", "": ""}
+    frame["Mark"] = ([kinds.get(cell[:1].lower(), "c") for cell in cells["Metadata_Control"]]
+                     if "Metadata_Control" in cells else "")
+    for column, values in controls.items():
+        if column in cells:
+            frame.loc[cells[column].isin(values) & (frame["Mark"] == ""), "Mark"] = "-"
+    if (frame["Mark"] == "").all() and "Metadata_Compound" in frame:
+        frame.loc[frame["Metadata_Compound"].str.upper() == "DMSO", "Mark"] = "-"
+    return frame

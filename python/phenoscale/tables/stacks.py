@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Rows of a table that are planes of one field -> one field.
+
+Part of reading a table; what the pages of one file are is the business of images/survey.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.tables.columns import CHOSEN, FILE, MARK, SKIP
+from phenoscale.words import listed
+
+if TYPE_CHECKING:
+    from phenoscale.tables.table import Table
+
+__all__ = ["stack_rows"]
+
+
+def stack_rows(table: Table) -> Table:
+    """Rows that are planes of one field, together."""
+    if CHOSEN in table.frame.columns:
+        return _chosen_before(table)
+    columns = [table.roles[role] for role in ("plate", "well", "site", "batch")
+               if role in table.roles]
+    columns += [name for name in ("Metadata_Time",) if name in table.frame.columns]
+    groups = {}
+    for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
+        groups.setdefault(key, []).append(row)
+    most = max(groups.values(), key=len)
+    if len(most) == 1 or not {"well", "z"} & set(table.roles):
+        return table
+    if "well" not in table.roles:
+        raise InputError(f"{table.source}: column {table.roles['z']} tells planes of z apart, but "
+                         "nothing says of which well: name its column with --role well=COLUMN")
+    _refuse_channels(table, most)
+    if "z" not in table.roles:
+        return table
+    if table.z is None:
+        raise InputError(
+            f"{table.place(most[0])}: {len(most)} planes of one field (column "
+            f"{table.roles['z']}): say with --z how they become one: max, mean, or a number")
+    return _stack(table, list(groups.values()))
+
+
+def _chosen_before(table: Table) -> Table:
+    """A table whose planes a check has chosen: the same choice, or none."""
+    words = set(table.frame[CHOSEN])
+    if len(words) > 1 or table.z not in (None, *words):
+        raise InputError(f"{table.source}: column {CHOSEN} says that plane "
+                         f"{', '.join(sorted(words))} was chosen already: leave --z {table.z} out, "
+                         "or use the table that was checked")
+    return replace(table, frame=table.frame.drop(columns=CHOSEN), z=None, chosen=words.pop())
+
+
+def _refuse_channels(table: Table, rows) -> None:
+    """A table with a row for each channel would be read as so many fields."""
+    for name in table.frame.columns:
+        word = name.removeprefix("Metadata_").lower()
+        cells = set(table.frame[name].iloc[rows])
+        if word in ("channel", "wavelength", "stain", "dye") and len(cells) > 1:
+            raise InputError(
+                f"{table.source}: rows of one well and site differ in column {name} "
+                f"({listed(sorted(cells), limit=4)}): a table has one row a field, and for each "
+                "channel a column of files")
+
+
+def _stack(table: Table, groups) -> Table:
+    """Each group of rows as one field, planes in the order of their z."""
+    ordered = [_in_order(table, rows) for rows in groups]
+    usual = Counter(map(len, ordered)).most_common(1)[0][0]
+    first, planes, doubtful = [], [], {}
+    for number, rows in enumerate(ordered):
+        if table.z.isdigit():
+            if len(rows) != usual:
+                doubtful[number] = (f"{len(rows)} planes of z where most fields have {usual}: "
+                                    f"which is plane {table.z} is not sure")
+            if int(table.z) >= len(rows) == usual:
+                raise InputError(f"{table.place(rows[0])}: {len(rows)} planes, counted from 0: "
+                                 f"there is no plane {table.z}")
+            rows = [rows[min(int(table.z), len(rows) - 1)]]
+        first.append(rows[0])
+        planes.append([tuple(plane for row in rows for plane in table.planes[row][c])
+                       for c in range(len(table.sources))])
+    frame, notes = _one_row(table, groups, first)
+    if doubtful:
+        frame[SKIP] = [frame[SKIP][row] if SKIP in frame and frame[SKIP][row]
+                       else doubtful.get(row, "") for row in range(len(frame))]
+        notes.append(f"{len(doubtful)} fields with other numbers of planes than {usual} are left "
+                     "out")
+    roles = {role: column for role, column in table.roles.items() if role != "z"}
+    is_chosen = table.z.isdigit()
+    return replace(table, frame=frame, planes=planes, roles=roles, notes=[*table.notes, *notes],
+                   lines=[table.lines[row] for row in first],
+                   z=None if is_chosen else table.z, chosen=table.z if is_chosen else None)
+
+
+def _in_order(table: Table, rows) -> list[int]:
+    """The rows of one field, by their heights."""
+    column = table.roles["z"]
+    try:
+        heights = [float(table.frame[column].iloc[row].replace(",", ".")) for row in rows]
+        if not all(map(math.isfinite, heights)):
+            raise ValueError
+    except ValueError:
+        raise InputError(f"{table.place(rows[0])}: column {column} is no number for some plane of "
+                         "this field") from None
+    if len(set(heights)) < len(rows):
+        raise InputError(f"{table.place(rows[0])}: two rows are the same plane of one field "
+                         f"(column {column}): remove one, or name what tells them apart with "
+                         "--role site=COLUMN")
+    return [row for _, row in sorted(zip(heights, rows))]
+
+
+def _one_row(table: Table, groups, first):
+    """What the rows of each field have in common, and notes on where they differ."""
+    frame = table.frame.iloc[first].reset_index(drop=True).drop(columns=table.roles["z"])
+    group = np.empty(len(table), np.int64)
+    for number, rows in enumerate(groups):
+        group[rows] = number
+    others = [name for name in frame.columns if not FILE.fullmatch(name) and name != SKIP]
+    differ = table.frame[others].groupby(group).nunique() > 1
+    notes = []
+    for name in differ.columns[differ.any()]:
+        fields = np.flatnonzero(differ[name])
+        if name in (table.roles.get("compound"), table.roles.get("concentration")):
+            raise InputError(f"{table.place(first[fields[0]])}: the planes of this field (column "
+                             f"{table.roles['z']}) differ in column {name}: they are not of one "
+                             "field, or one cell is wrong")
+        frame.loc[fields, name] = ""
+        notes.append(f"column {name} differs among the planes of {len(fields)} fields: it is left "
+                     "empty there")
+    if SKIP in frame.columns:  # a mark on one plane is one on the field, somebody's own first
+        frame[SKIP] = [min(cells, key=lambda why: (not why, why.startswith(MARK)))
+                       for _, cells in table.frame[SKIP].groupby(group)]
+    return frame, notes

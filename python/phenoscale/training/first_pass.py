@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Before the first step: the labelled fields, their sides, and every pixel of them read once."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.images.moments import Moments, measure
+from phenoscale.images.usable import Usable
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables.labels import class_names
+from phenoscale.tables.split import SIDES, Split, check_training, split_table
+from phenoscale.tables.table import Table
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.train import PART
+
+__all__ = ["LABELLED", "Labelled", "provenance", "read_all"]
+
+#: the sides of fields that have a class
+LABELLED = SIDES[:3]
+_ROUND = 16  # fields that a rank reads before ranks tell one another of them
+
+
+def provenance(table: Table, label: str, recipe: Recipe) -> dict:
+    """What a model is told of the table that it was trained on, as attributes of a `Model`."""
+    return {"label": label, "sources": [channel.source() for channel in table.sources],
+            "z": table.chosen or recipe.z, "table_digest": table.digest()}
+
+
+class Labelled:
+    """The usable fields of a table, their sides and classes, and the source that reads them.
+
+    Parameters
+    ----------
+    fields : Usable
+    label : str
+        Column of the classes.
+    split : Split
+    recipe : Recipe
+    threads : int
+
+    Attributes
+    ----------
+    table : Table
+        Of the fields that can be used.
+    sides : ndarray of str, (fields,)
+        One of `phenoscale.tables.split.SIDES`, or "skipped" for one that turned out unreadable.
+    classes : list of str
+    labels : ndarray of int64, (fields,)
+        Number of the class, -1 for none.
+    notes : list of str
+    recipe : Recipe
+        What of it these fields allow.
+    source : FieldFiles or FieldPictures
+    about : dict
+        Of the model; see `provenance`.
+    """
+
+    def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int):
+        self.usable, self.table, self.label = fields, fields.table, label
+        self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
+        names = self.table.column(label)
+        self.classes = class_names(names, label)
+        left_out, shape = len(fields.left_out), fields.survey.shape
+        if left_out:
+            self.notes.append(f"{left_out} of {len(fields.whole)} fields were left out: see "
+                              "errors.csv")
+        if "turn" in recipe.augment and shape[1] != shape[2]:
+            recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
+            self.notes.append("fields are not square: no quarter turns")
+        self.recipe = recipe
+        self.labels = np.array([self.classes.index(v) if v else -1 for v in names], np.int64)
+        self.source = fields.open(max(threads, PART), recipe.bin)
+        self.about = {**provenance(self.table, label, recipe),
+                      "split": {**asdict(split), "seed": recipe.seed}}
+
+    def rows(self, side: str) -> np.ndarray:
+        """Numbers of the fields on a side."""
+        return np.flatnonzero(self.sides == side)
+
+    def leave_out(self, unread: dict[int, str]) -> None:
+        """Take fields out that turned out not to be readable, row to reason."""
+        if not unread:
+            return
+        self.usable.leave_out(unread)
+        self.sides[list(unread)] = "skipped"
+        check_training(self.table, self.label, self.sides)
+        self.notes.append(f"{len(unread)} of {len(self.table)} fields cannot be read: see "
+                          "errors.csv")
+
+    def same(self, exchange: str) -> dict:
+        """What a checkpoint must share to be gone on from, and ranks to work on one training."""
+        return {"label": self.label, "classes": self.classes, "channels": self.table.channels,
+                "table": self.about["table_digest"], "exchange": exchange,
+                "split": hashlib.sha256("\n".join(self.sides).encode()).hexdigest(),
+                **asdict(self.recipe)}
+
+
+def read_all(fields: Labelled, on_error: str, crew: Crew) -> tuple:
+    """Read every labelled field once.
+
+    Parameters
+    ----------
+    fields : Labelled
+    on_error : {"stop", "skip"}
+        What to do about one that cannot be read; those of the side "test" are always skipped.
+    crew : Crew
+        Its ranks have shares of the fields, and all get all.
+
+    Returns
+    -------
+    mean, deviation : ndarray of float64, (channels,)
+        Of the fields that are trained on.
+    unread : dict of int to str
+        Row to the reason.
+
+    Raises
+    ------
+    InputError
+        For a field that cannot be read, or with the same pixels as one on another side.
+    """
+    ranks, order = crew.ranks, np.concatenate([fields.rows(side) for side in LABELLED])
+    channels, height, width = fields.source.shape
+    moments, seen, unread = Moments(channels, height * width), {}, {}
+    own = order[ranks.rank :: ranks.size]
+    fields.source.start(own)
+    for at in range(0, len(order), _ROUND * ranks.size):
+        mine = at // ranks.size
+        looks = [_look(fields.source) for _ in own[mine : mine + _ROUND]]
+        by_rank = ranks.everyone(looks)
+        for place in range(at, min(len(order), at + _ROUND * ranks.size)):
+            row, rank = int(order[place]), place % ranks.size
+            error, digest, measured = by_rank[rank][place // ranks.size - mine]
+            if error:
+                if fields.sides[row] != "test" and on_error == "stop":
+                    raise InputError(error)
+                unread[row] = error
+                continue
+            _check_apart(fields, seen, row, digest)
+            if fields.sides[row] == "train":
+                moments.add(measured)
+        crew.watch.tell("statistics", place + 1, len(order))
+    return *moments.result(), unread
+
+
+def _look(source) -> tuple:
+    """The next field: (why it cannot be read or "", digest of its pixels, their measures)."""
+    try:
+        pixels = source.next()
+        digest = hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).hexdigest()
+        return "", digest, measure(pixels)
+    except InputError as error:
+        return str(error), "", []
+    finally:
+        source.release(1)
+
+
+def _check_apart(fields: Labelled, seen: dict, row: int, digest: str) -> None:
+    """The same pixels must not lie on two sides of the split."""
+    other, table, sides = seen.setdefault(digest, row), fields.table, fields.sides
+    if sides[other] != sides[row]:
+        raise InputError(f"{table.place(row)} ({sides[row]}) has the same pixels as "
+                         f"{table.place(other)} ({sides[other]}): keep copies on one side of the "
+                         "split, or remove one")

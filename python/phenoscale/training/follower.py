@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a rank has that is not the first, in place of the keeper of the run folder."""
+
+from __future__ import annotations
+
+from phenoscale.ranks.crew import Crew
+from phenoscale.signals import Stopped
+from phenoscale.training.train import Trained, Watcher
+
+__all__ = ["Follower"]
+
+
+class Follower(Watcher):
+    """Keeps nothing, and tells the first rank of signals; the words of `Keeper`.
+
+    Parameters
+    ----------
+    crew : Crew
+        Its signals are handled meanwhile.
+    """
+
+    def __init__(self, crew: Crew):
+        self._crew, self.notes = crew, []
+
+    def __enter__(self):
+        self._crew.__enter__()
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if isinstance(error, Stopped):
+            self._crew.ranks.stop_all()
+        self._crew.__exit__(kind, error, traceback)
+
+    def computing(self):
+        """Signals within raise `Stopped` at once."""
+        return self._crew.computing()
+
+    def step_done(self, trained: Trained) -> None:
+        """Look for a signal."""
+        self._crew.check()
+
+    def take(self, trained: Trained, same: dict, make_model) -> bool:
+        """Nothing: the first rank says where the training stands."""
+        return False
+
+    def ended(self) -> None:
+        """Nothing: there is no checkpoint to wait for."""
+
+    def has_best(self) -> bool:
+        """Nothing: the first rank says it."""
+        return False
+
+    def save_best(self, model) -> None:
+        """Nothing: the first rank writes."""
+
+    def swap_best(self, parameters) -> None:
+        """Nothing: the weights come from the first rank."""
+
+    def put_back(self, parameters, last) -> None:
+        """Nothing: the weights come from the first rank."""

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The keeper of a run folder: makes it, saves checkpoints, the best model and the log into it,
+stops on signals, and leaves the folder as it should be left.  Of several ranks the first has the
+keeper, the others are its followers.
+
+    begun fresh      a run that fails before its first checkpoint takes its files away again
+    resumed          goes on from the newest whole checkpoint of the same options
+    stopped, failed  the checkpoint of the last finished step stays
+    ended            model.safetensors is there
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.files.csv import write_csv
+from phenoscale.machine import environment
+from phenoscale.ranks.crew import Crew
+from phenoscale.signals import Stopped
+from phenoscale.training.checkpoint import EVERY_S, Checkpoints, newest
+from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.tensorboard import open_board, to_board
+from phenoscale.training.train import Diverged, Trained, Watcher
+
+__all__ = ["Keeper", "Running"]
+
+_COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
+            "val_loss", "val_accuracy", "val_balanced_accuracy"]
+_BLOCK = 1 << 20  # numbers
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a run is gone about.
+
+    Attributes
+    ----------
+    on_error : {"stop", "skip"}
+        What to do about fields whose files cannot be used, known before the first epoch; those
+        left out, and those that a check marked, are listed in errors.csv.
+    resume : bool
+        Go on from the newest checkpoint in the folder, with the same options, to the same bits;
+        begin where there is none.
+    checkpoint_s : float
+        Seconds between checkpoints.
+    tensorboard : bool
+        Event files in the folder "tensorboard" of the run.
+    """
+
+    on_error: str = "stop"
+    resume: bool = False
+    checkpoint_s: float = EVERY_S
+    tensorboard: bool = False
+
+
+class Keeper(Watcher):
+    """A context manager for one run; `fit` tells it of every step.
+
+    Beside other ranks, who must not wait for the disk, it writes from copies, in a thread.
+
+    Parameters
+    ----------
+    folder : RunFolder
+    running : Running
+    crew : Crew
+        Its signals are handled meanwhile; told of "resumed" and of warnings.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was warned of.
+
+    Raises
+    ------
+    InputError
+        Where a run that ended, or one that was stopped and is not to be resumed, lies in the
+        folder, or the folder cannot be made.
+    """
+
+    def __init__(self, folder: RunFolder, running: Running, crew: Crew):
+        self._folder, self._running, self._crew, self.notes = folder, running, crew, []
+        self._stack, self._board, self._trained = ExitStack(), None, None
+        self._writer = ThreadPoolExecutor(1) if crew.ranks.size > 1 else None
+        self._writing = None
+
+    # ---- the folder ----------------------------------------------------------------------------
+
+    def __enter__(self):
+        folder = self._folder
+        if folder.has(folder.MODEL):
+            raise InputError(f"{folder.path} holds a run already: choose another --out, or remove "
+                             "it")
+        self._made, path = [], os.path.abspath(folder.path)
+        while not os.path.lexists(path):
+            self._made.append(path)
+            path = os.path.dirname(path)
+        try:
+            os.makedirs(folder.path, exist_ok=True)
+            self._there = set(os.listdir(folder.path))
+        except OSError as error:
+            raise InputError(f"{folder.path} cannot be made: {error.strerror}") from None
+        if not self._running.resume and folder.has_checkpoint():
+            raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
+                             "choose another --out, or remove it")
+        self._stack.enter_context(self._crew)
+        try:
+            if folder.CONFIG not in self._there:
+                folder.write_config({})
+            self._checkpoints = Checkpoints(folder.path, self._running.checkpoint_s, self.warn)
+            if self._running.tensorboard:
+                self._board = open_board(folder.path)
+        except BaseException:
+            self._stack.close()
+            self._take_away()
+            raise
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        try:
+            if self._trained is not None and isinstance(error, Stopped):
+                self._save(self._trained)
+            elif isinstance(error, Diverged):
+                self._keep_last_good()
+            self._settle()
+        finally:
+            self._stack.close()
+            if self._board is not None:
+                self._board.close()
+            if kind is not None and not self._folder.has_checkpoint():
+                self._take_away()
+
+    def _take_away(self) -> None:
+        """Files and folders of a run that came to nothing."""
+        for name in set(RunFolder.WRITTEN) - self._there:
+            with suppress(OSError):
+                os.remove(self._folder.file(name))
+        for folder in self._made:
+            with suppress(OSError):
+                os.rmdir(folder)
+
+    # ---- what fit tells ------------------------------------------------------------------------
+
+    def computing(self):
+        """Signals within raise `Stopped` at once."""
+        return self._crew.computing()
+
+    def step_done(self, trained: Trained) -> None:
+        """Save a checkpoint where one is due, and the log after each epoch."""
+        self._trained = trained
+        if not trained.row:
+            self._write_log(trained)
+        if self._board is not None:
+            to_board(self._board, trained)
+        if trained.is_over or (self._checkpoints.is_due() and not self._is_writing()):
+            if not trained.bad_steps:
+                self._save(trained)
+        self._crew.check()
+
+    def improved(self, trained: Trained) -> None:
+        """The best model so far, on disk: memory holds the last alone."""
+        model = self._make_model()
+        if self._writer is not None:
+            model = replace(model, parameters=model.parameters.copy())
+        self._write(self.save_best, model)
+
+    def save_best(self, model) -> None:
+        """Write best.safetensors."""
+        try:
+            model.save(self._folder.file(RunFolder.BEST))
+        except InputError as error:
+            self.warn(f"the best model so far was not written: {error}")
+
+    def warn(self, words: str) -> None:
+        """Tell the user, and note it in config.json at the end."""
+        self.notes.append(words)
+        self._crew.watch.warn(words)
+
+    # ---- checkpoints ---------------------------------------------------------------------------
+
+    def _save(self, trained: Trained) -> None:
+        about, tensors = trained.state()
+        about.update(same=self._same, environment=environment(), notes=self.notes)
+        if self._writer is not None:
+            about = json.loads(json.dumps(about))
+            tensors = [(name, numbers.copy()) for name, numbers in tensors]
+        self._write(self._checkpoints.save, trained.step, about, tensors)
+
+    def _write(self, write, *what) -> None:
+        """Now, or in the thread after what it has to write."""
+        if self._writer is None:
+            write(*what)
+        else:
+            self._settle()
+            self._writing = self._writer.submit(write, *what)
+
+    def _is_writing(self) -> bool:
+        return self._writing is not None and not self._writing.done()
+
+    def _settle(self) -> None:
+        """Wait for what the thread has to write; its errors are those of the run."""
+        if self._writing is not None:
+            self._writing.result()
+
+    def take(self, trained: Trained, same: dict, make_model) -> bool:
+        """Keep a training from here on, and bring it to where the newest checkpoint stands; False
+        where there is none.
+
+        Parameters
+        ----------
+        trained : Trained
+        same : dict
+            Options that a checkpoint must share to be gone on from.
+        make_model : callable
+            Gives the `Model` as the training stands.
+        """
+        self._same, self._make_model = same, make_model
+        found = newest(self._folder.path, self.warn) if self._running.resume else None
+        if found is None:
+            return False
+        about, tensors = found
+        theirs = about.get("same", {})
+        for name, value in same.items():
+            value = list(value) if isinstance(value, tuple) else value
+            if theirs.get(name) != value:
+                raise InputError(_other_option(self._folder.path, name, theirs.get(name), value))
+        trained.restore(about, tensors)
+        self.notes[:0] = about.get("notes", [])
+        if about.get("environment") != environment():
+            self.warn("resumed with another instruction set or other versions of the libraries: "
+                      "the weights may differ in their last bits from those of one run")
+        self._trained = trained
+        self._crew.watch({"stage": "resumed", "step": trained.step, "epoch": trained.epoch})
+        return True
+
+    def _keep_last_good(self) -> None:
+        """The newest checkpoint before the steps that were no use, as a model."""
+        trained, folder = self._trained, self._folder
+        # the weights that gave the first bad step came from the step before it
+        found = trained and newest(folder.path, self.warn, trained.step + 1 - trained.bad_steps)
+        if not found:
+            return
+        trained.restore(*found)
+        self._make_model().save(folder.file(folder.LAST_GOOD))
+
+    def _write_log(self, trained: Trained) -> None:
+        import pandas
+
+        try:
+            write_csv(pandas.DataFrame(trained.log, columns=_COLUMNS),
+                      self._folder.file(RunFolder.LOG))
+        except InputError as error:
+            self.warn(f"the log was not written: {error}")
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    def ended(self) -> None:
+        """The last step is done, and its checkpoint written: a signal from here on saves none."""
+        self._settle()
+        self._trained = None
+
+    def has_best(self) -> bool:
+        """Whether there is a best model."""
+        return self._folder.has(RunFolder.BEST)
+
+    def swap_best(self, parameters) -> np.ndarray:
+        """Give a network the weights of the best model; those that it had."""
+        theirs = self._folder.model(RunFolder.BEST).parameters
+        for at in range(0, len(theirs), _BLOCK):  # not a third copy of all
+            block = slice(at, at + _BLOCK)
+            parameters[block], theirs[block] = theirs[block], parameters[block].copy()
+        return theirs
+
+    def put_back(self, parameters, last) -> None:
+        """Give a network the weights again that `swap_best` took from it."""
+        parameters[:] = last
+
+
+def _other_option(folder: str, name: str, theirs, mine) -> str:
+    """The sentence for a checkpoint of other options."""
+    whole = {"table": "another table", "split": "another split", "classes": "other classes",
+             "channels": "other channels"}
+    if name in whole:
+        return (f"{folder} was begun with {whole[name]}: resume with the same, or choose another "
+                "--out")
+    return (f"{folder} was begun with {name}={theirs}, not {mine}: resume with the same, or choose "
+            "another --out")

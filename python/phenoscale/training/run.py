@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A training run: a table in, a run folder out.
+
+    table -> split -> every header -> every pixel -> steps, checkpoints -> the rest scored -> model
+
+What the folder holds is said in run_folder.py.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import numpy as np
+
+from phenoscale.files.csv import write_csv
+from phenoscale.images.usable import usable
+from phenoscale.machine import environment
+from phenoscale.models.controls import controls_of
+from phenoscale.models.model import Model
+from phenoscale.prediction.frame import prediction_frame
+from phenoscale.ranks.crew import Crew
+from phenoscale.ranks.exchange import break_even
+from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.split import SIDES, Split, split_table
+from phenoscale.tables.table import Table, file_cells
+from phenoscale.training.first_pass import Labelled, read_all
+from phenoscale.training.follower import Follower
+from phenoscale.training.keeper import Keeper, Running
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.train import Trained, begin, fit
+
+__all__ = ["train_run"]
+
+
+def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None = None,
+              controls: dict | None = None, running: Running | None = None,
+              crew: Crew | None = None) -> tuple[Model, str]:
+    """Train on a table and leave a run folder.
+
+    Ctrl-C, SIGTERM and SIGUSR1 stop at once and leave a checkpoint of the last finished step.
+
+    Parameters
+    ----------
+    table : Table
+    label : str
+        Column of the classes; fields without one are scored, never trained on.
+    out : path
+        The run folder.
+    recipe : Recipe
+    split : Split, optional
+        Which fields are held out, and which watched.
+    controls : dict of str to list of str, optional
+        Column to values that mark control wells, for the report and the model's distances.
+    running : Running, optional
+        Fields that cannot be used, checkpoints, event files.
+    crew : Crew, optional
+        Who does it; told of the stages "check", "statistics", "step", "epoch" and "predict".
+
+    Returns
+    -------
+    model : Model
+        Its parameters are those of the trained network, which stays in memory with it.
+    folder : str
+
+    Raises
+    ------
+    InputError
+        For anything wrong with table, files or options.
+    phenoscale.signals.Stopped
+        After a signal; a KeyboardInterrupt.
+    """
+    begun, folder = time.monotonic(), RunFolder(out)
+    split, controls = split or Split(), controls or {}
+    running, crew = running or Running(), crew or Crew()
+    split_table(table, label, split, recipe.seed)  # its complaints before all files are looked at
+    is_control = table.matches(controls)
+    crew.agree(lambda: {"table": table.digest(), **environment()})
+    with (Keeper(folder, running, crew) if crew.is_first else Follower(crew)) as keeper:
+        with keeper.computing():
+            fields = _first_look(table, label, recipe, split, running, crew)
+            crew.roll_call(fields.recipe.batch, keeper.warn)
+            trained = _begin(fields, keeper, running, crew)
+        config = _config(fields, trained, split, controls, crew)
+        if crew.is_first:
+            folder.write_config(config)
+            _write_split(folder, fields)
+        fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
+            crew, trained, keeper)
+        keeper.ended()
+        with keeper.computing():
+            rows = np.flatnonzero(is_control[fields.usable.rows] & (fields.sides == "train"))
+            model = _finish(fields, trained, keeper, rows, crew)
+            unread = _score_rest(folder, model, fields, trained, crew)
+        notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
+        if crew.is_first:
+            folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
+                                 "seconds": round(time.monotonic() - begun, 1)})
+            model.save(folder.file(folder.MODEL))
+    return model, folder.path
+
+
+def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running: Running,
+                crew: Crew) -> Labelled:
+    """The labelled fields of a table whose files can be used."""
+    found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks)
+    fields = Labelled(found, label, split, recipe, crew.threads)
+    crew.agree(lambda: fields.same(crew.ranks.exchange))
+    return fields
+
+
+def _begin(fields: Labelled, keeper, running: Running, crew: Crew) -> Trained:
+    """A training that stands at its beginning, or where the newest checkpoint does."""
+    ranks = crew.ranks
+    trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, crew)
+    same = fields.same(ranks.exchange)
+    if not ranks.spread(keeper.take(trained, same, lambda: _model(fields, trained))):
+        trained.mean, trained.std, trained.unread = read_all(fields, running.on_error, crew)
+    about, tensors = trained.state()
+    trained.stand(ranks.spread(about))
+    for _, numbers in tensors:
+        ranks.copy(numbers)
+    fields.leave_out(trained.unread)
+    most = break_even(trained.net)
+    if ranks.size > 1 and ranks.exchange == "factors" and 0 < most < fields.recipe.batch:
+        keeper.warn(f"a batch of {fields.recipe.batch} is over {most} images: --exchange matrix "
+                    "sends less, to bits that depend on the number of ranks")
+    _model(fields, trained).check()
+    return trained
+
+
+def _model(fields: Labelled, trained: Trained, controls: dict | None = None) -> Model:
+    """The model as the training stands."""
+    return trained.model(fields.classes, fields.table.channels, **fields.about, controls=controls)
+
+
+def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, crew: Crew) -> dict:
+    """Every option as resolved, for config.json."""
+    table = fields.table
+    return {
+        "table": table.source, "label": fields.label, "channels": table.channels,
+        "classes": fields.classes, "size": list(fields.source.size),
+        "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
+        "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
+                          "scale": trained.scale, "offset": trained.offset},
+        "split": split.column, "holdout": split.holdout, "val_by": split.val_by,
+        "val_fraction": split.val_fraction, "controls": controls, "threads": crew.threads,
+        "ranks": crew.ranks.size, "exchange": crew.ranks.exchange,
+        "table_digest": fields.about["table_digest"],
+        **{f"n_{side}": int((fields.sides == side).sum()) for side in SIDES},
+        **environment()}
+
+
+def _finish(fields: Labelled, trained: Trained, keeper, rows, crew: Crew) -> Model:
+    """The model that is kept; the best one in the folder gets to know its controls, too.
+
+    rows: of the control fields that were trained on.
+    """
+    net, ranks = trained.net, crew.ranks
+    trained.optimizer = None  # its state makes room for a second set of weights
+
+    def known():
+        """The model of the weights that rank 0 has, and what it knows of the controls."""
+        ranks.copy(net.parameters)
+        found = trained.network(crew.threads).run(fields.source, rows, ranks=ranks)
+        return _model(fields, trained, controls_of(found.embeddings))
+
+    is_best = trained.recipe.select == "best"
+    if (is_best or len(rows)) and ranks.spread(keeper.has_best()):
+        last = keeper.swap_best(net.parameters)
+        model = known()
+        if len(rows):
+            keeper.save_best(model)
+        if is_best:
+            return model
+        keeper.put_back(net.parameters, last)
+    return known()
+
+
+def _score_rest(folder: RunFolder, model: Model, fields: Labelled, trained: Trained,
+                crew: Crew) -> list[str]:
+    """Write predictions.csv of the fields not trained on, and errors.csv of all left out; notes.
+
+    The network and the files are those of the training: a second network would be in memory
+    beside it.
+    """
+    rest, notes = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped"))), []
+    if len(rest):
+        found = trained.network(crew.threads).run(fields.source, rest, "skip", crew.watch,
+                                                  crew.ranks)
+        fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
+        if found.skipped:
+            notes = [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: "
+                     "see errors.csv"]
+        if crew.is_first:
+            write_csv(prediction_frame(model, fields.table.select(rest), found),
+                      folder.file(folder.PREDICTIONS))
+    if fields.usable.left_out and crew.is_first:
+        write_errors(fields.usable.whole, fields.usable.left_out, folder.file(folder.ERRORS))
+    return notes
+
+
+def _write_split(folder: RunFolder, fields: Labelled) -> None:
+    import pandas
+
+    table = fields.table
+    files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
+    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == fields.label]
+    columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
+               **{c: table.frame[c].to_numpy() for c in about}, "Split": fields.sides}
+    write_csv(pandas.DataFrame(columns), folder.file(folder.SPLIT))

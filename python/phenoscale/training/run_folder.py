@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The folder of a training run: the names of its files, each with its reader.
+
+    model.safetensors         the trained network; written last: a folder with it is a run that ended
+    best.safetensors          of the smallest validation loss
+    last_good.safetensors     of a training that diverged: the weights before it did
+    checkpoint-N.safetensors  to go on from (checkpoint.py)
+    config.json               every option as resolved
+    log.csv                   a row an epoch
+    split.csv                 the side of each field
+    predictions.csv           every field that was not trained on
+    errors.csv                the fields that were left out
+    report.html               made from the others
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+
+from phenoscale.errors import InputError
+from phenoscale.files.atomic import write_atomically
+from phenoscale.models.model import Model, load
+from phenoscale.tables.predictions import read_cells
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """The files of a run.
+
+    Parameters
+    ----------
+    path : path
+        Need not be there yet.
+    """
+
+    MODEL, BEST, LAST_GOOD = "model.safetensors", "best.safetensors", "last_good.safetensors"
+    CONFIG, LOG, SPLIT = "config.json", "log.csv", "split.csv"
+    PREDICTIONS, ERRORS, REPORT = "predictions.csv", "errors.csv", "report.html"
+    #: what a training writes; a report comes after it
+    WRITTEN = (CONFIG, LOG, SPLIT, PREDICTIONS, ERRORS, MODEL, BEST, LAST_GOOD)
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+
+    def file(self, name: str) -> str:
+        """The path of a file in it."""
+        return os.path.join(self.path, name)
+
+    def has(self, name: str) -> bool:
+        """Whether a file is there."""
+        return os.path.exists(self.file(name))
+
+    def has_checkpoint(self) -> bool:
+        """Whether a run that was stopped can go on from here."""
+        with suppress(OSError):
+            return any(name.startswith("checkpoint-") for name in os.listdir(self.path))
+        return False
+
+    def model(self, name: str = MODEL) -> Model:
+        """A model of the run; see `phenoscale.load`."""
+        return load(self.file(name))
+
+    def write_config(self, config: dict) -> None:
+        """Write config.json."""
+        write_atomically(self.file(self.CONFIG), [(json.dumps(config, indent=1) + "\n").encode()])
+
+    def config(self) -> dict:
+        """What config.json says; InputError unless it is that of a training."""
+        path = self.file(self.CONFIG)
+        try:
+            with open(path, encoding="utf-8") as file:
+                config = json.load(file)
+            config["classes"] = list(map(str, config["classes"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path} is missing or damaged: give a folder that train wrote"
+                             ) from None
+        return config
+
+    def cells(self, name: str):
+        """A table of the run as text, or None; see `phenoscale.tables.predictions.read_cells`."""
+        return read_cells(self.file(name))

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The binding with sanitizers: the tests that go through most of it, in an interpreter of its
+own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from c_build import ROOT, SANITIZED
+
+#: What is run: files and the words that choose within them.
+CHOSEN = {
+    "test_augment.py": "",
+    "test_image.py": "not lossless and not real",
+    "test_loader.py": "",
+    "test_many.py": "fork or threads_share or one_thread",
+    "test_net.py": "parts or order or wrong or senseless or serves or outlive or nan",
+    "test_optimizer.py": "",
+}
+
+
+@pytest.mark.sanitize
+def test_binding_under_sanitizers(sanitized, tmp_path):
+    package = tmp_path / "phenoscale"
+    package.mkdir()
+    for path in (ROOT / "python/phenoscale").iterdir():
+        if path.suffix in (".py", ".j2"):
+            (package / path.name).symlink_to(path)
+    sanitized.extension(package)
+    preload = [subprocess.run(["gcc", f"-print-file-name={name}"], capture_output=True, text=True,
+                              check=True).stdout.strip() for name in ("libasan.so", "libubsan.so")]
+    environment = {**os.environ, **SANITIZED, "LD_PRELOAD": " ".join(preload),
+                   "PYTHONPATH": str(tmp_path), "PYTHONMALLOC": "malloc",
+                   "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"}  # Python's own
+    which = "import phenoscale._core as core; print(core.__file__)"
+    where = subprocess.run([sys.executable, "-c", which], env=environment, capture_output=True,
+                           text=True, cwd=tmp_path)
+    assert where.stdout.strip() == str(package / "_core.abi3.so"), where.stderr
+    for name, words in CHOSEN.items():
+        done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+                               ROOT / "tests" / name, "-k", words], env=environment,
+                              capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, f"{name}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        print(name, done.stdout.splitlines()[-1])

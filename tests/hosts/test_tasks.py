@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The tasks that other programs ask for: the same numbers as everywhere, errors as sentences."""
+
+import base64
+import os
+import shutil
+import zlib
+
+import numpy as np
+import pandas
+import pytest
+import screens
+import tifffile
+
+import phenoscale
+from phenoscale import InputError
+from phenoscale.hosts import tasks as host
+from phenoscale.hosts.task_fields import pack, unpack
+from phenoscale.hosts.tasks import execute
+from phenoscale.models.controls import controls_of
+from phenoscale.prediction.evidence import Explainer
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    """(folder, path of a model that knows its controls, fields as arrays, fields as files)."""
+    folder = tmp_path_factory.mktemp("scrëen, 1")
+    screens.write_screen(folder, 1, 6, 0)
+    model = screens.make_model()
+    files = [[str(folder / "P1" / f"A{k:02d}_{name}.tif") for name in screens.CHANNELS]
+             for k in range(1, 7)]
+    fields = np.stack([[tifffile.imread(path) for path in one] for one in files])
+    model.controls = controls_of(phenoscale.predict(model, fields[:4]).embeddings)
+    model.save(folder / "m.safetensors")
+    return folder, str(folder / "m.safetensors"), fields, files
+
+
+def test_predictions_are_those_of_the_library(screen):
+    """From files by order and by name, from pixels, from both; for any threads; to the bit."""
+    folder, path, fields, files = screen
+    model = phenoscale.load(path)
+    wanted = phenoscale.predict(model, fields)
+    by_name = [dict(zip(screens.CHANNELS, one)) for one in files]
+    mixed = [[{"path": one[0]}, pack(field[1])] for one, field in zip(files, fields)]
+    pixels = [[pack(plane) for plane in field] for field in fields]
+    told = []
+    for given, threads in ((files, None), (by_name, 1), (mixed, 2), (pixels, 3),
+                           ([list(field) for field in fields], 2)):
+        found = execute("predict", {"model": path, "fields": given, "threads": threads,
+                                    "embeddings": True}, lambda *event: told.append(event))
+        assert found["classes"] == screens.CLASSES and found["skipped"] == {}
+        assert (np.array(found["probabilities"], np.float32) == wanted.probabilities).all()
+        assert (np.array(found["embeddings"], np.float32) == wanted.embeddings).all()
+        assert found["class"] == [screens.CLASSES[k] for k in wanted.logits.argmax(axis=1)]
+        assert found["distance"] == model.distances(wanted.embeddings).tolist()
+    assert told[:2] == [(1, 6, "1 of 6 fields"), (2, 6, "2 of 6 fields")]
+    assert "embeddings" not in execute("predict", {"model": path, "fields": files[:1]})
+
+
+def test_distances_are_one_for_the_controls_themselves(screen):
+    folder, path, fields, files = screen
+    model = phenoscale.load(path)
+    near = model.distances(phenoscale.predict(model, fields[:4]).embeddings)
+    assert np.sqrt((near**2).mean()) == pytest.approx(1)
+    far = fields.astype(np.uint32) // 3
+    assert model.distances(phenoscale.predict(model, far.astype(np.uint16)).embeddings).min() > 2
+    assert controls_of(np.ones((1, 4))) is None and controls_of(np.ones((3, 4))) is None
+
+
+def test_stacks_pages_and_samples(screen, tmp_path):
+    """As the model's training had them."""
+    model, fields = screens.make_model(), screen[2]
+    model.z = "max"
+    model.save(tmp_path / "m")
+    stack = np.stack([fields[0, 0] // 2, fields[0, 0], fields[0, 0] // 3])
+    tifffile.imwrite(tmp_path / "z.tif", stack, imagej=True, metadata={"axes": "ZYX"})
+    tifffile.imwrite(tmp_path / "rgb.tif", np.stack([fields[1, 0], fields[0, 1], fields[2, 0]], -1),
+                     photometric="rgb")
+    found = execute("predict", {"model": str(tmp_path / "m"), "fields": [[
+        {"path": str(tmp_path / "z.tif")}, {"path": str(tmp_path / "rgb.tif"), "sample": 1}],
+        [{"path": str(tmp_path / "z.tif"), "page": 1},
+         {"path": str(tmp_path / "rgb.tif"), "sample": 1}]]})
+    wanted = phenoscale.predict(model, fields[:1]).probabilities.tolist()
+    assert found["probabilities"] == wanted * 2
+
+
+def test_bins(screen, tmp_path):
+    """A model of binned pixels bins what it gets."""
+    model = screens.make_model(size=(64, 64))
+    model.bin, model.size = 2, [128, 128]
+    model.save(tmp_path / "m")
+    found = execute("predict", {"model": str(tmp_path / "m"), "fields": screen[3]})
+    wanted = phenoscale.predict(model, screen[2]).probabilities
+    assert (np.array(found["probabilities"], np.float32) == wanted).all()
+    evidence = execute("evidence", {"model": str(tmp_path / "m"), "field": screen[3][0]})
+    assert unpack(evidence["heat"]).shape == (128, 128)
+    with pytest.raises(InputError, match="no network for fields of 1 x 1"):
+        execute("predict", {"model": str(tmp_path / "m"),
+                            "fields": [[pack(np.zeros((1, 1), np.uint16))] * 2]})
+
+
+def test_evidence(screen):
+    folder, path, fields, files = screen
+    wanted = Explainer(phenoscale.load(path), (128, 128)).explain(fields[2], "fine")
+    found = execute("evidence", {"model": path, "field": files[2], "class": "fine"})
+    assert (unpack(found["heat"]) == wanted.heat()).all()
+    assert found["logit"] == wanted.logit and found["is_coarse"] is False
+    assert sum(found["scales"].values()) + found["bias"] == pytest.approx(found["logit"], abs=1e-4)
+    assert execute("evidence", {"model": path, "field": files[2]})["class"] in screens.CLASSES
+
+
+def test_about_and_version(screen):
+    about = execute("about", {"model": screen[1]})
+    assert about["channels"] == screens.CHANNELS and about["keys"] == screens.CLASSES
+    assert about["has_controls"] and about["size"] == [128, 128] and about["embedding"] == 2048
+    assert execute("version", {})["phenoscale"] == phenoscale.__version__
+
+
+def test_a_model_is_read_once_and_again_when_it_changes(screen, tmp_path, monkeypatch):
+    reads = []
+    monkeypatch.setattr(host, "load", lambda path: reads.append(path) or phenoscale.load(path))
+    path = str(tmp_path / "m")
+    shutil.copy(screen[1], path)
+    for _ in range(3):
+        execute("predict", {"model": path, "fields": screen[3][:1]})
+    assert reads == [path]
+    screens.make_model(seed=2).save(path)
+    os.utime(path, (1, 1))
+    first = execute("predict", {"model": screen[1], "fields": screen[3][:1]})
+    other = execute("predict", {"model": path, "fields": screen[3][:1]})
+    assert reads.count(path) == 2 and other["probabilities"] != first["probabilities"]
+    assert len(host._loaded) <= 2 and len(host._networks) <= 2
+
+
+def test_a_table(screen, tmp_path):
+    """The file of `phenoscale predict`, with its list of skipped fields."""
+    folder, path, fields, files = screen
+    rows = pandas.DataFrame([{"FileName_DNA": a, "FileName_Actin": b} for a, b in files])
+    rows.loc[1, "FileName_DNA"] = "gone.tif"
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    found = execute("table", {"model": path, "source": str(tmp_path / "t.csv"),
+                              "out": str(tmp_path / "p.csv")})
+    assert found == {"out": str(tmp_path / "p.csv"), "fields": 5,
+                     "errors": str(tmp_path / "errors.csv")}
+    frame = pandas.read_csv(tmp_path / "p.csv")
+    wanted = phenoscale.predict(phenoscale.load(path), fields[[0, 2, 3, 4, 5]])
+    assert np.abs(frame["Phenoscale_Prob_fine"] - wanted.probabilities[:, 1]).max() < 1e-7
+    assert (frame["Phenoscale_ControlDistance"] > 0).all()
+    with pytest.raises(InputError, match="is a file to read: choose another to write"):
+        execute("table", {"model": path, "source": str(tmp_path / "t.csv"), "out": path})
+    with pytest.raises(InputError, match="'how' has an unknown entry shell"):
+        execute("table", {"model": path, "source": "a", "out": "b", "how": {"shell": "rm"}})
+
+
+def test_a_training(screen, tmp_path):
+    told = []
+    inputs = {"table": str(screen[0] / "screen.csv"), "label": "Metadata_Class",
+              "out": str(tmp_path / "run"), "recipe": {"network": "mcnn-gap", "epochs": 1},
+              "controls": {"Metadata_Class": ["fine"]}, "threads": 2}
+    found = execute("train", inputs, lambda *event: told.append(event))
+    assert phenoscale.load(found["model"]).controls is not None
+    assert os.path.getsize(found["report"]) > 10000
+    assert {words.split(",")[0].split(" ")[0] for *_, words in told} >= {"checking", "training"}
+    with pytest.raises(InputError, match="holds a run already"):
+        execute("train", inputs)
+    with pytest.raises(InputError, match="the recipe: .*'epoch'"):
+        execute("train", {**inputs, "recipe": {"epoch": 1}})
+
+
+PIXELS = pack(np.zeros((4, 5), np.uint16))
+
+
+@pytest.mark.parametrize(("name", "change", "words"), [
+    ("nothing", {}, "no task 'nothing': the tasks are version, about"),
+    ("predict", {"model": None}, "the input 'model' is 'None': that is of the wrong kind"),
+    ("predict", {"model": "gone"}, "gone"),
+    ("predict", {"model": "a\0b"}, "is no path of a file"),
+    ("predict", {"fields": "x"}, "the input 'fields' is 'x'"),
+    ("predict", {"threads": True}, "the input 'threads' is 'True'"),
+    ("predict", {"threads": 0}, "threads=0: give a number from 1"),
+    ("predict", {"fields": [["a.tif"]]}, "a field is a list of 2 channels: DNA, Actin"),
+    ("predict", {"fields": [{"DNA": "a.tif", "RNA": "b"}]}, "no channel Actin: .* has DNA, RNA"),
+    ("predict", {"fields": [["gone.tif", "b.tif"]]}, "gone.tif does not exist: restore it"),
+    ("predict", {"fields": [["", "b.tif"]]}, "the file of a channel is not named: give the file"),
+    ("predict", {"fields": [[{"path": "a", "page": -1}, "b"]]}, "channel DNA: a file is"),
+    ("predict", {"fields": [[{"path": ["a"]}, "b"]]}, "channel DNA: a file is"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "dtype": "object"}]]}, "pixels come as"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "shape": [4, 5, 1]}]]}, "pixels come as"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "shape": [40000, 50000]}]]}, "at most 536,870,912"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "shape": [4, 6]}]]}, "are 48 bytes, the data has"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "data": "%%"}]]}, "pixels come as"),
+    ("predict", {"fields": [[PIXELS, {**PIXELS, "data": "aaaa"}]]}, "pixels come as"),
+    ("predict", {"fields": [[PIXELS, 7]]}, "pixels come as"),
+    ("predict", {"fields": [[PIXELS, pack(np.zeros((4, 6), np.uint8))]]}, "of several sizes: DNA"),
+    ("evidence", {"field": [PIXELS]}, "a field is a list of 2 channels"),
+    ("evidence", {"field": None}, "the input 'field' is 'None'"),
+])
+def test_bad_inputs(screen, name, change, words):
+    inputs = {"model": screen[1], "fields": screen[3][:1], **change}
+    with pytest.raises(InputError, match=words):
+        execute(name, inputs)
+
+
+def test_other_bad_files(screen, tmp_path):
+    """A bomb in a request, another depth, a broken file; with "skip" the others are answered."""
+    folder, path, fields, files = screen
+    bomb = {"dtype": "uint8", "shape": [4, 5],
+            "data": base64.b64encode(zlib.compress(bytes(10**7))).decode()}
+    assert unpack(bomb).shape == (4, 5)  # no more than was promised is unpacked
+    (tmp_path / "x.tif").write_bytes(b"II*\0 this is no image")
+    tifffile.imwrite(tmp_path / "8.tif", np.zeros((128, 128), np.uint8))
+    eight, broken = str(tmp_path / "8.tif"), str(tmp_path / "x.tif")
+    found = execute("predict", {"model": path, "on_error": "skip", "fields": [
+        [eight, eight], files[0], [broken, files[0][1]]]})
+    assert sorted(found["skipped"]) == ["0", "2"]
+    assert "the fields are uint8, the model was trained on uint16" in found["skipped"]["0"]
+    assert "x.tif cannot be read" in found["skipped"]["2"]
+    assert found["class"][0] is None and found["probabilities"][1] is not None

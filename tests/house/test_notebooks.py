@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every notebook runs from top to bottom, on a smaller screen; a training cell can be stopped."""
+
+import base64
+import time
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pytest
+import screens
+from jupyter_client.manager import start_new_kernel
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+#: What is made smaller: the line of a notebook -> the line that runs here.
+SMALLER = {
+    'SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}':
+        'SCREEN = {"plates": 2, "phenotypes": 3, "size": (128, 128), "wells": 24}',
+    "EPOCHS = 12": "EPOCHS = 1",
+}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    parameters = notebook.cells[1]
+    for line, smaller in SMALLER.items():
+        assert line in parameters.source
+        parameters.source = parameters.source.replace(line, smaller)
+    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}
+                            ).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    pictures = [output.data["image/png"] for output in outputs
+                if "image/png" in output.get("data", {})]
+    assert len(pictures) == 4
+    assert all(len(base64.b64decode(picture)) > 5000 for picture in pictures)
+    assert any("balanced accuracy" in output.get("text", "") for output in outputs)
+    assert all(not cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells
+               if cell.cell_type == "code"), "clear the outputs before committing"
+
+
+TRAIN = """
+import phenoscale
+from phenoscale import train_run, Recipe
+table = phenoscale.read_table({path!r})
+recipe = Recipe(network="mcnn", epochs={epochs}, batch=8)
+def tell(event):
+    if event["stage"] == "step":
+        print("step", event["done"], flush=True)
+def train(out, **options):
+    model, _ = train_run(table, "Metadata_Class", out, recipe, val_fraction=0, progress=tell,
+                         threads=1, **options)
+    print("digest", model.digest(), flush=True)
+"""
+
+
+@pytest.fixture
+def kernel():
+    manager, client = start_new_kernel()
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def say(client, code, until=None, then=None):
+    """Run a cell: (what it printed, name of the error it ended in or "", seconds from `then`).
+
+    then: called once the word `until` is printed.
+    """
+    number = client.execute(code)
+    printed, error, begun = "", "", None
+    while True:
+        message = client.get_iopub_msg(timeout=120)
+        kind, content = message["msg_type"], message["content"]
+        if message["parent_header"].get("msg_id") != number:
+            continue
+        if kind == "stream":
+            printed += content["text"]
+            if then and begun is None and until in printed:
+                time.sleep(0.3)  # into the next step
+                begun = time.monotonic()
+                then()
+        elif kind == "error":
+            error = content["ename"]
+        elif kind == "status" and content["execution_state"] == "idle":
+            return printed, error, time.monotonic() - (begun or time.monotonic())
+
+
+def test_a_cell_that_trains_can_be_stopped_and_gone_on_with(kernel, tmp_path):
+    """The stop button: within half a second on an idle machine, with a checkpoint, and the kernel
+    lives."""
+    manager, client = kernel
+    path = screens.write_screen(tmp_path / "screen", 1, 8, 0, size=(256, 384))
+    assert say(client, TRAIN.format(path=str(path), epochs=3))[:2] == ("", "")
+    whole, error, _ = say(client, f"train({str(tmp_path / 'whole')!r})")
+    assert error == "" and "digest" in whole
+    seconds = []
+    while len(seconds) < 4 and not (seconds and min(seconds) < 0.7):  # a busy one may be late
+        out = str(tmp_path / f"run{len(seconds)}")
+        printed, error, late = say(client, f"train({out!r})", "step 1", manager.interrupt_kernel)
+        assert error == "Stopped" and "digest" not in printed, printed
+        seconds.append(late)
+    assert min(seconds) < 0.7, seconds
+    printed, error, _ = say(client, f"train({out!r}, resume=True)")
+    assert error == "" and printed.splitlines()[-1] == whole.splitlines()[-1]

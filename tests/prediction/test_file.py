@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A table to a file of predictions in blocks: the same bytes by any number of ranks, whatever the
+disk does, in little memory."""
+
+import errno
+import json
+import os
+import shutil
+import weakref
+
+import numpy as np
+import pytest
+
+pytest.importorskip("pandas")
+pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+import screens
+from predictions import BLOCKS, Prediction
+from thread_ranks import run_ranks
+
+from phenoscale import InputError
+from phenoscale.images import survey as survey_module
+from phenoscale.images.survey import survey
+from phenoscale.prediction import file as predict_file
+from phenoscale.prediction.blocks import Parts
+from phenoscale.prediction.predict import Predictions
+from phenoscale.tables.read import read_table
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    return Prediction(tmp_path, monkeypatch)
+
+
+# ---- ranks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
+def test_any_number_of_ranks_writes_the_same_bytes(job, size):
+    """Each block by one of them, also where there are more ranks than blocks."""
+    seen = []
+    said = run_ranks(size, lambda ranks: job.run(
+        ranks=ranks, progress=lambda done, of: seen.append((done, of))))
+    assert sorted(job.written) == list(range(BLOCKS)) and job.content() == job.wanted()
+    assert said == [(13, str(job.out / "errors.csv"))] * size
+    assert sorted(os.listdir(job.out)) == ["errors.csv", "p.csv"]
+    assert seen == sorted(seen) and {of for _, of in seen} == {16} and seen[-1][0] <= 16
+    assert size > 1 or seen[-1] == (16, 16)
+
+
+def test_a_lost_rank_s_fields_are_done_again_by_those_there_are(job):
+    def lost(done, of):
+        raise OSError("lost")
+
+    with pytest.raises(OSError, match="lost"):
+        run_ranks(3, lambda ranks: job.run(ranks=ranks, threads=1, progress=lost))  # of rank 0
+    assert sorted(job.written) == [1, 2, 4, 5]
+    run_ranks(2, lambda ranks: job.run(True, ranks=ranks))
+    assert sorted(job.written) == [0, 3] and job.content() == job.wanted()
+
+
+def test_an_error_in_a_rank_ends_all_and_is_one(job):
+    with pytest.raises(InputError, match=r"line 6 .*does not exist"):
+        run_ranks(3, lambda ranks: job.run(ranks=ranks, on_error="stop"))
+    for row in (4, 12, 14):
+        shutil.copy(job.paths[0][0], job.paths[row][0])
+    with pytest.raises(InputError, match=r"line 9 \(well P1 A08\): .*A08_Actin.tif: .*damaged"):
+        run_ranks(3, lambda ranks: job.run(ranks=ranks, on_error="stop"))
+
+
+def test_ranks_share_the_headers(job, monkeypatch):
+    table = read_table(job.source)
+    screens.larger(table.paths[2][0])
+    screens.color(table.paths[9][1])
+    alone, seen, real = survey(table), [], survey_module.image_info
+    monkeypatch.setattr(survey_module, "image_info",
+                        lambda path, page: seen.append(path) or real(path, page))
+    assert run_ranks(3, lambda ranks: survey(table, ranks=ranks)) == [alone] * 3
+    assert len(alone.problems) == 3
+    assert len(seen) == len(set(seen)) == 2 * 17 - 1  # each file once; one is not there
+
+
+def test_ranks_find_the_planes_of_stacks(tmp_path):
+    """Several files a channel, and pages within one."""
+    import pandas
+    import tifffile
+
+    rows = []
+    for k in range(5):
+        for z in range(2):
+            tifffile.imwrite(tmp_path / f"{k}-{z}.tif", np.full((8, 8), z, np.uint8))
+            rows.append({"FileName_A": f"{k}-{z}.tif", "FileName_B": "pages.tif", "Frame_B": 1 + z,
+                         "Metadata_Well": f"A0{k}", "Metadata_Z": z})
+    tifffile.imwrite(tmp_path / "pages.tif", np.zeros((3, 8, 8), np.uint8),
+                     photometric="minisblack")
+    table = read_table(pandas.DataFrame(rows), root=tmp_path, z="max")
+    alone = survey(table)
+    assert [len(planes) for planes in alone.planes[4]] == [2, 2] and not alone.problems
+    assert run_ranks(2, lambda ranks: survey(table, ranks=ranks)) == [alone] * 2
+
+
+def test_a_folder_that_ranks_do_not_share_is_said(job, monkeypatch):
+    """Blocks on another machine, that rank 0 does not see."""
+    real = Parts.__setitem__
+
+    def write(blocks, number, found):
+        if number % 2:
+            blocks.folder = str(job.folder / "elsewhere")
+        real(blocks, number, found)
+
+    monkeypatch.setattr(Parts, "__setitem__", write)
+    with pytest.raises(InputError, match="block-000001.safetensors does not exist: give --out in a "
+                                         "folder that all ranks share"):
+        run_ranks(2, lambda ranks: job.run(ranks=ranks))
+
+
+# ---- the disk, and memory -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("left, file", [(0, "block-000000.safetensors"), (2, "block-000002.safete"),
+                                        (BLOCKS, "p.csv"), (BLOCKS + 1, "errors.csv")])
+def test_a_full_disk_is_said_and_loses_nothing(job, monkeypatch, left, file):
+    """While a block is written, the file, or the list of errors."""
+    real, calls = os.fsync, []
+
+    def fsync(number):
+        if ".tmp." in os.readlink(f"/proc/self/fd/{number}"):
+            calls.append(number)
+            if len(calls) > left:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(InputError, match=f"{file}.* cannot be written: No space left on device"
+                       ) as caught:
+        job.run()
+    assert ("go on with --resume" in str(caught.value)) == (left < BLOCKS)
+    assert job.written == list(range(min(left, BLOCKS))) and not list(job.folder.rglob("*.tmp.*"))
+    assert job.parts.exists() == bool(left)
+    monkeypatch.setattr(os, "fsync", real)
+    job.run(True)
+    assert job.written == list(range(left, BLOCKS)) and job.content() == job.wanted()
+
+
+@pytest.mark.parametrize("block, resume", [(64, False), (64, True), (3, None)])
+def test_one_block_and_hosts_keep_nothing_on_disk(job, monkeypatch, block, resume):
+    monkeypatch.setattr(predict_file, "BLOCK", block)
+    there = set()
+    job.run(resume, progress=lambda *_: there.update(os.listdir(job.out)))
+    assert job.content() == job.wanted() and not job.written and not there
+
+
+def test_memory_holds_a_few_blocks_however_many_there_are(job, monkeypatch):
+    """Neither while they are predicted nor while the file is written."""
+    alive, most, real = [], [], Predictions.__init__
+
+    def make(self, *words, **options):
+        real(self, *words, **options)
+        alive.append(weakref.ref(self))
+        most.append(sum(one() is not None for one in alive))
+
+    monkeypatch.setattr(Predictions, "__init__", make)
+    job.run()
+    assert len(most) == 2 * BLOCKS and max(most) <= 3
+
+
+def test_a_block_names_what_it_is_of(job):
+    """Plain JSON in a file that the package safetensors reads."""
+    from safetensors import safe_open
+
+    job.stop_after(12)
+    with safe_open(job.parts / "block-000002.safetensors", framework="np") as file:
+        about = json.loads(file.metadata()["phenoscale block"])
+        assert file.get_tensor("embeddings").shape == (3, 2048)
+    assert set(about["same"]) == {"model", "tower", "on-error"} and about["rows"] == 3
+    ((row, why),) = about["skipped"]
+    assert row == 1 and "A08_Actin.tif" in why

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The report: numbers on the page against the files, honesty, escaping, missing parts.
+
+Two kinds of run folders are made up here: a screen of four plates with one held out, and one
+plate laid out like BBBC013 with controls at both ends of each row of doses.
+"""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+pandas = pytest.importorskip("pandas")
+pytest.importorskip("matplotlib"), pytest.importorskip("jinja2")
+tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Image")
+
+from phenoscale import InputError
+from phenoscale.files.csv import write_csv
+from phenoscale.reports import gallery
+from phenoscale.reports import pictures as figures
+from phenoscale.reports.report import write_report
+from phenoscale.tables.labels import class_key
+
+PHENOTYPES = ["Normal", "Bundled tubulin", "Actin aggregates", "Fragmented nuclei", "Elongated",
+              "Mitotic arrest"]
+
+
+def draw_field(rng, strength, channels, size):
+    """Blobs that become wider rings with the strength: (channels, h, w) uint16."""
+    y, x = np.mgrid[:size[0], :size[1]]
+    field = rng.poisson(300, (channels, *size)).astype(float)
+    for _ in range(size[0] * size[1] // 350):
+        distance = np.hypot(y - rng.uniform(0, size[0]), x - rng.uniform(0, size[1]))
+        for c in range(channels):
+            ring = c * (2 + 1.2 * c * strength)
+            field[c] += 4000 / (c + 1) * np.exp(-((distance - ring) / (3 + c)) ** 2)
+    return field.clip(0, 65535).astype(np.uint16)
+
+
+def write_run(folder, rows, classes, label, channels, size=(48, 60), **config):
+    """The files that train leaves; images only of fields that were not trained on.
+
+    The network is made up: some skill, from the columns Kind (class number) and Strength.
+    """
+    rng, rows = np.random.default_rng(2), pandas.DataFrame(rows)
+    logits = rng.normal(0, 1.0, (len(rows), len(classes)))
+    logits[:, 0] += 6 * (1 - rows["Strength"])
+    logits[np.arange(len(rows)), rows["Kind"]] += 6 * rows["Strength"]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for channel in channels:
+        rows[f"Image_FileName_{channel}"] = [f"{i}_{channel}.tif" for i in range(len(rows))]
+    files = [c for c in rows if c.startswith(("Image_", "Metadata_")) or c == label]
+    (folder / "images").mkdir(parents=True)
+    write_csv(rows[[*files, "Split"]], folder / "split.csv")
+    for channel in channels:
+        rows[f"Image_PathName_{channel}"] = str(folder / "images")
+    rows["Phenoscale_Class"] = [classes[i] for i in p.argmax(axis=1)]
+    for i, name in enumerate(classes):
+        rows["Phenoscale_Prob_" + class_key(name)] = p[:, i]
+    rows["Phenoscale_Model"], rows["Image_Phenoscale_Emb0000"] = "3f2a9c", 0.25
+    rows = rows[rows["Split"] != "train"]
+    for _, row in rows.iterrows():
+        for name, plane in zip(channels, draw_field(rng, row["Strength"], len(channels), size)):
+            tifffile.imwrite(folder / "images" / row[f"Image_FileName_{name}"], plane)
+    write_csv(rows.drop(columns=["Split", "Kind", "Strength"]), folder / "predictions.csv")
+    log = pandas.DataFrame({"epoch": range(1, 13), "rate": 0.01, "loss": 1.5 / np.arange(1, 13)})
+    for column in ("val_loss", "val_accuracy", "val_balanced_accuracy"):
+        log[column] = 1 - log["loss"] / 2 if (rows["Split"] == "val").any() else np.nan
+    write_csv(log, folder / "log.csv")
+    config = {"table": "screen.csv", "label": label, "channels": channels, "classes": classes,
+              "network": "mcnn-gap", "epochs": 12, "normalisation": {"mean": [712.25, 640.5]},
+              "weights_sha256": "3f2a9c" * 10, **config}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return folder
+
+
+def make_screen(folder, classes=PHENOTYPES, held=("P4",), **options):
+    """Four plates of 60 wells with 2 fields: DMSO, a positive control, six doses of eight
+    compounds of which the two lowest have no label; plate P4 is held out."""
+    rng, rows = np.random.default_rng(1), []
+    for plate, row, column, site in np.ndindex(4, 6, 10, 2):
+        kind, dose, compound, control = 0, 0.0, "DMSO", "negative"
+        if 0 < column < 9:
+            kind, compound, control = 1 + (column - 1) % 5, f"Compound {column}", ""
+            dose = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0][row]
+        elif (row + column) % 2:
+            kind, dose, compound, control = 1, 10.0, "Compound 0", "positive"
+        if site == 0:
+            split = "unlabelled" if 0 < dose < 1 else "test" if plate == 3 else (
+                "val" if rng.random() < 0.12 else "train")
+        rows.append({
+            "Metadata_Plate": f"P{plate + 1}", "Metadata_Well": f"{'BCDEFG'[row]}{column + 2:02d}",
+            "Metadata_Site": str(site + 1), "Metadata_Batch": f"Week{plate // 2 + 1}",
+            "Metadata_Compound": compound, "Metadata_Concentration": f"{dose:g}",
+            "Metadata_Control": control, "Split": split, "Kind": kind,
+            "Strength": dose / (dose + 0.8),
+            "Metadata_Phenotype": "" if split == "unlabelled" else classes[kind]})
+    return write_run(folder, rows, classes, "Metadata_Phenotype", ["DNA", "Actin", "Tubulin"],
+                     holdout={"Metadata_Plate": list(held)}, **options)
+
+
+def make_plate(folder, classes=("negative", "positive"), **options):
+    """One plate like BBBC013, controls of rows A, C, E, G trained on; doses are ranks."""
+    rows = []
+    for r, column in np.ndindex(8, 12):
+        row, column, first = "ABCDEFGH"[r], column + 1, r < 4
+        negative, positive = ((1, 2), 12) if first else ((2, 12), 1)
+        control = "negative" if column in negative else "positive" if column == positive else ""
+        rank = {"negative": 0, "positive": 10, "": column - 2}[control]
+        rows.append({
+            "Metadata_Plate": "BBBC013", "Metadata_Well": f"{row}{column:02d}",
+            "Metadata_Row": row, "Metadata_Compound": "Wortmannin" if first else "LY294002",
+            "Metadata_Concentration": str(rank), "Metadata_Control": control,
+            "Class": "" if not control else classes[control == "positive"],
+            "Split": "unlabelled" if not control else "train" if row in "ACEG" else "test",
+            "Kind": int(rank > 0), "Strength": 1 / (1 + np.exp(4.5 - rank)) if rank else 0.0})
+    return write_run(folder, rows, list(classes), "Class", ["GFP", "DNA"],
+                     holdout={"Metadata_Row": ["B", "D", "F", "H"]}, **options)
+
+
+class Page(HTMLParser):
+    """Text by id, rows of tables by id, pictures and tags of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        with open(path, encoding="utf-8") as file:
+            self.source = file.read()
+        self.text, self.rows, self.images, self.tags, self.open = {}, {}, [], [], []
+        self.feed(self.source)
+        assert not self.open, "unclosed tags"
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append(tag)
+        assert not {"href", "srcset", "onerror", "onload"} & set(attributes)
+        if tag == "img":
+            self.images.append(attributes)
+        if tag not in ("meta", "img", "br"):
+            self.open.append((tag, attributes.get("id")))
+        if tag == "table":
+            self.table = self.rows.setdefault(attributes.get("id"), [])
+        if tag == "tr":
+            self.table.append([])
+        if tag in ("td", "th"):
+            self.table[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag, tag
+
+    def handle_data(self, data):
+        for tag, name in self.open:
+            if name:
+                self.text[name] = self.text.get(name, "") + data
+            if tag in ("td", "th"):
+                self.table[-1][-1] += data
+
+    def said(self, name):
+        return " ".join(self.text.get(name, "").split())
+
+
+def report(folder):
+    return Page(write_report(folder))
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory):
+    folder = make_screen(tmp_path_factory.mktemp("report") / "screen")
+    return folder, report(folder)
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory):
+    folder = make_plate(tmp_path_factory.mktemp("report") / "plate")
+    return folder, report(folder)
+
+
+def edit(folder, change, names=("split.csv", "predictions.csv")):
+    for name in names:
+        frame = pandas.read_csv(folder / name, dtype=str, keep_default_na=False)
+        change(frame).to_csv(folder / name, index=False)
+
+
+def held_out(folder):
+    """Rows of predictions.csv of the side "test", joined the slow way."""
+    split = pandas.read_csv(folder / "split.csv", keep_default_na=False)
+    test = {tuple(r) for r in split[split["Split"] == "test"].filter(like="FileName_").to_numpy()}
+    found = pandas.read_csv(folder / "predictions.csv", keep_default_na=False)
+    return found[[tuple(r) in test for r in found.filter(like="FileName_").to_numpy()]]
+
+
+def slow_balanced(truth, called):
+    truth, called = np.asarray(truth), np.asarray(called)
+    return 100 * np.mean([np.mean(called[truth == c] == c) for c in set(truth)])
+
+
+def test_scores_are_those_of_the_held_out_fields(screen):
+    folder, page = screen
+    frame = held_out(folder)
+    field = slow_balanced(frame["Metadata_Phenotype"], frame["Phenoscale_Class"])
+    assert field < 100, "the made-up network should make some mistakes"
+    columns = ["Phenoscale_Prob_" + class_key(c) for c in PHENOTYPES]
+    wells = [(group["Metadata_Phenotype"].iloc[0],
+              PHENOTYPES[int(np.median(group[columns], axis=0).argmax())])
+             for _, group in frame.groupby(["Metadata_Plate", "Metadata_Well"])]
+    well = slow_balanced(*zip(*wells))
+    right = sum(t == c for t, c in wells)
+    assert page.said("balanced-accuracy-field") == f"{field:.1f} %"
+    assert page.said("balanced-accuracy-well") == f"{well:.1f} %"
+    assert page.said("right-well") == f"{right} of {len(wells)} wells right"
+    assert page.said("headline").startswith(f"{well:.1f} % balanced accuracy on {len(wells)} wells")
+    assert page.said("chance") == "16.7 %"
+    assert "Held out: plate P4" in page.said("split") and "no plate" in page.said("shared")
+
+
+def test_the_class_table_counts_files(screen):
+    folder, page = screen
+    split = pandas.read_csv(folder / "split.csv", keep_default_na=False)
+    frame = held_out(folder)
+    rows = page.rows["class-table"][1:]
+    assert [row[0] for row in rows] == PHENOTYPES
+    for name, *cells in rows:
+        for cell, side in zip(cells, ("train", "val", "test")):
+            mask = (split["Metadata_Phenotype"] == name) & (split["Split"] == side)
+            assert int(cell) == mask.sum()
+        asked = frame[frame["Metadata_Phenotype"] == name]
+        hits = (asked["Phenoscale_Class"] == name).sum()
+        assert cells[3].startswith(f"{hits} of {len(asked)} ")
+
+
+def test_doses_and_controls_of_one_plate(plate):
+    folder, page = plate
+    frame = pandas.read_csv(folder / "predictions.csv", keep_default_na=False)
+    score = np.log(frame["Phenoscale_Prob_positive"]) - np.log(frame["Phenoscale_Prob_negative"])
+    rank = frame["Metadata_Concentration"].astype(float)
+    rows = {row[0]: row for row in page.rows["dose-table"][1:]}
+    for name in ("Wortmannin", "LY294002"):
+        mask = (frame["Metadata_Compound"] == name) & (rank > 0)
+        rho = score[mask].rank().corr(rank[mask].rank())
+        assert rows[name] == [name, str(mask.sum()), f"{rho:.2f}"]
+    test = held_out(folder)
+    z = np.log(test["Phenoscale_Prob_positive"]) - np.log(test["Phenoscale_Prob_negative"])
+    pos, neg = z[test["Class"] == "positive"], z[test["Class"] == "negative"]
+    z_prime = 1 - 3 * (pos.std() + neg.std()) / abs(pos.mean() - neg.mean())
+    assert page.said("z-prime") == f"{z_prime:.2f}".replace("-", "−")
+    assert "ranks, it seems" in page.said("doses")
+    assert "12 of 12 wells right" in page.said("right-well")
+    for name, words in (("small", "positive has only 4 scored wells"), ("interval", "76 to 100 %"),
+                        ("shared", "says nothing about a new plate"), ("split", "rows B, D, F, H")):
+        assert words in page.said(name)
+
+
+def test_training_fields_reach_no_score(tmp_path, screen):
+    """Wrong predictions of training fields, added to the file, change nothing but a note."""
+    folder = make_screen(tmp_path / "screen")
+    split = pandas.read_csv(folder / "split.csv", dtype=str, keep_default_na=False)
+    trained = split[split["Split"] == "train"].drop(columns="Split").assign(
+        Phenoscale_Class="Mitotic arrest",
+        **{"Phenoscale_Prob_" + class_key(name): "0" for name in PHENOTYPES[:-1]},
+        Phenoscale_Prob_Mitoticarrest="1")
+    edit(folder, lambda found: pandas.concat([trained, found]).fillna(""), ["predictions.csv"])
+    page, before = report(folder), screen[1]
+    for name in ("headline", "right-well", "right-field", "balanced-accuracy-field", "interval"):
+        assert page.said(name) == before.said(name)
+    for name in ("class-table", "dose-table"):
+        assert page.rows[name] == before.rows[name]
+    # all pictures too: the held-out plate, the curves, the examples
+    assert [i["src"] for i in page.images] == [i["src"] for i in before.images]
+    assert f"{len(trained)} fields of predictions.csv trained on" in page.source
+
+
+@pytest.mark.parametrize("change", [
+    lambda split: split[split["Split"] != "test"],
+    lambda split: pandas.concat([split, split[split["Split"] == "test"].assign(Split="train")])])
+def test_fields_of_unknown_side_or_of_two_are_not_scored(tmp_path, change):
+    folder = make_plate(tmp_path / "plate")
+    edit(folder, change, ["split.csv"])
+    page = report(folder)
+    assert "So there is no score" in page.said("no-score")
+    assert "12 fields of predictions.csv not to be found" in page.source
+
+
+def test_validation_fields_are_not_called_held_out(tmp_path):
+    folder = make_screen(tmp_path / "screen", held=())
+    edit(folder, lambda frame: frame[frame["Metadata_Plate"] != "P4"])
+    page = report(folder)
+    assert "No fields were held out for testing" in page.said("split")
+    assert "validation" in page.said("headline") and "never saw" not in page.source
+
+
+def test_page_needs_nothing_else(screen, plate):
+    for _, page in (screen, plate):
+        assert not {"script", "iframe", "link", "object", "form"} & set(page.tags)
+        visible = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page.source)
+        assert not re.search(r"(https?:)?//[a-z]|@import|url\(", visible)
+        assert len(page.source) < 5_000_000 and len(page.images) >= 5
+        for image in page.images:
+            head, data = image["src"].split("base64,")
+            data = base64.b64decode(data)
+            assert head.startswith("data:image/") and len(image["alt"]) > 20
+            if "svg" in head:
+                assert not re.search(rb'href="(?!#|data:)|<script', data)
+            else:
+                assert min(Image.open(io.BytesIO(data)).size) > 100
+
+
+def test_same_files_same_page_and_words_for_nothing_are_names(tmp_path):
+    folder = make_plate(tmp_path / "plate", classes=["NA", "null"])
+    page = report(folder)
+    assert page.source == report(folder).source
+    assert [row[0] for row in page.rows["class-table"][1:]] == ["NA", "null"]
+
+
+def test_hostile_names_stay_text(tmp_path):
+    classes = ["<script>alert(1)</script>", "=cmd|' /C calc'!A0 & \"x\" $\\frac{$ _"]
+    folder = make_plate(tmp_path / "plate", classes=classes, notes=["<b>note</b> {{ 7 * 7 }}"],
+                        table="</title><img src=x onerror=alert(1)>")
+    compound = "'=HYPERLINK(\"http://x.y\") <img src=x> $a$ _{"
+    edit(folder, lambda frame: frame.replace("Wortmannin", compound).assign(
+        Metadata_Plate="_<plate>\n$x$ \x07"))
+    page = report(folder)
+    assert "script" not in page.tags and page.tags.count("img") == len(page.images)
+    assert [row[0] for row in page.rows["class-table"][1:]] == classes
+    assert compound[1:] in [row[0] for row in page.rows["dose-table"]]
+    assert "{{ 7 * 7 }}" in page.source and "&lt;b&gt;note" in page.source
+    assert page.said("right-well") == "12 of 12 wells right"
+
+
+@pytest.mark.parametrize("lost, section, words", [
+    ("log.csv", "training", "no log.csv"),
+    ("predictions.csv", "plates", "No predictions of wells"),
+    ("split.csv", "classes", "no split.csv"),
+    ("images", "gallery", "no longer where they were")])
+def test_a_missing_part_is_one_line(tmp_path, lost, section, words):
+    folder = make_plate(tmp_path / "plate")
+    (folder / lost).rename(tmp_path / "elsewhere")
+    page = report(folder)
+    assert words in page.said(section)
+    assert ("no-score" in page.text) == (lost in ("predictions.csv", "split.csv"))
+
+
+def test_without_wells_doses_or_plates(tmp_path):
+    folder = make_plate(tmp_path / "plate")
+    edit(folder, lambda frame: frame.drop(columns=list(frame.filter(like="Metadata_"))))
+    page = report(folder)
+    assert page.said("right-field") == "12 of 12 fields right"
+    assert "No predictions of wells" in page.said("plates")
+    assert "concentration" in page.said("doses")
+    assert "several fields of one well may count" in page.said("interval")
+
+
+@pytest.mark.parametrize("content", [None, "{}", "[1]", "{", '{"classes": 3}'])
+def test_not_a_run_folder(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match="config.json"):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+    (tmp_path / "config.json").write_text('{"classes": ["a", "b"]}')  # enough for a page
+    assert "Trained, not scored" in report(tmp_path).said("headline")
+
+
+def test_tables_of_another_model_are_refused(tmp_path):
+    folder = make_plate(tmp_path / "plate")
+    edit(folder, lambda frame: frame.drop(columns="Phenoscale_Prob_positive"), ["predictions.csv"])
+    with pytest.raises(InputError, match="Phenoscale_Prob_positive"):
+        write_report(folder)
+    (folder / "predictions.csv").write_bytes(b"\xff\xfe\x00,\n")
+    with pytest.raises(InputError, match="predictions.csv"):
+        write_report(folder)
+
+
+def test_well_names_and_layouts():
+    assert figures.well_position("B02") == (1, 1) and figures.well_position(" h12 ") == (7, 11)
+    assert figures.well_position("AF48") == (31, 47)
+    assert not any(map(figures.well_position, ("", "A", "7", "A0", "ABC1", "A１", "A-1")))
+    for wells, layout in ((["A01", "H12"], (8, 12)), (["A01", "I01"], (16, 24)),
+                          (["AF48"], (32, 48)), (["BZ99", "A01"], None), (["x"], None)):
+        assert figures.plate_layout(wells) == layout
+
+
+def test_plate_map_draws_each_well_and_refuses_fields():
+    frame = pandas.DataFrame({"Metadata_Well": ["A01", "H12"], "Phenoscale_Class": ["a", ""],
+                              "Mark": ["-", ""], "Score": [0.5, np.nan]})
+    axes = figures.plate_map(frame, ["a", "b"], "Score", limits=(-1, 1)).axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == list("ABCDEFGH")
+    assert [t.get_text() for t in axes.get_xticklabels()] == [str(i) for i in range(1, 13)]
+    assert "−" in [t.get_text() for t in axes.texts]
+    with pytest.raises(InputError, match="A01 has several rows"):
+        figures.plate_map(pandas.concat([frame, frame]), ["a", "b"])
+
+
+def test_composite_and_confusion():
+    image = np.stack([np.full((2, 3), 5.0), np.zeros((2, 3))])
+    picture = gallery.composite(image, [(0, 10), (0, 0)])
+    assert picture.shape == (2, 3, 3) and np.allclose(picture[0, 0], [0, 0.5, 0.5 * 90 / 255])
+    texts = [t.get_text() for t in figures.confusion([[3, 1], [0, 0]], ["a", "b"]).axes[0].texts]
+    assert texts == ["3\n75 %", "1\n25 %"]

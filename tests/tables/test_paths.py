@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Paths of other machines, and the fence around a root."""
+
+import pytest
+
+from phenoscale.errors import InputError
+from phenoscale.tables.read import read_table
+
+
+def fails(path, **options):
+    """The one sentence that reading the table ends in."""
+    with pytest.raises(InputError) as error:
+        read_table(path, **options)
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    return sentence
+
+
+
+PATHS = [
+    (r"C:\data\week 1", "a.tif", r"C:\data=ROOT", "ROOT/week 1/a.tif"),
+    (r"c:\Data", "a.tif", "C:/data=ROOT", "ROOT/a.tif"),
+    (r"\\server\share\x", "a.tif", r"\\server\share=ROOT", "ROOT/x/a.tif"),
+    ("/mnt/screens/x", "a.tif", "/mnt/screens/=ROOT/", "ROOT/x/a.tif"),
+    ("", r"C:\data\a.tif", r"C:\data=ROOT", "ROOT/a.tif"),
+    (r"week1\plate", "a.tif", "", "HERE/week1/plate/a.tif"),
+    ("../other", "a.tif", "", "OVER/other/a.tif"),
+    ("ignored", "/abs/a.tif", "", "/abs/a.tif"),
+]
+
+
+@pytest.mark.parametrize(("folder", "name", "maps", "found"), PATHS)
+def test_paths(write_text, tmp_path, folder, name, maps, found):
+    path = write_text(f'FileName_A,PathName_A\n"{name}","{folder}"\n')
+    old, _, new = maps.replace("ROOT", str(tmp_path / "root")).rpartition("=")
+    table = read_table(path, path_map={old: new} if old else None)
+    for word, place in (("ROOT", tmp_path / "root"), ("HERE", tmp_path), ("OVER", tmp_path.parent)):
+        found = found.replace(word, str(place))
+    assert table.paths == [[found]]
+
+
+@pytest.mark.parametrize(("folder", "maps", "words"), [
+    (r"C:\data", {}, "C:/data/a.tif is a path of another machine: say with --path-map where it is "
+                     "here, C:/data=FOLDER"),
+    (r"\\server\x", {}, "//server/x/a.tif is a path of another machine"),
+    ("/data2", {"/data": "/x"}, "no path begins with /data, which --path-map names"),
+    ("https://idr.org", {}, "https://idr.org is not on this machine: copy the images here"),
+    ("s3://bucket", {}, "s3: is not read")])
+def test_paths_that_are_not_here(write_text, folder, maps, words):
+    path = write_text(f"FileName_A,PathName_A\na.tif,{folder}\n")
+    sentence = fails(path, path_map=maps)
+    assert words in sentence and path in sentence
+
+
+@pytest.mark.parametrize("name", [
+    "../x.tif", "../../etc/passwd", "/etc/passwd", "a/../../x.tif", "link.tif", "away/x.tif",
+    "file:///etc/passwd", "..\\x.tif", "a/b/c/../../../../x.tif"])
+def test_nothing_outside_of_the_root_is_read(write_text, tmp_path, name):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link.tif").symlink_to("/etc/hostname")
+    (root / "away").symlink_to(tmp_path)
+    assert "lies outside of --root" in fails(write_text(f"FileName_A\n{name}\n"), root=root)
+    (root / "inner.tif").symlink_to(root / "real.tif")
+    for name in ("a.tif", "a/../b.tif", "inner.tif", f"{root}/c.tif", "./d/e.tif"):
+        assert read_table(write_text(f"FileName_A\n{name}\n"), root=root).paths[0][0].startswith(
+            str(root))
+    assert "is no folder" in fails(write_text("FileName_A\na.tif\n"), root=root / "none")
