@@ -8,7 +8,7 @@ FIELDS := bbbc021
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
-JAR := python/phenoscale/plugins/imagej/phenoscale_.jar
+JAR := plugins/imagej/phenoscale_.jar
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
 .PHONY: dev demo imagej tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
@@ -36,7 +36,7 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	@echo "open $(DEMO)/run/report.html in a browser"
 
 imagej: $(JAR)               ## the plugin of ImageJ and Fiji: needs a JDK and ij.jar
-$(JAR): tools/build-imagej $(wildcard java/*.config java/*/*.java)
+$(JAR): tools/build-imagej $(wildcard plugins/imagej/*.config plugins/imagej/src/*/*.java)
 	tools/build-imagej $(IJ_JAR) $@
 
 tests: dev                   ## what the tests need beside
@@ -81,7 +81,7 @@ wheel: dev imagej            ## a self-contained wheel in wheelhouse/
 	tools/build-wheel $(BIN)/python
 
 lint: dev                    ## what ruff has to say
-	$(BIN)/ruff check python tests tools/build-wheel tools/build-imagej setup.py
+	$(BIN)/ruff check python plugins tests tools/build-wheel tools/build-imagej setup.py
 
 clean:
 	rm -rf $(VENV) .cellprofiler .mpi build dist wheelhouse $(DEMO) python/*.egg-info \

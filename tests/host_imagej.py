@@ -19,8 +19,8 @@ from screens import make_model
 
 ROOT = Path(__file__).resolve().parents[1]
 IJ = Path(os.environ.get("IJ_JAR", "/usr/share/java/ij.jar"))
-JAVA = ROOT / "java/phenoscale"
-PLUGINS = ROOT / "python/phenoscale/plugins/imagej"
+PLUGINS = ROOT / "plugins/imagej"
+JAVA = PLUGINS / "src/phenoscale"
 LIMIT_S = "60"
 COMMAND = "worker"
 #: name -> (channels, dtype)

@@ -24,8 +24,8 @@ CORE = sorted(ROOT.glob("csrc/**/*.[ch]"))
 HEADER = ROOT / "csrc" / "phenoscale.h"
 BINDING = ROOT / "python" / "phenoscale" / "_core.c"
 PACKAGE = sorted(ROOT.glob("python/phenoscale/*.py"))
-JAVA = sorted(ROOT.glob("java/**/*.java"))
-PLUGINS = sorted(ROOT.glob("python/phenoscale/plugins/**/*.py"))
+JAVA = sorted(ROOT.glob("plugins/imagej/src/**/*.java"))
+PLUGINS = sorted(ROOT.glob("plugins/**/*.py"))
 SOURCES = [*CORE, BINDING, *PACKAGE, *JAVA, *PLUGINS, *ROOT.glob("tests/*.py"),
            *ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/java/*"), *ROOT.glob("*.py"),
            *ROOT.glob("tools/*")]
@@ -217,7 +217,7 @@ def test_layers_of_imports():
 def test_plugins_load_without_the_engine():
     """Copied into a host, a plugin finds neither phenoscale nor a window; it asks when it runs."""
     folders = {path.parent for path in PLUGINS}
-    assert ROOT / "python/phenoscale/plugins/cellprofiler" in folders
+    assert ROOT / "plugins/cellprofiler" in folders
     heavy = {"phenoscale", "wx", "jpype", "javabridge", "matplotlib"}
     for path in PLUGINS:
         tree = ast.parse(path.read_text(), feature_version=(3, 8))  # CellProfiler on Windows
@@ -228,7 +228,7 @@ def test_plugins_load_without_the_engine():
 
 
 def test_what_is_installed_is_all_there_is():
-    folder = ROOT / "python/phenoscale/plugins/cellprofiler"
+    folder = ROOT / "plugins/cellprofiler"
     there = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
     assert there == sorted(HOSTS["cellprofiler"].files)
 

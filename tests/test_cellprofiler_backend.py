@@ -15,10 +15,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import phenoscale
 from screens import CHANNELS, make_model, write_screen
 
-PLUGINS = Path(phenoscale.__file__).parent / "plugins" / "cellprofiler"
+PLUGINS = Path(__file__).resolve().parent.parent / "plugins/cellprofiler"
 WORKER = shlex.join([str(Path(sys.executable).with_name("phenoscale")), "serve"])
 
 
