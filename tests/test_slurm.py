@@ -10,7 +10,7 @@ import pytest
 import slurm_node
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "cluster" / "slurm-train.sh"
+SCRIPT = ROOT / "tools/cluster/slurm-train.sh"
 SAY = ("import os; from mpi4py import MPI; from phenoscale.launch import promised_size; "
        "os.write(1, f'{MPI.COMM_WORLD.size} {promised_size(os.environ)}\\n'.encode())")
 pytestmark = pytest.mark.skipif(bool(slurm_node.lacking()), reason=str(slurm_node.lacking()))
