@@ -1,4 +1,4 @@
-# Thin names for what the README says.  PYTHON is any Python from 3.9.
+# Thin names for what README.md and docs/development.md say.  PYTHON is any Python from 3.9.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ FIELDS := bbbc021
 TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
-JAR := python/phenoscale/plugins/imagej/phenoscale_.jar
+JAR := plugins/imagej/phenoscale_.jar
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
 
 .PHONY: dev demo imagej tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
@@ -36,7 +36,7 @@ demo: dev                    ## a simulated screen, a trained network, predictio
 	@echo "open $(DEMO)/run/report.html in a browser"
 
 imagej: $(JAR)               ## the plugin of ImageJ and Fiji: needs a JDK and ij.jar
-$(JAR): tools/build-imagej $(wildcard java/*.config java/*/*.java)
+$(JAR): tools/build-imagej $(wildcard plugins/imagej/*.config plugins/imagej/src/*/*.java)
 	tools/build-imagej $(IJ_JAR) $@
 
 tests: dev                   ## what the tests need beside
@@ -65,23 +65,25 @@ bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_I
 	$(TRAIN_PLATE) --holdout Metadata_Row=B,D,F,H --out $(PLATE)/other_rows
 	$(TRAIN_PLATE) --holdout Metadata_Compound=LY294002 --out $(PLATE)/other_drug_LY294002
 	$(TRAIN_PLATE) --holdout Metadata_Compound=Wortmannin --out $(PLATE)/other_drug_Wortmannin
-	$(BIN)/python tests/plate_figures.py $(PLATE)
+	$(BIN)/python tools/studies/plate_figures.py $(PLATE)
 
 bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_PNGS_AND_LABELS
 	rm -rf $(FIELDS) && mkdir $(FIELDS)
 	$(BIN)/phenoscale check "$(BBBC021)/labels.csv" --label moa \
 	    --channels Actin=file:0,Tubulin=file:1,DNA=file:2 --write $(FIELDS)/table.csv \
 	    --html $(FIELDS)/check.html
-	$(BIN)/python tests/leave_compound_out.py $(FIELDS)/table.csv moa Actin,Tubulin,DNA $(FIELDS)
+	$(BIN)/python tools/studies/leave_compound_out.py $(FIELDS)/table.csv moa Actin,Tubulin,DNA \
+	    $(FIELDS)
 
 figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
-	$(BIN)/python tests/figures.py
+	$(BIN)/python tools/studies/figures.py
 
 wheel: dev imagej            ## a self-contained wheel in wheelhouse/
 	tools/build-wheel $(BIN)/python
 
 lint: dev                    ## what ruff has to say
-	$(BIN)/ruff check python tests tools/build-wheel tools/build-imagej setup.py
+	$(BIN)/ruff check python plugins tests tools/studies tools/build-wheel tools/build-imagej \
+	    setup.py
 
 clean:
 	rm -rf $(VENV) .cellprofiler .mpi build dist wheelhouse $(DEMO) python/*.egg-info \

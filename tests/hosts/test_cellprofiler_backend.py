@@ -16,9 +16,8 @@ import numpy as np
 import pytest
 from screens import CHANNELS, make_model, write_screen
 
-import phenoscale
 
-PLUGINS = Path(phenoscale.__file__).parent / "plugins" / "cellprofiler"
+PLUGINS = Path(__file__).resolve().parents[2] / "plugins/cellprofiler"
 WORKER = shlex.join([str(Path(sys.executable).with_name("phenoscale")), "serve"])
 
 

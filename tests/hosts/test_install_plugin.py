@@ -2,6 +2,9 @@
 """`phenoscale install-plugin` and what `doctor` says of plugins."""
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +12,9 @@ import phenoscale
 from phenoscale.hosts import install_plugin
 from phenoscale.hosts.install_plugin import HOSTS, NOTE, plugin_states
 
+ROOT = Path(__file__).resolve().parent.parent
 FILES = HOSTS["cellprofiler"].files
+INSTALL = "from phenoscale.install_plugin import install; install('cellprofiler', '.')"
 
 
 @pytest.fixture
@@ -51,6 +56,16 @@ def test_another_version_is_said_and_replaced(home, call, monkeypatch):
     assert call("install-plugin", "cellprofiler", folder)[0] == 0
     assert (folder / FILES[-1]).read_text() != "# the old one\n"
     assert "of this version" in said("CellProfiler")
+
+
+@pytest.mark.parametrize("words, path", [((), ""), (("-S",), str(ROOT / "python"))],
+                         ids=["editable install", "plain checkout"])
+def test_from_the_source(tmp_path, words, path):
+    """Without the environment's packages (-S) there is no phenoscale.plugins, only plugins/."""
+    subprocess.run([sys.executable, *words, "-c", INSTALL], check=True, cwd=tmp_path,
+                   env=os.environ | {"PYTHONPATH": path})
+    for file in FILES:
+        assert (tmp_path / file).read_bytes() == (ROOT / "plugins/cellprofiler" / file).read_bytes()
 
 
 def test_files_of_others_stay(home, call):

@@ -25,11 +25,12 @@ CORE = sorted(ROOT.glob("csrc/**/*.[ch]"))
 HEADER = ROOT / "csrc" / "phenoscale.h"
 BINDING = ROOT / "python" / "phenoscale" / "_core.c"
 PACKAGE = sorted(ROOT.glob("python/phenoscale/*.py"))
-JAVA = sorted(ROOT.glob("java/**/*.java"))
-PLUGINS = sorted(ROOT.glob("python/phenoscale/plugins/**/*.py"))
+JAVA = sorted(ROOT.glob("plugins/imagej/src/**/*.java"))
+PLUGINS = sorted(ROOT.glob("plugins/**/*.py"))
+STUDIES = sorted(ROOT.glob("tools/studies/*.py"))
 SOURCES = [*CORE, BINDING, *PACKAGE, *JAVA, *PLUGINS, *ROOT.glob("tests/*.py"),
            *ROOT.glob("tests/c/*.c"), *ROOT.glob("tests/java/*"), *ROOT.glob("*.py"),
-           *ROOT.glob("tools/*")]
+           *ROOT.glob("tools/*"), *STUDIES]
 MODULES = sorted(module.name for module in pkgutil.iter_modules(phenoscale.__path__)
                  if module.name not in ("_core", "__main__"))
 
@@ -120,7 +121,7 @@ def c_functions(path):
 def test_sizes():
     c_files = [*CORE, BINDING, *sorted(ROOT.glob("tests/c/*.[ch]"))]
     too_long = []
-    for path in [*c_files, *JAVA, *PACKAGE, *PLUGINS, *ROOT.glob("tests/*.py"),
+    for path in [*c_files, *JAVA, *PACKAGE, *PLUGINS, *STUDIES, *ROOT.glob("tests/*.py"),
                  *ROOT.glob("*.py")]:
         lines = path.read_text().splitlines()
         limit = {HEADER: 350, BINDING: 1560}.get(path, 100 if path.name == "setup.py" else 400)
@@ -218,7 +219,7 @@ def test_layers_of_imports():
 def test_plugins_load_without_the_engine():
     """Copied into a host, a plugin finds neither phenoscale nor a window; it asks when it runs."""
     folders = {path.parent for path in PLUGINS}
-    assert ROOT / "python/phenoscale/plugins/cellprofiler" in folders
+    assert ROOT / "plugins/cellprofiler" in folders
     heavy = {"phenoscale", "wx", "jpype", "javabridge", "matplotlib"}
     for path in PLUGINS:
         tree = ast.parse(path.read_text(), feature_version=(3, 8))  # CellProfiler on Windows
@@ -229,7 +230,7 @@ def test_plugins_load_without_the_engine():
 
 
 def test_what_is_installed_is_all_there_is():
-    folder = ROOT / "python/phenoscale/plugins/cellprofiler"
+    folder = ROOT / "plugins/cellprofiler"
     there = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
     assert there == sorted(HOSTS["cellprofiler"].files)
 

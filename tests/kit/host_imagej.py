@@ -19,8 +19,8 @@ from phenoscale.models.controls import controls_of
 
 ROOT = Path(__file__).resolve().parents[2]
 IJ = Path(os.environ.get("IJ_JAR", "/usr/share/java/ij.jar"))
-JAVA = ROOT / "java/phenoscale"
-PLUGINS = ROOT / "python/phenoscale/plugins/imagej"
+PLUGINS = ROOT / "plugins/imagej"
+JAVA = PLUGINS / "src/phenoscale"
 LIMIT_S = "60"
 COMMAND = "worker"
 #: name -> (channels, dtype)

@@ -9,8 +9,8 @@ import pytest
 import slurm_node
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "cluster" / "slurm-train.sh"
-SAY = ("import os; from mpi4py import MPI; from phenoscale.ranks.launch import promised_size; "
+SCRIPT = ROOT / "tools/cluster/slurm-train.sh"
+SAY = ("import os; from mpi4py import MPI; from phenoscale.ranks.job import promised_size; "
        "os.write(1, f'{MPI.COMM_WORLD.size} {promised_size(os.environ)}\\n'.encode())")
 pytestmark = pytest.mark.skipif(bool(slurm_node.lacking()), reason=str(slurm_node.lacking()))
 

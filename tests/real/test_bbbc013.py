@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A real plate from its folder to scores: translocation of FKHR-GFP, two drugs, nine doses.
 
-The short form of what the README reports: half the control wells are trained on, the other half
-and all dose wells are scored.
+The short form of what docs/measured.md reports: half the control wells are trained on, the other
+half and all dose wells are scored.
 """
 
 import numpy as np

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""`phenoscale install-plugin`: files of the package -> the folder where a host looks for plugins.
+"""`phenoscale install-plugin`: files of plugins/ -> the folder where a host looks for plugins.
 
     plugins/cellprofiler/*.py -> CellProfiler's plugins folder
     plugins/imagej/*          -> plugins/ of an ImageJ or Fiji folder
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import configparser
 import hashlib
+import importlib.resources
 import json
 import os
 import sys
@@ -24,7 +25,17 @@ from phenoscale.errors import InputError
 __all__ = ["HOSTS", "install", "plugin_states"]
 
 NOTE = ".phenoscale-plugin.json"  # version, and name of a file to its SHA-256
-_HOME = Path(__file__).parent / "plugins"
+
+
+def _home():
+    """The folder of the plugins: an installed package, or in a plain checkout beside python/."""
+    try:
+        return importlib.resources.files("phenoscale.plugins")
+    except ModuleNotFoundError:
+        return Path(phenoscale.__file__).parents[2] / "plugins"
+
+
+_HOME = _home()
 
 
 @dataclass(frozen=True)

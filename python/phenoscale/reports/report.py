@@ -12,6 +12,12 @@ import os
 
 from phenoscale.reports.page import write_page
 from phenoscale.reports.run import read_run
+from phenoscale.reports.sections.curves import curves
+from phenoscale.reports.sections.doses import doses
+from phenoscale.reports.sections.evidence import evidence
+from phenoscale.reports.sections.examples import examples
+from phenoscale.reports.sections.plates import plates
+from phenoscale.reports.sections.result import result
 
 __all__ = ["write_report"]
 

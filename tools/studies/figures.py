@@ -42,7 +42,7 @@ def main():
     for seed in (0, 1, 2):
         with tempfile.TemporaryDirectory() as folder:
             rows.append({"seed": seed, **held_out_scores(
-                folder, seed, lambda event: event["stage"] == "epoch" and print(
+                folder, seed, lambda event, seed=seed: event["stage"] == "epoch" and print(
                     f"seed {seed} epoch {event['epoch']}: loss {event['loss']:.3f}",
                     file=sys.stderr))})
     print(f"balanced accuracy on {HELD_OUT}, which no classifier was trained on; chance "

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 # Training over the nodes of a Slurm cluster.  What stands behind the script goes to `train`:
-#     sbatch --nodes=8 cluster/slurm-train.sh screen.csv --label Metadata_Compound --out run
+#     sbatch --nodes=8 tools/cluster/slurm-train.sh screen.csv --label Metadata_Compound --out run
 # One rank a node, or a socket (--ntasks-per-node=2), with all its cores.  Two minutes before its
 # time is over, or on `scancel -s USR1 JOB`, the job saves a checkpoint, ends with status 75 and is
 # queued again; so does Slurm itself with a job that lost a node.
