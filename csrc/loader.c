@@ -6,6 +6,7 @@
  *
  * Sample j of the pass lives in slot j % n_slots; a worker may claim j once j - n_slots has been
  * released.  A field that cannot be read fills its slot with the error. */
+#include "field.h"
 #include "internal.h"
 
 #include <errno.h>

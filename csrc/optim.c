@@ -9,7 +9,7 @@
  *             w -= rate m / (1 - momentum^t) / (sqrt(v / (1 - second^t)) + epsilon)
  *             (Kingma, Ba 2015)
  */
-#include "internal.h"
+#include "net.h"
 
 #include <math.h>
 #include <omp.h>
