@@ -100,9 +100,9 @@ input_free(ps_layer *self)
 
 const ps_layer_type ps_layer_input = {
     .name = "input",
-    .options = {{"channels", 1, 64, 0},
-                {"height", 1, 65536, 0},
-                {"width", 1, 65536, 0},
+    .options = {{"channels", 1, PS_LIMIT_CHANNELS, 0},
+                {"height", 1, PS_LIMIT_SIDE, 0},
+                {"width", 1, PS_LIMIT_SIDE, 0},
                 {"pad", 1, 1024, 1}},
     .init = input_init,
     .forward = input_forward,

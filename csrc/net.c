@@ -213,10 +213,11 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     ps_net *net = NULL;
 
     *self = NULL;
-    if (plan->threads < 1 || plan->threads > 1024)
-        FAIL(PS_BAD_VALUE, "threads=%d does not lie between 1 and 1024", plan->threads);
+    if (plan->threads < 1 || plan->threads > PS_LIMIT_THREADS)
+        FAIL(PS_BAD_VALUE, "threads=%d does not lie between 1 and %d", plan->threads,
+             PS_LIMIT_THREADS);
     if (plan->is_training && (plan->images < 1 || plan->batch < plan->images ||
-                              plan->batch > 1 << 20))
+                              plan->batch > PS_LIMIT_BATCH))
         FAIL(PS_BAD_VALUE, "a step of %lld images in parts of %lld is not possible",
              (long long)plan->batch, (long long)plan->images);
     TRY(ps_array_zeroed(&net, 1, sizeof *net));
