@@ -56,7 +56,7 @@ out:
     return ret;
 }
 
-/* A layer reads maps, or else planes. */
+/* The layers that a layer reads: maps, or else planes. */
 static int
 find_sources(const ps_net *self, ps_layer *layer)
 {

@@ -7,7 +7,7 @@
 #include "layer_dense.h"
 
 #define PS_MAX_LAYERS 512
-#define PS_MAX_LANES 64
+#define PS_MAX_LANES 64 /* images at a time, where there are as many threads */
 #define PS_TREE_LEVELS 40
 
 struct ps_net {

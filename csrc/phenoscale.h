@@ -164,7 +164,7 @@ int ps_loader_next(ps_loader *self, double timeout_s, const void **pixels);
 int ps_loader_release(ps_loader *self, int64_t n); /* the n oldest fields handed out */
 void ps_loader_free(ps_loader *self);
 
-/* ---- network (net.c, layer_*.c) ------------------------------------------------------------- */
+/* ---- network (describe.c, net.c, step.c, gradient.c) ---------------------------------------- */
 
 /*
  * A network is described by text, one layer a line, the layers above named by `from`
