@@ -4,7 +4,7 @@
  * Each image has one block of memory, an arena, for the outputs of all its layers.  In training
  * outputs live until backward has used them; in prediction, and for gradients always, a place is
  * given again as soon as the last reader's wave is over. */
-#include "internal.h"
+#include "net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,15 +100,12 @@ ps_make_arrays(ps_net *self)
     TRY(ps_array_zeroed(&self->dense, self->n_dense, sizeof *self->dense));
     for (int i = 0; i < self->n_dense; i++) {
         ps_dense *dense = &self->dense[i];
-        dense->layer = &self->layers[self->n_field_layers + i];
-        dense->n = dense->layer->pair[0].fan_in;
-        dense->kernels = self->kernels;
-        dense->m = dense->layer->c;
+        *dense = ps_dense_of(&self->layers[self->n_field_layers + i], self->kernels);
         TRY(hold(self, &dense->x, rows, dense->n, sizeof(float)));
         if (is_training)
             TRY(hold(self, &dense->d, rows, dense->m, sizeof(float)));
     }
-    TRY(hold(self, &self->logits, rows, self->dense[self->n_dense - 1].m, sizeof(float)));
+    TRY(hold(self, &self->logits, rows, ps_net_last_dense(self)->m, sizeof(float)));
     if (!is_training)
         goto out;
     TRY(hold(self, &self->gradients,

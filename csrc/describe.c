@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Reads the text that describes a network into a list of layers; net.c then builds them.
  * Everything is bounded: the text comes from model files. */
-#include "internal.h"
+#include "net.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -9,6 +9,18 @@
 
 #define MAX_LINE 1024
 #define MAX_TEXT 65536
+
+/* The table of layer types. */
+static const ps_layer_type *const types[] = {
+    &ps_layer_input, &ps_layer_pyramid, &ps_layer_tower, &ps_layer_conv, &ps_layer_pool,
+    &ps_layer_merge, &ps_layer_gap,     &ps_layer_dense, NULL};
+#define TYPES ((int)(sizeof types / sizeof *types) - 1)
+
+const char *
+ps_layer_name(int row)
+{
+    return row >= 0 && row < TYPES ? types[row]->name : NULL;
+}
 
 static int
 is_name(const char *text)
@@ -125,9 +137,9 @@ read_line(ps_net *net, char *line, int number)
     strcpy(layer->name, name);
 
     char *type = strtok_r(NULL, " \t", &rest);
-    for (int row = 0; type && ps_layer_types[row]; row++)
-        if (strcmp(ps_layer_types[row]->name, type) == 0)
-            layer->type = ps_layer_types[row];
+    for (int row = 0; type && types[row]; row++)
+        if (strcmp(types[row]->name, type) == 0)
+            layer->type = types[row];
     if (!layer->type)
         FAIL(PS_BAD_VALUE, "layer '%s': there is no layer type '%s'", layer->name,
              type ? type : "");

@@ -6,6 +6,7 @@
  * All maps are channels last (nhwc): measured as fast as oneDNN's blocked layouts, forward and
  * backward, and no layer needs to know about blocks.  Weights stay oihw in the flat arrays;
  * prepare() copies them into the layout each primitive wants. */
+#include "dnn.h"
 #include "internal.h"
 
 #include <dnnl.h>

@@ -10,13 +10,14 @@
  * and every maximum is the value of one pixel of one scale, which the forward pass has noted.  The
  * products are the maxima's shares.  A network with a way around its towers has shares on the cells
  * of its last map instead: where a cell's pixels are, not which of them counted. */
-#include "internal.h"
+#include "net.h"
 
 #include <string.h>
 
-/* Once a network stands: which layers are shared out, and which lie before them. */
-void
-ps_mark_shares(ps_net *self)
+/* Which layers are shared out, and which lie before them: it follows from the order of the layers,
+ * and is the same each time. */
+static void
+mark_shares(ps_net *self)
 {
     int last = self->n_field_layers - 1;
     int is_behind_towers[PS_MAX_LAYERS] = {0}; /* all that a layer knows of the field */
@@ -69,7 +70,7 @@ int
 ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_evidence *about)
 {
     int ret = PS_OK;
-    int64_t classes = ps_net_classes(self);
+    int64_t classes = ps_net_last_dense(self)->m;
     float *d;
 
     if (class_number < -1 || class_number >= classes)
@@ -80,10 +81,11 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
     for (int64_t k = 0, best = class_number; best < 0 && k < classes; k++)
         if (class_number < 0 || self->logits[k] > self->logits[class_number])
             class_number = k;
-    d = self->dense[self->n_dense - 1].d;
+    d = ps_net_last_dense(self)->d;
     memset(d, 0, (size_t)classes * sizeof *d);
     d[class_number] = 1;
     ps_head_backward(self);
+    mark_shares(self);
     TRY(ps_backward_pass(self, 0, 1, 1));
     ps_sum_strips(self, self->lane_gradients[0]);
     *about = (ps_evidence){.class_number = class_number,
@@ -110,12 +112,11 @@ ps_net_evidence_map(const ps_net *self, int number, ps_evidence_map *map)
         const ps_layer *layer = &self->layers[i];
         if (layer->share != PS_SHARE_HERE || number-- > 0)
             continue;
-        int has_places = layer->type == &ps_layer_tower;
-        int64_t window = has_places ? layer->option[1] : layer->stride;
+        int64_t window = layer->window ? layer->window : layer->stride;
         *map = (ps_evidence_map){.h = layer->h, .w = layer->w, .c = layer->c, .window = window,
                                  .pixel = layer->stride / window,
                                  .shares = self->diffs + layer->diff_at,
-                                 .places = has_places ? self->indices + layer->index_at : NULL};
+                                 .places = layer->window ? self->indices + layer->index_at : NULL};
         return PS_OK;
     }
     return ps_fail(PS_BAD_VALUE, "there is no map %d", number);

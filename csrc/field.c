@@ -4,6 +4,7 @@
  *   planes (file, page, sample) --image.c--> (h, w) --z--> a channel --bin--> (h / bin, w / bin)
  *
  * A page with several samples a pixel is decoded once for all channels that lie in it. */
+#include "field.h"
 #include "internal.h"
 
 #include <stdlib.h>

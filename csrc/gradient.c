@@ -15,7 +15,7 @@
  *
  * Of the dense layers: the product D^T X of the factors, which optim.c forms as it uses it; or,
  * where the plan says so, a sum that is formed here. */
-#include "internal.h"
+#include "net.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The chain of dense layers on the rows of a step, from the field layers' outputs to the logits and
  * their loss, and back.  layer_dense.c computes, step.c calls. */
-#include "internal.h"
+#include "net.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ ps_head_loss(ps_net *self, const char *loss_name, const int64_t *labels, const d
              double smoothing, double *losses)
 {
     int ret = PS_OK;
-    const ps_dense *last = &self->dense[self->n_dense - 1];
+    const ps_dense *last = ps_net_last_dense(self);
     double *gradient = NULL, value;
 
     TRY(ps_array(&gradient, last->m, sizeof *gradient));
@@ -67,7 +67,7 @@ ps_head_backward(ps_net *self)
         const ps_dense *dense = &self->dense[k];
         float *d = k > 0 ? self->dense[k - 1].d + at * dense->n : self->diff_rows;
         ps_dense_backward(dense, self->plan.threads, n, dense->d + at * dense->m, d);
-        if (k > 0 && self->dense[k - 1].layer->option[1]) /* its ReLU */
+        if (k > 0 && self->dense[k - 1].is_relu)
             for (int64_t i = 0; i < n * dense->n; i++)
                 d[i] = dense->x[at * dense->n + i] > 0 ? d[i] : 0;
     }

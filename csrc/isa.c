@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which instruction set is used: the best one here, or the one that PHENOSCALE_ISA names. */
-#include "kernels.h"
+#include "internal.h"
+#include "kernels/kernels.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,14 +5,15 @@
  *                  in[y + dy - kernel / 2, x + dx - kernel / 2, i])
  *
  * A ReLU passes no gradient where its output is 0. */
-#include "internal.h"
+#include "dnn.h"
+#include "layer.h"
 
 enum { FILTERS, KERNEL, RELU };
 
 static int
-conv_init(ps_layer *self, ps_net *net)
+conv_init(ps_layer *self, const ps_build *build)
 {
-    const ps_layer *from = &net->layers[self->source[0]];
+    const ps_layer *from = self->from[0];
     int64_t kernel = self->option[KERNEL], area = kernel * kernel;
     ps_dnn_conv_shape shape = {.h = from->h,
                                .w = from->w,
@@ -20,7 +21,7 @@ conv_init(ps_layer *self, ps_net *net)
                                .out = self->option[FILTERS],
                                .kernel = kernel,
                                .is_relu = (int)self->option[RELU],
-                               .is_training = net->plan.is_training,
+                               .is_training = build->is_training,
                                .wants_diff_source = from->wants_gradient};
 
     if (kernel % 2 == 0)
@@ -39,24 +40,19 @@ conv_init(ps_layer *self, ps_net *net)
                     .n_shape = 4};
     self->cost = self->h * self->w * pair.n_weight;
     ps_dnn_conv *conv = NULL;
-    int ret = ps_net_claim(net, self, &pair);
+    int ret = ps_layer_claim(self, build, &pair);
     if (ret == PS_OK)
-        ret = ps_dnn_conv_init(&conv, net->dnn, &shape);
+        ret = ps_dnn_conv_init(&conv, build->dnn, &shape);
     self->state = conv;
     return ret;
 }
 
-/* oneDNN's ReLU turns a NaN into 0, and would hide broken weights: refuse them here. */
 static int
 conv_prepare(ps_layer *self, int thread)
 {
-    float zero = 0;
+    int ret = ps_layer_check_weights(self);
 
-    for (int64_t i = 0; i < self->n_param; i++)
-        zero += self->param[i] * 0;
-    if (zero != 0)
-        return ps_fail(PS_BAD_VALUE, "layer '%s': its weights are NaN or infinite", self->name);
-    return ps_dnn_conv_prepare(self->state, thread, self->param);
+    return ret == PS_OK ? ps_dnn_conv_prepare(self->state, thread, self->param) : ret;
 }
 
 static int

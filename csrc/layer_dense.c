@@ -7,7 +7,7 @@
  *
  * The gradient of the weights is the product of two thin matrices, D^T X (m x batch, batch x n).
  * The factors are kept over the step; the product is formed once, images in global order. */
-#include "kernels.h"
+#include "layer_dense.h"
 
 #include <omp.h>
 #include <stdatomic.h>
@@ -25,9 +25,9 @@ enum { UNITS, RELU };
 #define STEP 4        /* and those at a time */
 
 static int
-dense_init(ps_layer *self, ps_net *net)
+dense_init(ps_layer *self, const ps_build *build)
 {
-    const ps_layer *from = &net->layers[self->source[0]];
+    const ps_layer *from = self->from[0];
 
     self->h = self->w = 1;
     self->c = self->option[UNITS];
@@ -43,7 +43,14 @@ dense_init(ps_layer *self, ps_net *net)
         pair.shape[1] = from->c;
         pair.n_shape = 2;
     }
-    return ps_net_claim(net, self, &pair);
+    return ps_layer_claim(self, build, &pair);
+}
+
+ps_dense
+ps_dense_of(ps_layer *layer, const ps_kernels *kernels)
+{
+    return (ps_dense){.layer = layer, .kernels = kernels, .n = layer->pair[0].fan_in,
+                      .m = layer->c, .is_relu = (int)layer->option[RELU]};
 }
 
 /* x (rows, n) -> y (rows, m) */
@@ -52,7 +59,6 @@ ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x
 {
     const float *weight = self->layer->param, *bias = weight + self->n * self->m;
     int64_t n = self->n, m = self->m;
-    int is_relu = (int)self->layer->option[RELU];
 
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (int64_t o = 0; o < m; o++) {
@@ -62,7 +68,7 @@ ps_dense_forward(const ps_dense *self, int threads, int64_t rows, const float *x
             int64_t length = n - k < BLOCK ? n - k : BLOCK;
             self->kernels->dots(rows, weight + o * n + k, x + k, n, length, y + o, m);
         }
-        for (int64_t i = 0; is_relu && i < rows; i++)
+        for (int64_t i = 0; self->is_relu && i < rows; i++)
             y[i * m + o] = y[i * m + o] <= 0 ? 0 : y[i * m + o];
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Global average, then global maximum of each channel: (h, w, c) -> (1, 1, 2c).
  * Cells that lie wholly in the padding of the field take no part. */
-#include "internal.h"
+#include "layer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +22,10 @@ covered(int64_t n, int64_t stride, int64_t start, int64_t length, int64_t *from,
 }
 
 static int
-gap_init(ps_layer *self, ps_net *net)
+gap_init(ps_layer *self, const ps_build *build)
 {
-    const ps_layer *from = &net->layers[self->source[0]];
-    const ps_frame *frame = &net->frame;
+    const ps_layer *from = self->from[0];
+    const ps_frame *frame = build->frame;
     gap_state *state = NULL;
     int ret = PS_OK;
 

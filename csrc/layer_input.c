@@ -6,11 +6,17 @@
  *
  * Sides are padded to multiples of `pad`, the field centred (an odd rest goes below and to the
  * right); padding is 0 after normalisation. */
-#include "kernels.h"
+#include "layer.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { CHANNELS, HEIGHT, WIDTH, PAD };
+
+typedef struct {
+    const ps_kernels *kernels;
+    const ps_frame *frame;
+} input_state;
 
 static int64_t
 padded(int64_t side, int64_t multiple)
@@ -19,22 +25,28 @@ padded(int64_t side, int64_t multiple)
 }
 
 static int
-input_init(ps_layer *self, ps_net *net)
+input_init(ps_layer *self, const ps_build *build)
 {
+    int ret = PS_OK;
+    input_state *state = NULL;
+
     self->c = self->option[CHANNELS];
     self->h = padded(self->option[HEIGHT], self->option[PAD]);
     self->w = padded(self->option[WIDTH], self->option[PAD]);
     self->cost = self->h * self->w * self->c;
     if (self->h * self->w > PS_LIMIT_PIXELS)
-        return ps_fail(PS_LIMIT, "a field of %lld x %lld pixels is over the limit of %d",
-                       (long long)self->h, (long long)self->w, PS_LIMIT_PIXELS);
-    net->frame = (ps_frame){.top = (self->h - self->option[HEIGHT]) / 2,
-                            .left = (self->w - self->option[WIDTH]) / 2,
-                            .h = self->option[HEIGHT],
-                            .w = self->option[WIDTH]};
+        FAIL(PS_LIMIT, "a field of %lld x %lld pixels is over the limit of %d",
+             (long long)self->h, (long long)self->w, PS_LIMIT_PIXELS);
+    *build->frame = (ps_frame){.top = (self->h - self->option[HEIGHT]) / 2,
+                               .left = (self->w - self->option[WIDTH]) / 2,
+                               .h = self->option[HEIGHT],
+                               .w = self->option[WIDTH]};
     self->n_space = self->w;
-    self->state = net;
-    return PS_OK;
+    TRY(ps_array_zeroed(&state, 1, sizeof *state));
+    self->state = state;
+    *state = (input_state){.kernels = build->kernels, .frame = build->frame};
+out:
+    return ret;
 }
 
 /* Files with such pixels are refused by the reader; arrays come here. A ReLU would hide them. */
@@ -56,8 +68,8 @@ static int
 input_forward(ps_layer *self, ps_work *work)
 {
     const ps_field *field = work->field;
-    const ps_net *net = self->state;
-    const ps_frame *frame = &net->frame;
+    const input_state *state = self->state;
+    const ps_frame *frame = state->frame;
     float *row = work->space;
 
     if (field->c != self->c || field->h != frame->h || field->w != frame->w)
@@ -73,19 +85,26 @@ input_forward(ps_layer *self, ps_work *work)
     for (int64_t y = 0; y < self->h; y++)
         for (int64_t k = 0; k < self->c; k++) {
             float *out = work->out + y * self->w * self->c + k;
-            net->kernels->field_row(field, frame, k, y, 0, self->w, row);
+            state->kernels->field_row(field, frame, k, y, 0, self->w, row);
             for (int64_t x = 0; x < self->w; x++)
                 out[x * self->c] = row[x];
         }
     return PS_OK;
 }
 
+static void
+input_free(ps_layer *self)
+{
+    free(self->state);
+}
+
 const ps_layer_type ps_layer_input = {
     .name = "input",
-    .options = {{"channels", 1, 64, 0},
-                {"height", 1, 65536, 0},
-                {"width", 1, 65536, 0},
+    .options = {{"channels", 1, PS_LIMIT_CHANNELS, 0},
+                {"height", 1, PS_LIMIT_SIDE, 0},
+                {"width", 1, PS_LIMIT_SIDE, 0},
                 {"pad", 1, 1024, 1}},
     .init = input_init,
     .forward = input_forward,
+    .free = input_free,
 };

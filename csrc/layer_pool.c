@@ -2,7 +2,7 @@
 /* Maximum over square windows: window = stride, no overlap, what does not fill a window is left
  * out.  The gradient goes to the first maximum of the window in row-major order (strict >); a NaN
  * wins, so that it is seen. */
-#include "internal.h"
+#include "layer.h"
 
 #include <math.h>
 #include <string.h>
@@ -10,9 +10,9 @@
 enum { WINDOW };
 
 static int
-pool_init(ps_layer *self, ps_net *net)
+pool_init(ps_layer *self, const ps_build *build)
 {
-    const ps_layer *from = &net->layers[self->source[0]];
+    const ps_layer *from = self->from[0];
 
     self->c = from->c;
     self->stride = from->stride * self->option[WINDOW];
@@ -25,8 +25,7 @@ pool_init(ps_layer *self, ps_net *net)
                        self->name, (long long)self->option[WINDOW], (long long)from->h,
                        (long long)from->w);
     self->cost = from->h * from->w * from->c;
-    self->state = net->layers + self->source[0];
-    if (net->plan.is_training && from->wants_gradient)
+    if (build->is_training && from->wants_gradient)
         self->n_index = self->h * self->w * self->c;
     return PS_OK;
 }
@@ -63,7 +62,7 @@ window_argmax(const float *in, int64_t window, int64_t stride, int64_t c, float 
 static int
 pool_forward(ps_layer *self, ps_work *work)
 {
-    const ps_layer *from = self->state;
+    const ps_layer *from = self->from[0];
     int64_t window = self->option[WINDOW], stride = from->w * from->c;
 
     for (int64_t y = 0; y < self->h; y++)
@@ -81,7 +80,7 @@ pool_forward(ps_layer *self, ps_work *work)
 static int
 pool_backward(ps_layer *self, ps_work *work)
 {
-    const ps_layer *from = self->state;
+    const ps_layer *from = self->from[0];
     int64_t window = self->option[WINDOW], stride = from->w * from->c;
     float *diff = work->diff_source[0];
 

@@ -5,7 +5,7 @@
  *     out = level 1 (c, h / 2, w / 2), level 2 (c, h / 4, w / 4), ...
  *
  * A strip of rows goes through all levels while it is in the cache. */
-#include "kernels.h"
+#include "layer.h"
 
 #include <stdlib.h>
 
@@ -45,17 +45,17 @@ ps_pyramid_level(const ps_layer *pyramid, const float *out, int64_t level, int64
 }
 
 static int
-pyramid_init(ps_layer *self, ps_net *net)
+pyramid_init(ps_layer *self, const ps_build *build)
 {
     int ret = PS_OK;
-    const ps_layer *from = &net->layers[self->source[0]];
+    const ps_layer *from = self->from[0];
     pyramid_state *state = NULL;
 
     if (self->source[0] != 0)
         FAIL(PS_BAD_VALUE, "layer '%s': a pyramid reads the input", self->name);
     TRY(ps_array_zeroed(&state, 1, sizeof *state));
     self->state = state;
-    *state = (pyramid_state){.kernels = net->kernels, .frame = &net->frame, .h = from->h,
+    *state = (pyramid_state){.kernels = build->kernels, .frame = build->frame, .h = from->h,
                              .w = from->w, .c = from->c, .levels = self->option[LEVELS],
                              .rows = STRIP_H};
     while (state->rows < 1 << state->levels)

@@ -11,7 +11,7 @@
  * The gradient of a window goes to its largest pixel.  Of equal ones the first that forward came
  * across: tiles of 4x4 in row-major order, pixels within a tile likewise, strict >.  Rounding
  * differs with a pixel's place in its tile, so in a constant region it may be any of them. */
-#include "kernels.h"
+#include "layer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,70 +30,6 @@ typedef struct {
     int64_t strips_x, windows_h, windows_w; /* strips side by side; windows of a whole strip */
     float *weights;          /* all of the tower's arrays */
 } tower_state;
-
-int64_t
-ps_tower_tiles(int64_t windows, int64_t window)
-{
-    return (windows * window + 3) / 4;
-}
-
-int64_t
-ps_tower_padded(int64_t tiles)
-{
-    return (tiles + 2 * PS_BLOCK) / PS_BLOCK * PS_BLOCK;
-}
-
-/* The next `n` floats of a workspace, from the start of a cache line. */
-static float *
-take(float *space, int64_t *used, int64_t n)
-{
-    float *part = space ? space + *used : NULL;
-
-    *used += (n + 15) / 16 * 16;
-    return part;
-}
-
-int64_t
-ps_tower_carve(const ps_tower *tower, int64_t windows_h, int64_t windows_w, int is_training,
-               float *space, ps_tower_work *work)
-{
-    int64_t n = tower->blocks, in = tower->in, tile = 16 * PS_BLOCK, used = 0;
-    int64_t tx = ps_tower_tiles(windows_w, tower->window), padded = ps_tower_padded(tx + 2);
-    int64_t run = PS_TOWER_RUN, window = tower->window;
-    int64_t rows_of_windows = window < 4 ? 4 / window : 1;
-    int64_t band = window < PS_TOWER_BAND ? PS_TOWER_BAND / window : 1;
-    int64_t ty = ps_tower_tiles(band < windows_h ? band : windows_h, window);
-
-    work->band_rows = 8;
-    while (is_training && work->band_rows < 4 * (ty + 3))
-        work->band_rows *= 2;
-    work->rows = take(space, &used, in * work->band_rows * 4 * padded);
-    work->phases = take(space, &used, 8 * 4 * padded + PS_BLOCK);
-    work->v1 = take(space, &used, 64 * in * padded);
-    work->w = take(space, &used, n * 8 * (run * 8 + 1) * PS_BLOCK);
-    work->v = take(space, &used, (is_training ? 64 : 8) * n * (run + 1) * PS_BLOCK);
-    work->m = take(space, &used, 8 * (1 + n) * (run + 1) * PS_BLOCK);
-    work->z = take(space, &used, n * 8 * (run * 4 + 1) * PS_BLOCK);
-    work->ring[0] = take(space, &used, 2 * n * (tx + 2) * tile);
-    work->ring[1] = take(space, &used, 2 * n * (tx + 1) * tile);
-    work->best = take(space, &used, rows_of_windows * windows_w * n * PS_BLOCK);
-    work->where = (int32_t *)take(space, &used, rows_of_windows * windows_w * n * PS_BLOCK);
-    if (!is_training)
-        return used;
-    int64_t tiles[2] = {(ty + 2) * (tx + 2), (ty + 1) * (tx + 1)};
-    for (int i = 0; i < 4; i++)
-        work->map[i] = take(space, &used, n * tiles[i / 2] * tile);
-    for (int i = 0; i < 2; i++) {
-        work->touched[i] = (unsigned char *)take(space, &used, (tiles[i] + 3) / 4);
-        work->list[i] = (int32_t *)take(space, &used, tiles[i]);
-    }
-    work->du1 = take(space, &used, 64 * n * in * PS_BLOCK);
-    work->du2 = take(space, &used, 64 * n * n * PS_BLOCK * PS_BLOCK);
-    work->dtaps = take(space, &used, tower->c * 25 * n * PS_BLOCK);
-    for (int i = 0; i < 3; i++)
-        work->dbias[i] = take(space, &used, n * PS_BLOCK);
-    return used;
-}
 
 /* ---- where pixels come from ----------------------------------------------------------------- */
 
@@ -159,7 +95,7 @@ make_weights(tower_state *self)
 }
 
 static int
-claim_filters(ps_layer *self, ps_net *net, int64_t in)
+claim_filters(ps_layer *self, const ps_build *build, int64_t in)
 {
     static const char *const names[] = {"conv1", "conv2", "conv3"};
     int ret = PS_OK;
@@ -172,7 +108,7 @@ claim_filters(ps_layer *self, ps_net *net, int64_t in)
                         .fan_out = self->c * 25,
                         .shape = {self->c, in, 5, 5},
                         .n_shape = 4};
-        ret = ps_net_claim(net, self, &pair);
+        ret = ps_layer_claim(self, build, &pair);
     }
     return ret;
 }
@@ -187,10 +123,10 @@ windows_of(int64_t windows, int64_t window, int64_t pixels)
 }
 
 static int
-tower_init(ps_layer *self, ps_net *net)
+tower_init(ps_layer *self, const ps_build *build)
 {
     int ret = PS_OK;
-    const ps_layer *from = &net->layers[self->source[0]];
+    const ps_layer *from = self->from[0];
     int64_t window = self->option[WINDOW], level = self->option[LEVEL], h = from->h, w = from->w;
     tower_state *state = NULL;
     ps_tower_work unused;
@@ -208,15 +144,16 @@ tower_init(ps_layer *self, ps_net *net)
     self->h = h / window;
     self->w = w / window;
     self->stride = window << level;
+    self->window = window;
     if (self->h == 0 || self->w == 0)
         FAIL(PS_BAD_VALUE, "layer '%s': a window of %lld does not fit into %lld x %lld: the field "
              "is too small for this network", self->name, (long long)window, (long long)h,
              (long long)w);
-    TRY(claim_filters(self, net, from->c));
+    TRY(claim_filters(self, build, from->c));
     TRY(ps_array_zeroed(&state, 1, sizeof *state));
     self->state = state;
-    *state = (tower_state){.kernels = net->kernels, .frame = &net->frame, .source = from,
-                           .level = level, .is_training = net->plan.is_training,
+    *state = (tower_state){.kernels = build->kernels, .frame = build->frame, .source = from,
+                           .level = level, .is_training = build->is_training,
                            .tower = {.h = h, .w = w, .in = from->c, .c = self->c,
                                      .blocks = (self->c + PS_BLOCK - 1) / PS_BLOCK,
                                      .window = window}};
@@ -225,28 +162,24 @@ tower_init(ps_layer *self, ps_net *net)
     state->strips_x = (self->w + state->windows_w - 1) / state->windows_w;
     self->n_strips = state->strips_x * ((self->h + state->windows_h - 1) / state->windows_h);
     self->n_space = ps_tower_carve(&state->tower, state->windows_h, state->windows_w,
-                                   net->plan.is_training, NULL, &unused);
-    self->n_index = net->plan.is_training ? self->h * self->w * self->c : 0;
+                                   build->is_training, NULL, &unused);
+    self->n_index = build->is_training ? self->h * self->w * self->c : 0;
     self->cost = h * w * (self->n_param - 3 * self->c);
     TRY(make_weights(state));
 out:
     return ret;
 }
 
-/* Broken weights would hide in a ReLU: refuse them here. */
 static int
 tower_prepare(ps_layer *self, int thread)
 {
     tower_state *state = self->state;
-    float zero = 0;
+    int ret = ps_layer_check_weights(self);
 
     (void)thread;
-    for (int64_t i = 0; i < self->n_param; i++)
-        zero += self->param[i] * 0;
-    if (zero != 0)
-        return ps_fail(PS_BAD_VALUE, "layer '%s': its weights are NaN or infinite", self->name);
-    state->kernels->tower_prepare(&state->tower, self->param);
-    return PS_OK;
+    if (ret == PS_OK)
+        state->kernels->tower_prepare(&state->tower, self->param);
+    return ret;
 }
 
 static int

@@ -6,6 +6,7 @@
  *
  * Sample j of the pass lives in slot j % n_slots; a worker may claim j once j - n_slots has been
  * released.  A field that cannot be read fills its slot with the error. */
+#include "field.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -178,11 +179,11 @@ ps_loader_init(ps_loader **self, const ps_loader_spec *spec)
     pthread_condattr_t clock;
 
     *self = NULL;
-    if (spec->n_fields < 0 || spec->n_fields > 100000000 || spec->c < 1 || spec->c > 64 ||
-        spec->h < 1 || spec->w < 1 || spec->h > 65536 || spec->w > 65536 ||
-        spec->n_slots < 1 || spec->n_slots > 65536 || spec->n_workers < 1 ||
-        spec->n_workers > 1024 || spec->bin < 1 || spec->bin > PS_LIMIT_BIN ||
-        spec->h < spec->bin || spec->w < spec->bin)
+    if (spec->n_fields < 0 || spec->n_fields > PS_LIMIT_FIELDS || spec->c < 1 ||
+        spec->c > PS_LIMIT_CHANNELS || spec->h < 1 || spec->w < 1 || spec->h > PS_LIMIT_SIDE ||
+        spec->w > PS_LIMIT_SIDE || spec->n_slots < 1 || spec->n_slots > PS_LIMIT_SLOTS ||
+        spec->n_workers < 1 || spec->n_workers > PS_LIMIT_THREADS || spec->bin < 1 ||
+        spec->bin > PS_LIMIT_BIN || spec->h < spec->bin || spec->w < spec->bin)
         FAIL(PS_BAD_VALUE, "a loader of %lld fields of %lld x %lld x %lld, bin %lld, in %lld slots "
              "by %d workers is not possible", (long long)spec->n_fields, (long long)spec->c,
              (long long)spec->h, (long long)spec->w, (long long)spec->bin,

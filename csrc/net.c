@@ -5,7 +5,8 @@
  * Waves.  A field layer's level is its distance from the last field layer, so that the columns of
  * a multi-scale network, however long the pyramids before them, run side by side: the layers of
  * one level and all images are one parallel loop, the dearest first. */
-#include "kernels.h"
+#include "net.h"
+#include "dnn.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,24 +14,6 @@
 #include <string.h>
 
 #define ROWS 8 /* of the head in prediction, whose weights are then read once in so many images */
-
-/* The table of layer types. */
-const ps_layer_type *const ps_layer_types[] = {&ps_layer_input, &ps_layer_pyramid, &ps_layer_tower,
-                                               &ps_layer_conv,  &ps_layer_pool,    &ps_layer_merge,
-                                               &ps_layer_gap,   &ps_layer_dense,   NULL};
-#define TYPES ((int)(sizeof ps_layer_types / sizeof *ps_layer_types) - 1)
-
-const char *
-ps_layer_name(int row)
-{
-    return row >= 0 && row < TYPES ? ps_layer_types[row]->name : NULL;
-}
-
-const ps_layer *
-ps_net_last_field_layer(const ps_net *self)
-{
-    return &self->layers[self->n_field_layers - 1];
-}
 
 /* ---- order ------------------------------------------------------------------------------ */
 
@@ -73,25 +56,12 @@ out:
     return ret;
 }
 
-int
-ps_net_claim(ps_net *self, ps_layer *layer, const ps_pair *pair)
-{
-    int64_t limit = self->plan.limit ? self->plan.limit : PS_LIMIT_PARAMETERS;
-
-    if (pair->n_weight > limit || (self->claimed += pair->n_weight + pair->n_bias) > limit)
-        return ps_fail(PS_LIMIT, "with layer '%s' the network has more than %lld parameters",
-                       layer->name, (long long)limit);
-    layer->pair[layer->n_pairs++] = *pair;
-    layer->n_param += pair->n_weight + pair->n_bias;
-    return PS_OK;
-}
-
-/* A layer reads maps, or else planes. */
+/* The layers that a layer reads: maps, or else planes. */
 static int
-check_sources(const ps_net *self, const ps_layer *layer)
+find_sources(const ps_net *self, ps_layer *layer)
 {
     for (int k = 0; k < layer->n_sources; k++) {
-        const ps_layer *from = &self->layers[layer->source[k]];
+        const ps_layer *from = layer->from[k] = &self->layers[layer->source[k]];
         int is_field = from->type == &ps_layer_input;
         if (layer->type->reads_planes ? !from->is_planar && !is_field : from->is_planar)
             return ps_fail(PS_BAD_VALUE, "layer '%s': a %s cannot read a %s", layer->name,
@@ -116,15 +86,19 @@ static int
 init_layers(ps_net *self)
 {
     int ret = PS_OK;
+    ps_build build = {.kernels = self->kernels, .dnn = self->dnn, .frame = &self->frame,
+                      .is_training = self->plan.is_training,
+                      .limit = self->plan.limit ? self->plan.limit : PS_LIMIT_PARAMETERS};
 
     for (int i = 0; i < self->n_layers; i++) {
         ps_layer *layer = &self->layers[i];
         layer->stride = layer->n_strips = 1;
-        TRY(check_sources(self, layer));
-        TRY(layer->type->init(layer, self));
+        TRY(find_sources(self, layer));
+        TRY(layer->type->init(layer, &build));
+        build.claimed += layer->n_param;
         layer->wants_gradient = layer->n_param > 0;
         for (int k = 0; k < layer->n_sources; k++)
-            layer->wants_gradient |= self->layers[layer->source[k]].wants_gradient;
+            layer->wants_gradient |= layer->from[k]->wants_gradient;
         if (!layer->n_out && __builtin_mul_overflow(layer->h * layer->w, layer->c, &layer->n_out))
             layer->n_out = INT64_MAX;
         if (layer->n_out > PS_LIMIT_IMAGE_BYTES / 4)
@@ -239,15 +213,16 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     ps_net *net = NULL;
 
     *self = NULL;
-    if (plan->threads < 1 || plan->threads > 1024)
-        FAIL(PS_BAD_VALUE, "threads=%d does not lie between 1 and 1024", plan->threads);
+    if (plan->threads < 1 || plan->threads > PS_LIMIT_THREADS)
+        FAIL(PS_BAD_VALUE, "threads=%d does not lie between 1 and %d", plan->threads,
+             PS_LIMIT_THREADS);
     if (plan->is_training && (plan->images < 1 || plan->batch < plan->images ||
-                              plan->batch > 1 << 20))
+                              plan->batch > PS_LIMIT_BATCH))
         FAIL(PS_BAD_VALUE, "a step of %lld images in parts of %lld is not possible",
              (long long)plan->batch, (long long)plan->images);
     TRY(ps_array_zeroed(&net, 1, sizeof *net));
     net->plan = *plan;
-    net->lanes = plan->threads < 64 ? plan->threads : 64;
+    net->lanes = plan->threads < PS_MAX_LANES ? plan->threads : PS_MAX_LANES;
     if (plan->is_training && plan->images < net->lanes)
         net->lanes = plan->images;
     net->kept = plan->is_training ? plan->images : net->lanes;
@@ -261,7 +236,6 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     TRY(ps_dnn_finish(net->dnn));
     TRY(make_slices(net));
     TRY(make_waves(net));
-    ps_mark_shares(net);
     TRY(ps_plan_arenas(net));
     TRY(ps_make_arrays(net));
     for (int i = 0; i < net->n_layers; i++)
@@ -285,7 +259,7 @@ ps_net_free(ps_net *self)
         free(self->dense[i].x);
         free(self->dense[i].d);
     }
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < PS_MAX_LANES; i++)
         free(self->lane_gradients[i]);
     for (int i = 0; i < PS_TREE_LEVELS; i++)
         free(self->tree[i]);
@@ -327,13 +301,13 @@ ps_net_executed(const ps_net *self)
 int64_t
 ps_net_classes(const ps_net *self)
 {
-    return self->layers[self->n_layers - 1].c;
+    return ps_net_last_dense(self)->m;
 }
 
 int64_t
 ps_net_embedding(const ps_net *self)
 {
-    return self->layers[self->n_layers - 1].pair[0].fan_in;
+    return ps_net_last_dense(self)->n;
 }
 
 int64_t

@@ -9,7 +9,7 @@
  *             w -= rate m / (1 - momentum^t) / (sqrt(v / (1 - second^t)) + epsilon)
  *             (Kingma, Ba 2015)
  */
-#include "internal.h"
+#include "net.h"
 
 #include <math.h>
 #include <omp.h>
@@ -160,35 +160,29 @@ use_product(void *context, int64_t at, int64_t n, const float *gradient)
 }
 
 /* The product of the factors is formed part by part, each used while it is in the cache. */
-static int
-update_dense(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
-             const step_numbers *by)
+static void
+update_weights(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
+               const step_numbers *by)
 {
-    int ret = PS_OK;
-    float *biases = NULL;
     update_context context = {self, net, slice->offset, by};
 
-    if (!slice->is_bias) {
-        ps_dense_product(dense, net->plan.threads, net->rows, use_product, &context);
-        return PS_OK;
-    }
-    TRY(ps_array(&biases, dense->m, sizeof *biases));
-    ps_dense_bias(dense, net->rows, biases);
-    update_chunk(self, net, slice->offset, dense->m, biases, by);
-out:
-    free(biases);
-    return ret;
+    ps_dense_product(dense, net->plan.threads, net->rows, use_product, &context);
 }
 
-int
-ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
+/* `spare` has room for the gradient by them. */
+static void
+update_biases(ps_optimizer *self, ps_net *net, const ps_dense *dense, const ps_slice *slice,
+              const step_numbers *by, float *spare)
 {
-    int ret = PS_OK;
+    ps_dense_bias(dense, net->rows, spare);
+    update_chunk(self, net, slice->offset, dense->m, spare, by);
+}
 
-    if (net->count != self->count)
-        return ps_fail(PS_BAD_VALUE, "this optimizer belongs to another network");
-    self->steps++;
-    step_numbers by = {
+/* The recipe's numbers for update `t`, counted from 1. */
+static step_numbers
+numbers_of(const ps_recipe *recipe, int64_t t)
+{
+    return (step_numbers){
         .rate = (float)recipe->rate,
         .momentum = (float)recipe->momentum,
         .second = (float)recipe->second,
@@ -196,21 +190,40 @@ ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
         .scale = (float)recipe->scale,
         .new1 = (float)(1 - recipe->momentum),
         .new2 = (float)(1 - recipe->second),
-        .bias1 = (float)(1 / (1 - pow(recipe->momentum, (double)self->steps))),
-        .bias2 = (float)(1 / (1 - pow(recipe->second, (double)self->steps)))};
+        .bias1 = (float)(1 / (1 - pow(recipe->momentum, (double)t))),
+        .bias2 = (float)(1 / (1 - pow(recipe->second, (double)t)))};
+}
 
+/* All that can fail comes before the first number changes: an update is whole, or it was none. */
+int
+ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
+{
+    int ret = PS_OK;
+    int64_t widest = 0;
+    float *spare = NULL;
+    step_numbers by = numbers_of(recipe, self->steps + 1);
+
+    if (net->count != self->count)
+        FAIL(PS_BAD_VALUE, "this optimizer belongs to another network");
     if (net->rows == 0)
-        return ps_fail(PS_BAD_VALUE, "an update needs the gradient of a whole step before it");
+        FAIL(PS_BAD_VALUE, "an update needs the gradient of a whole step before it");
+    for (int k = 0; k < net->n_dense; k++)
+        widest = net->dense[k].m > widest ? net->dense[k].m : widest;
+    TRY(ps_array(&spare, widest, sizeof *spare));
     for (int64_t s = 0; s < net->n_slices; s++) {
         const ps_slice *slice = &net->slices[s];
         const ps_dense *dense = dense_of(net, slice);
         by.decay = slice->is_bias ? 0 : (float)recipe->decay;
-        if (dense)
-            TRY(update_dense(self, net, dense, slice, &by));
-        else
+        if (!dense)
             update_slice(self, net, slice, &by);
+        else if (slice->is_bias)
+            update_biases(self, net, dense, slice, &by, spare);
+        else
+            update_weights(self, net, dense, slice, &by);
     }
+    self->steps++;
 out:
+    free(spare);
     return ret;
 }
 

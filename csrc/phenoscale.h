@@ -98,6 +98,9 @@ int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_meas
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
+#define PS_LIMIT_CHANNELS 64
+#define PS_LIMIT_SIDE 65536 /* pixels, of a height or a width */
+
 /* One field of view: counts as in the files, and how the network's first pass maps them:
  * (count * gain) * scale + offset; padding is 0 after that. */
 typedef struct {
@@ -120,6 +123,10 @@ int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, in
                int64_t w, ps_dtype dtype, void *pixels, void *spare);
 
 /* ---- loader (loader.c) ---------------------------------------------------------------------- */
+
+#define PS_LIMIT_FIELDS 100000000
+#define PS_LIMIT_SLOTS 65536
+#define PS_LIMIT_THREADS 1024 /* of a loader, of a network */
 
 /* Where a plane of pixels lies. */
 typedef struct {
@@ -157,7 +164,7 @@ int ps_loader_next(ps_loader *self, double timeout_s, const void **pixels);
 int ps_loader_release(ps_loader *self, int64_t n); /* the n oldest fields handed out */
 void ps_loader_free(ps_loader *self);
 
-/* ---- network (net.c, layer_*.c) ------------------------------------------------------------- */
+/* ---- network (describe.c, net.c, step.c, gradient.c) ---------------------------------------- */
 
 /*
  * A network is described by text, one layer a line, the layers above named by `from`
@@ -171,6 +178,7 @@ void ps_loader_free(ps_loader *self);
  * last, in a chain, and work on all images of a call as rows.
  */
 #define PS_LIMIT_PARAMETERS (1LL << 30)
+#define PS_LIMIT_BATCH (1 << 20) /* images of one step */
 
 typedef int (*ps_poll)(void *context); /* nonzero: stop; called by the calling thread only */
 
@@ -180,7 +188,7 @@ typedef struct {
     int64_t images;  /* most images of one forward call in training */
     int64_t batch;   /* most images of one step, over all its forward calls and processes */
     int forms_dense; /* keep the dense layers' gradient as a sum, not as factors: more memory */
-    int64_t limit;   /* of parameters, checked before anything large is made; 0: the one below */
+    int64_t limit;   /* of parameters, checked before anything large is made; 0: the one above */
     ps_poll poll;    /* or NULL */
     void *context;
 } ps_net_plan;
@@ -299,7 +307,8 @@ typedef struct ps_optimizer ps_optimizer;
 
 const char *ps_optimizer_name(int row); /* "sgd", "nesterov", "adam" */
 int ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net);
-/* One update of all parameters from the gradients of the last ps_net_gradient. */
+/* One update of all parameters from the gradients of the last ps_net_gradient; where it fails it
+ * has changed nothing. */
 int ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe);
 int ps_optimizer_states(const ps_optimizer *self);       /* flat arrays beside the parameters */
 float *ps_optimizer_state(ps_optimizer *self, int which); /* (count) */

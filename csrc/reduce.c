@@ -5,6 +5,7 @@
  *
  * All in the depth of the file: a mean of whole numbers is rounded, halves up.  What does not fill
  * a block of bin x bin, below and at the right, is left out. */
+#include "field.h"
 #include "internal.h"
 
 #include <stdlib.h>

@@ -6,7 +6,7 @@
  * The unit of work is one strip of one layer of one image, the strips being fixed by the layer.  An
  * image's gradient by the field layers is then summed with the others' along a fixed tree
  * (gradient.c), so the bits are the same for any number of threads and any parts of the batch. */
-#include "internal.h"
+#include "net.h"
 
 #include <omp.h>
 #include <stdatomic.h>
@@ -166,7 +166,7 @@ int
 ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, float *embeddings)
 {
     int ret = PS_OK;
-    const ps_dense *last = &self->dense[self->n_dense - 1];
+    const ps_dense *last = ps_net_last_dense(self);
 
     self->done = self->ahead = self->rows = 0; /* a step that was under way is over */
     TRY(prepare(self));
@@ -236,7 +236,7 @@ ps_net_backward_head(ps_net *self, const char *loss_name, const int64_t *labels,
                      const double *weights, double smoothing, double *losses, float *logits)
 {
     int ret = PS_OK;
-    int64_t classes = ps_net_classes(self), n = self->ahead;
+    int64_t classes = ps_net_last_dense(self)->m, n = self->ahead;
 
     if (n == 0)
         FAIL(PS_BAD_VALUE, "backward needs a forward before it");

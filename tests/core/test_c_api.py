@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The C library alone: tests/c/test_*.c with sanitizers, and under valgrind.
+"""The C library alone: tests/c/test_*.c with sanitizers, and under valgrind; and its example.
 
 A program prints a line a failure and ends with status 1; a report ends it as well.
 """
 
 import os
+import re
+import subprocess
 
+import numpy as np
 import pytest
-from c_build import CORE, PROGRAMS, ROOT, SANITIZED, run
+
+from c_build import CORE, EXAMPLE, PROGRAMS, ROOT, SANITIZED, run
+from phenoscale import _core
 
 
 def run_sanitized(library, program, isa, *words):
@@ -62,3 +67,30 @@ def test_the_tools_find_what_is_there(fault, sanitized, plain):
     if by_valgrind:
         report = run("valgrind", "-q", "--error-exitcode=9", plain.program(source), fault, status=9)
         assert by_valgrind in report
+
+
+# ---- the example of the manual ----------------------------------------------------------------
+
+
+def test_the_page_shows_the_example():
+    assert f"```c\n{EXAMPLE.read_text()}```\n" in (ROOT / "docs/c-api.md").read_text()
+
+
+@pytest.mark.sanitize
+def test_the_example_runs(sanitized, tmp_path):
+    """Its classes are those of the same network in Python; an error is a sentence and status 1."""
+    tifffile = pytest.importorskip("tifffile")
+    field = np.random.default_rng(2).integers(0, 4096, (1, 40, 56), np.uint16)
+    tifffile.imwrite(tmp_path / "field.tif", field[0])
+    net = _core.Net("field: input channels=1 height=40 width=56\n"
+                    "scale0: tower filters=8 window=8\nmean: gap\nclasses: dense units=3\n")
+    net.initialise(1)
+    logits, _ = net.predict([field], np.float32([1 / 4096]), np.float32([-0.5]))
+    expected = np.exp(logits[0]) / np.exp(logits[0]).sum()
+
+    program, env = sanitized.program(EXAMPLE), {**os.environ, **SANITIZED}
+    printed = subprocess.run([program, tmp_path / "field.tif"], check=True, capture_output=True,
+                             text=True, env=env)
+    found = [float(line.split(": ")[1]) for line in printed.stdout.splitlines()]
+    assert printed.stderr == "" and np.allclose(found, expected, rtol=0, atol=2e-6)
+    assert re.match("PS_IO: .*no.tif", run(program, tmp_path / "no.tif", status=1, env=env))

@@ -72,6 +72,30 @@ def test_state_and_steps_are_all_there_is(name):
     assert np.array_equal(net.parameters, other.parameters)
 
 
+@pytest.mark.parametrize("name", reference.OPTIMIZERS)
+def test_a_refused_update_is_none(name):
+    """It changes neither weights nor state, and the next has the bits of one without it."""
+    results = []
+    for refusals in (0, 3):
+        net, case = small_net()
+        optimizer = _core.Optimizer(name, net)
+        for _ in range(2):
+            net.begin()
+            before = [net.parameters.copy(), *(state.copy() for state in optimizer.states)]
+            steps = optimizer.steps
+            for _ in range(refusals):
+                with pytest.raises(ValueError, match="gradient of a whole step"):
+                    optimizer.update(net, 0.03)
+            assert optimizer.steps == steps
+            for mine, old in zip([net.parameters, *optimizer.states], before):
+                assert mine.tobytes() == old.tobytes()
+            run_step(net, case)
+            optimizer.update(net, 0.03)
+        results.append([optimizer.steps, net.parameters.tobytes(),
+                        *(state.tobytes() for state in optimizer.states)])
+    assert results[0] == results[1] and results[0][0] == 2
+
+
 def test_threads_do_not_change_a_bit():
     results = []
     for threads in (1, 2, 4):

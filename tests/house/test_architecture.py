@@ -70,6 +70,20 @@ def test_libraries_are_met_in_their_files_only():
             assert not re.search(r"\bdnnl", text), path.name
 
 
+def included(path):
+    """Names of the library's own headers that a C file sees, directly or through others."""
+    names = set(re.findall(r'#include "(?:\w+/)?(\w+\.h)"', path.read_text()))
+    return names.union(*(included(header) for header in CORE if header.name in names))
+
+
+def test_layers_do_not_know_the_net():
+    """A layer sees layer.h; net.h is for those that build, run and update the whole."""
+    layers = [path for path in CORE if re.match(r"layer_\w+\.c", path.name)]
+    assert len(layers) >= len(_core.layer_names())
+    for path in layers:
+        assert "layer.h" in included(path) and "net.h" not in included(path), path.name
+
+
 def test_core_keeps_no_globals():
     """Const tables and the thread's last error only."""
     for path in CORE:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(ROOT.glob("tests/c/test_*.c"))
 CORE = ROOT / "tests/c/test_core.c"  # the one that runs kernels
+EXAMPLE = ROOT / "tests/c/example.c"
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1 -fopenmp -pthread -fPIC -fno-omit-frame-pointer".split()
 #: program -> functions that it has its own of

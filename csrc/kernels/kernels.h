@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What is compiled once per instruction set: the table of kernels (isa.c chooses one), and what a
- * tower's kernels are told.  The code is in the headers that kernels_all.h puts together. */
+ * tower's kernels are told.  The code is in the headers that all.h puts together. */
 #ifndef PHENOSCALE_KERNELS_H
 #define PHENOSCALE_KERNELS_H
 
-#include "internal.h"
+#include "phenoscale.h"
 
 #define PS_BLOCK 16      /* channels that lie side by side */
 #define PS_TOWER_RUN 16  /* tiles at a time */
 #define PS_TOWER_BAND 64 /* rows of pixels that backward works on at a time */
 
-/* One tower's shape, and its weights as ps_kernels.prepare lays them out; what c does not fill of
- * the last block is 0. */
+/* The rectangle of the padded field that holds pixels, for masks. */
+typedef struct {
+    int64_t top, left, h, w;
+} ps_frame;
+
+/* One tower's shape, and its weights as ps_kernels.tower_prepare lays them out; what c does not
+ * fill of the last block is 0. */
 typedef struct {
     int64_t h, w;     /* of the map */
     int64_t in, c;    /* channels of the map, of the tower */
@@ -50,7 +55,7 @@ typedef struct {
     float *du1, *du2, *dtaps, *dbias[3]; /* sums, laid out as u1, u[0], taps and bias */
 } ps_tower_work;
 
-struct ps_kernels {
+typedef struct {
     const char *isa;
     int (*is_supported)(void);
     /* out[0, n): row y of channel k of the padded, normalised field, from column x on */
@@ -69,9 +74,14 @@ struct ps_kernels {
     void (*outer)(int64_t rows, int64_t m, const float *d, int64_t d_step, const float *x,
                   int64_t x_step, int64_t n, float *out, int64_t out_step);
     float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */
-};
+} ps_kernels;
 
 extern const ps_kernels ps_kernels_avx512, ps_kernels_avx2, ps_kernels_portable;
+
+/* The kernels for this machine, or those that PHENOSCALE_ISA names (isa.c). */
+int ps_isa_choose(const ps_kernels **kernels);
+
+/* ---- a tower's workspace (tower_space.c) ---------------------------------------------------- */
 
 /* Tiles that hold so many windows side by side. */
 int64_t ps_tower_tiles(int64_t windows, int64_t window);
