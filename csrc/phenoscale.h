@@ -98,6 +98,10 @@ int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_meas
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
+#define PS_MAX_CHANNELS 64
+#define PS_MAX_SIDE 65536   /* pixels, of a height or width */
+#define PS_MAX_THREADS 1024 /* of a loader or a network */
+
 /* One field of view: counts as in the files, and how the network's first pass maps them:
  * (count * gain) * scale + offset; padding is 0 after that. */
 typedef struct {
