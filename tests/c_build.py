@@ -77,4 +77,5 @@ class Library:
 
         run("gcc", *self._flags, "-shared", "-fvisibility=hidden", f"-I{numpy.get_include()}",
             f"-I{sysconfig.get_path('include')}", "-DNPY_TARGET_VERSION=NPY_1_20_API_VERSION",
-            *sorted(ROOT.glob("python/binding/*.c")), *self._objects, *self._link, "-o", package / "_core.abi3.so")
+            *sorted(ROOT.glob("python/binding/*.c")), *self._objects, *self._link,
+            "-o", package / "_core.abi3.so")

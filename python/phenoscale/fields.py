@@ -20,14 +20,14 @@ from phenoscale.errors import InputError
 __all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "open_fields",
            "thread_count"]
 
-LIMIT_BIN, LIMIT_CHANNELS, LIMIT_SIDE = 64, 64, 65536  # as the C library has them
+_LIMITS = _core.limits()
 
 
 def thread_count(threads: int | None = None) -> int:
     """The threads to use: as asked, else the processors this process may run on."""
     if threads is not None:
-        if not 1 <= threads <= 1024:
-            raise InputError(f"threads={threads}: give a number from 1 to 1024")
+        if not 1 <= threads <= _LIMITS["threads"]:
+            raise InputError(f"threads={threads}: give a number from 1 to {_LIMITS['threads']}")
         return threads
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(allowed or 1, _quota()))
@@ -38,9 +38,9 @@ def _quota() -> int:
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = file.read().split()
-        return 1024 if quota == "max" else -(-int(quota) // int(period))
+        return _LIMITS["threads"] if quota == "max" else -(-int(quota) // int(period))
     except (OSError, ValueError):
-        return 1024
+        return _LIMITS["threads"]
 
 
 def augment_bits(names) -> int:
@@ -84,11 +84,13 @@ class _OfTable:
 
     def __init__(self, table, found, threads: int, bin: int, workers: int):
         c, h, w = found.shape
-        if c > LIMIT_CHANNELS or max(h, w) > LIMIT_SIDE:
-            raise InputError(f"fields of {c} channels, {h} x {w} pixels: at most {LIMIT_CHANNELS} "
-                             f"channels (choose by --channels), {LIMIT_SIDE} pixels a side")
-        if not (1 <= bin <= LIMIT_BIN and bin <= min(h, w)):
-            raise InputError(f"bin={bin}: give a number from 1 to {min(LIMIT_BIN, h, w)}")
+        if c > _LIMITS["channels"] or max(h, w) > _LIMITS["side"]:
+            raise InputError(f"fields of {c} channels, {h} x {w} pixels: at most "
+                             f"{_LIMITS['channels']} channels (choose by --channels), "
+                             f"{_LIMITS['side']} pixels a side")
+        most = min(_LIMITS["bin"], h, w)
+        if not 1 <= bin <= most:
+            raise InputError(f"bin={bin}: give a number from 1 to {most}")
         self.n, self.dtype = len(table), found.dtype
         self.size, self.shape = (h, w), (c, h // bin, w // bin)
         self._table, self._bin = table, bin

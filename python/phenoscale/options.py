@@ -8,6 +8,7 @@ import os
 
 import click
 
+from phenoscale import _core
 from phenoscale.models import NETWORKS, TOWERS
 
 __all__ = ["bin_option", "given", "launch_options", "listed_words", "network_option", "pairs",
@@ -15,6 +16,7 @@ __all__ = ["bin_option", "given", "launch_options", "listed_words", "network_opt
            "verb_behind", "z_option"]
 
 
+_LIMITS = _core.limits()
 _RANKED = ("train", "predict")  # verbs that know of other ranks
 
 
@@ -86,7 +88,7 @@ tower_option = click.option("--tower", default="fused", show_default=True,
                             type=click.Choice(list(TOWERS)),
                             help="plain: the slow twin through oneDNN, the same up to rounding.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
-threads_option = click.option("--threads", type=click.IntRange(1, 1024),
+threads_option = click.option("--threads", type=click.IntRange(1, _LIMITS["threads"]),
                               help="Default: every processor. Results do not depend on it.")
 _TABLE_OPTIONS = [
     click.option("--channels", metavar="NAME,...",
@@ -102,7 +104,8 @@ _TABLE_OPTIONS = [
                  help="Beginnings of paths as the table has them, and what they are here.")]
 z_option = click.option("--z", metavar="max|mean|NUMBER",
                         help="How a stack of planes becomes one; 0 is its first plane.")
-bin_option = click.option("--bin", default=1, show_default=True, type=click.IntRange(1, 64),
+bin_option = click.option("--bin", default=1, show_default=True,
+                          type=click.IntRange(1, _LIMITS["bin"]),
                           help="Means of so many pixels each way.")
 
 
@@ -125,8 +128,8 @@ _LAUNCH_OPTIONS = [
                  help="Processes: one a machine, or one a socket."),
     click.option("--hosts", type=click.Path(), metavar="FILE", help="A host a line: NAME, or "
                  "NAME:SLOTS for at most so many ranks. Default: this one, or those of Slurm."),
-    click.option("--threads", type=click.IntRange(1, 1024), help="Of each rank. Default: the "
-                 "processors of a host, shared evenly."),
+    click.option("--threads", type=click.IntRange(1, _LIMITS["threads"]),
+                 help="Of each rank. Default: the processors of a host, shared evenly."),
     click.option("--restarts", default=0, show_default=True, type=click.IntRange(0, 1000),
                  help="Go on from the last checkpoint so often after a rank was lost."),
     click.option("--allow-run-as-root", "as_root", is_flag=True, help="Tell Open MPI that root "
