@@ -98,9 +98,8 @@ int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_meas
 
 /* ---- fields --------------------------------------------------------------------------------- */
 
-#define PS_MAX_CHANNELS 64
-#define PS_MAX_SIDE 65536   /* pixels, of a height or width */
-#define PS_MAX_THREADS 1024 /* of a loader or a network */
+#define PS_LIMIT_CHANNELS 64
+#define PS_LIMIT_SIDE 65536 /* pixels, of a height or a width */
 
 /* One field of view: counts as in the files, and how the network's first pass maps them:
  * (count * gain) * scale + offset; padding is 0 after that. */
@@ -124,6 +123,10 @@ int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, in
                int64_t w, ps_dtype dtype, void *pixels, void *spare);
 
 /* ---- loader (loader.c) ---------------------------------------------------------------------- */
+
+#define PS_LIMIT_FIELDS 100000000
+#define PS_LIMIT_SLOTS 65536
+#define PS_LIMIT_THREADS 1024 /* of a loader, of a network */
 
 /* Where a plane of pixels lies. */
 typedef struct {

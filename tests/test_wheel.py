@@ -169,6 +169,7 @@ def test_abi3audit_is_content(built):
 def test_names_inside(built):
     names = zipfile.ZipFile(built[0]).namelist()
     assert "phenoscale/_core.abi3.so" in names and "phenoscale/report.html.j2" in names
+    assert {"phenoscale/_core.pyi", "phenoscale/py.typed"} <= set(names)
     plugin = {f"phenoscale/plugins/cellprofiler/{name}" for name in HOSTS["cellprofiler"].files}
     assert plugin <= set(names)
     assert not [name for name in names if name.endswith((".c", ".h", ".pyc"))]

@@ -182,8 +182,8 @@ static const struct {
     long long value;
 } limits[] = {{"pixels", PS_LIMIT_PIXELS},     {"expansion", PS_LIMIT_EXPANSION},
               {"small", PS_LIMIT_SMALL},       {"bin", PS_LIMIT_BIN},
-              {"channels", PS_MAX_CHANNELS},   {"side", PS_MAX_SIDE},
-              {"threads", PS_MAX_THREADS}};
+              {"channels", PS_LIMIT_CHANNELS}, {"side", PS_LIMIT_SIDE},
+              {"threads", PS_LIMIT_THREADS}};
 
 static PyObject *
 core_limits(PyObject *module, PyObject *unused)
@@ -221,7 +221,7 @@ static PyMethodDef functions[] = {
     {"augment_names", core_augment_names, METH_NOARGS, "Names of the augmentations."},
     {"limits", core_limits, METH_NOARGS,
      "limits()\n--\n\n{pixels, expansion, small, bin, channels, side, threads}: what the library "
-     "takes at most, the PS_LIMIT_ and PS_MAX_ of phenoscale.h."},
+     "takes at most, the PS_LIMIT_ of phenoscale.h."},
     {"fma_peak", core_fma_peak, METH_NOARGS,
      "GFLOP/s of one core in multiply-adds with that instruction set, best of short bursts."},
     {"isa", core_isa, METH_NOARGS, "The instruction set in use: avx512, avx2 or portable."},

@@ -63,9 +63,9 @@ loader_init(PyObject *object, PyObject *args, PyObject *keywords)
         return -1;
     self->dtype = descr->type_num;
     Py_DECREF(descr);
-    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > PS_MAX_CHANNELS || bin < 1) {
+    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > PS_LIMIT_CHANNELS || bin < 1) {
         PyErr_Format(PyExc_ValueError, "a Loader is initialised once, for fields of 1 to %d "
-                                       "channels of uint8, uint16 or float32", PS_MAX_CHANNELS);
+                                       "channels of uint8, uint16 or float32", PS_LIMIT_CHANNELS);
         return -1;
     }
     spec.c = c;

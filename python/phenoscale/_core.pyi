@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Literal, TypedDict, Union
+from typing import Literal, TypedDict, Union, final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -91,6 +91,7 @@ def versions() -> dict[str, str]: ...
 
 # ---- classes -------------------------------------------------------------------------------------
 
+@final
 class Loader:
     # files: n_files paths; planes (p, 3): file, page, sample; ends (n * c); shape: (c, h, w)
     def __init__(self, files: list[str], planes: ArrayLike, ends: ArrayLike,
@@ -105,6 +106,7 @@ class Loader:
     def next(self) -> _Pixels: ...
     def release(self, n: int, /) -> None: ...
 
+@final
 class Net:
     # batch: as images where it is 0
     def __init__(self, description: str, threads: int = 1, training: bool = False, images: int = 1,
@@ -164,6 +166,7 @@ class Net:
     def squares(self, n: int, part: int = 0, parts: int = 1, /) -> NDArray[np.float64]: ...
     def end(self, n: int, squares: ArrayLike, /) -> float: ...  # the norm
 
+@final
 class Optimizer:
     def __init__(self, name: str, net: Net) -> None: ...
 
