@@ -9,7 +9,7 @@ TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Contro
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
-SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch]) python/phenoscale/_core.c
+SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
 .PHONY: dev demo imagej tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
 

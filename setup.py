@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds the one extension module: the C library of csrc/ and its binding.
+"""Builds the one extension module: the C library of csrc/ and its binding, python/binding/.
 
 Switches (environment): ONEDNN_ROOT (a oneDNN 3.x with the OpenMP runtime), PS_DEBUG (-O0 -g),
 PS_SANITIZE (address and undefined-behaviour sanitizers).
@@ -58,6 +58,12 @@ def tiff_flags():
     return [w for w in words if not w.startswith("-l")], [w for w in words if w.startswith("-l")]
 
 
+def files(pattern):
+    """Paths of the binding and of the library."""
+    return [str(path) for folder in ("python/binding", "csrc")
+            for path in sorted(Path(folder).rglob(pattern))]
+
+
 def extension():
     """The extension module phenoscale._core."""
     import numpy
@@ -72,8 +78,8 @@ def extension():
         run_path.insert(0, f"-Wl,-rpath,{library}")
     return Extension(
         "phenoscale._core",
-        sources=["python/phenoscale/_core.c", *sorted(str(p) for p in Path("csrc").rglob("*.c"))],
-        depends=[str(p) for p in Path("csrc").rglob("*.h")],
+        sources=files("*.c"),
+        depends=files("*.h"),
         include_dirs=["csrc", numpy.get_include(), str(include)],
         library_dirs=[str(library)],
         libraries=["dnnl"],

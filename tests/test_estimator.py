@@ -11,7 +11,6 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
-
 from phenoscale import InputError, WholeImageClassifier, read_image, read_table
 from phenoscale.training.recipe import Recipe
 

@@ -13,6 +13,8 @@ from phenoscale.errors import InputError
 
 __all__ = ["environment", "memory", "thread_count"]
 
+_MOST = _core.limits()["threads"]
+
 
 def environment() -> dict:
     """The instruction set in use, and versions."""
@@ -23,8 +25,8 @@ def environment() -> dict:
 def thread_count(threads: int | None = None) -> int:
     """The threads to use: as asked, else the processors this process may run on."""
     if threads is not None:
-        if not 1 <= threads <= 1024:
-            raise InputError(f"threads={threads}: give a number from 1 to 1024")
+        if not 1 <= threads <= _MOST:
+            raise InputError(f"threads={threads}: give a number from 1 to {_MOST}")
         return threads
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(allowed or 1, _quota()))
@@ -35,9 +37,9 @@ def _quota() -> int:
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
             quota, period = file.read().split()
-        return 1024 if quota == "max" else -(-int(quota) // int(period))
+        return _MOST if quota == "max" else -(-int(quota) // int(period))
     except (OSError, ValueError):
-        return 1024
+        return _MOST
 
 
 def memory() -> int:

@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pandas
 import pytest
-import screens
 from scipy.ndimage import gaussian_filter
 
+import screens
 from phenoscale.checks import check as check_module
 from phenoscale.checks import plan as plan_module
 from phenoscale.checks.check import check

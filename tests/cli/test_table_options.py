@@ -7,10 +7,10 @@ import re
 
 import numpy as np
 import pandas
-import screens
 import tifffile
 
 import phenoscale
+import screens
 from phenoscale.cli.options import path_maps
 from phenoscale.images.survey import survey
 from phenoscale.prediction.predict import predict

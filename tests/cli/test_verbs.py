@@ -16,9 +16,8 @@ pandas = pytest.importorskip("pandas")
 click = pytest.importorskip("click")
 pytest.importorskip("scipy"), pytest.importorskip("tqdm")
 pytest.importorskip("tifffile")
-import screens
-
 import phenoscale
+import screens
 from phenoscale.__main__ import cli
 
 VERBS = sorted(cli.commands)

@@ -11,11 +11,11 @@ import time
 import numpy as np
 import pytest
 import tifffile
-from phenoscale._core import ImageError, UnsupportedImage
-from tiffs import DTYPES, LAYOUTS, LOSSLESS, assert_same, noise, planes, retag, write
 
 import phenoscale
 from phenoscale import _core
+from phenoscale._core import ImageError, UnsupportedImage
+from tiffs import DTYPES, LAYOUTS, LOSSLESS, assert_same, noise, planes, retag, write
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

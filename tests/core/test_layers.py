@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from agreement import GRADIENT, compare, gradient_excess, random_case, run_step, train_net
 
+from agreement import GRADIENT, compare, gradient_excess, random_case, run_step, train_net
 from phenoscale import _core
 from phenoscale.models import networks
 from reference import LAYERS, ReferenceNet

@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import pytest
-import screens
 
+import screens
 from phenoscale import _core, load, predict_table
 from phenoscale.images import fields
 from phenoscale.images.fields import open_fields

@@ -10,10 +10,9 @@ import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens
-
 import phenoscale.reports.report
 import phenoscale.training.run
+import screens
 from phenoscale import WholeImageClassifier, _core
 from phenoscale.__main__ import main
 from phenoscale.files.atomic import write_atomically

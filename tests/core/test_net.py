@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from agreement import compare, random_case, run_step, train_net
 
 import reference
+from agreement import compare, random_case, run_step, train_net
 from phenoscale import _core
 from phenoscale.models.networks import describe
 

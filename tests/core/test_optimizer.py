@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from agreement import off_by, random_case, run_step, train_net
 
 import reference
+from agreement import off_by, random_case, run_step, train_net
 from phenoscale import _core
 
 NET = ("field: input channels=2 height=6 width=5\na: conv filters=3 kernel=3 relu=1\n"

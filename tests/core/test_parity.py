@@ -3,17 +3,17 @@
 
 import csv
 
-import cellprofilers
-import host_imagej
 import numpy as np
 import pandas
 import pytest
 import tifffile
-from screens import CLASSES, draw_field, make_model
 
+import cellprofilers
+import host_imagej
 import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.models.controls import controls_of
+from screens import CLASSES, draw_field, make_model
 
 COLUMNS = ["Class", *(f"Prob_{name}" for name in CLASSES), "ControlDistance"]
 RAMP = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))

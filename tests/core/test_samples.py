@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 import tifffile
-from tiffs import LAYOUTS, assert_same, planes, retag, write
 
 import phenoscale
 from phenoscale import _core
+from tiffs import LAYOUTS, assert_same, planes, retag, write
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

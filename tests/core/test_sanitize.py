@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from c_build import ROOT, SANITIZED
 
 #: What is run: files and the words that choose within them.

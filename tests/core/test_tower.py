@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
-from agreement import Case, compare, random_case, run_step, train_net
 
+from agreement import Case, compare, random_case, run_step, train_net
 from phenoscale import _core
 from phenoscale.models import networks
 

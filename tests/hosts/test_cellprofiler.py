@@ -9,15 +9,15 @@ import csv
 import shutil
 import subprocess
 
-import cellprofilers as cp
 import numpy as np
 import pytest
-from screens import CLASSES, make_model, write_screen
 
+import cellprofilers as cp
 import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.models.controls import controls_of
 from phenoscale.tables.labels import class_key
+from screens import CLASSES, make_model, write_screen
 
 CHANNELS = ["DNA", "Actin", "Tubulin"]
 IMAGES = {name: name for name in CHANNELS}

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from screens import CHANNELS, make_model, write_screen
 
+from screens import CHANNELS, make_model, write_screen
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins/cellprofiler"
 WORKER = shlex.join([str(Path(sys.executable).with_name("phenoscale")), "serve"])

@@ -12,6 +12,8 @@ import zipfile
 import numpy as np
 import pytest
 import tifffile
+
+import phenoscale
 from host_imagej import (
     COMMAND,
     JAVA,
@@ -22,12 +24,10 @@ from host_imagej import (
     make_home,
     started,
 )
-from screens import draw_field, write_screen
-
-import phenoscale
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.predict import predict
 from phenoscale.tables.folders import PRESETS
+from screens import draw_field, write_screen
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 import tifffile
-from host_imagej import COMMAND, Session, asked, headless, make_home, started
-from screens import draw_field, make_model, write_screen
 
 import phenoscale
+from host_imagej import COMMAND, Session, asked, headless, make_home, started
+from screens import draw_field, make_model, write_screen
 
 GRAY16 = draw_field("coarse", np.random.default_rng(0))[0]
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-import screens
 
 import phenoscale
+import screens
 from phenoscale.hosts.serve import LIMIT_LINE, PROTOCOL
 from phenoscale.hosts.task_fields import pack
 

@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import pandas
 import pytest
-import screens
 import tifffile
 
 import phenoscale
+import screens
 from phenoscale import InputError
 from phenoscale.hosts import tasks as host
 from phenoscale.hosts.task_fields import pack, unpack

@@ -8,8 +8,9 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
-import screens
 from jupyter_client.manager import start_new_kernel
+
+import screens
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 #: What is made smaller: the line of a notebook -> the line that runs here.

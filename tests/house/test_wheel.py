@@ -168,7 +168,8 @@ def test_abi3audit_is_content(built):
 
 def test_names_inside(built):
     names = zipfile.ZipFile(built[0]).namelist()
-    assert "phenoscale/_core.abi3.so" in names and "phenoscale/report.html.j2" in names
+    assert "phenoscale/_core.abi3.so" in names and "phenoscale/reports/templates/report.html.j2" in names
+    assert {"phenoscale/_core.pyi", "phenoscale/py.typed"} <= set(names)
     of_hosts = {f"{host}/{file}" for host in HOSTS for file in HOSTS[host].files
                 if (ROOT / "plugins" / host / file).exists()}  # the jar, where it is built
     assert {name.removeprefix("phenoscale/plugins/") for name in names

@@ -76,7 +76,7 @@ class Library:
         """Build the binding into a folder of the package's name."""
         import numpy
 
-        run("gcc", *self._flags, "-shared", f"-I{numpy.get_include()}",
-            f"-I{sysconfig.get_path('include')}", "-DPy_LIMITED_API=0x03090000",
-            "-DNPY_TARGET_VERSION=NPY_1_20_API_VERSION", ROOT / "python/phenoscale/_core.c",
-            *self._objects, *self._link, "-o", package / "_core.abi3.so")
+        run("gcc", *self._flags, "-shared", "-fvisibility=hidden", f"-I{numpy.get_include()}",
+            f"-I{sysconfig.get_path('include')}", "-DNPY_TARGET_VERSION=NPY_1_20_API_VERSION",
+            *sorted(ROOT.glob("python/binding/*.c")), *self._objects, *self._link,
+            "-o", package / "_core.abi3.so")

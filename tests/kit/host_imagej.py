@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from screens import make_model
 
 from phenoscale.models.controls import controls_of
+from screens import make_model
 
 ROOT = Path(__file__).resolve().parents[2]
 IJ = Path(os.environ.get("IJ_JAR", "/usr/share/java/ij.jar"))

@@ -4,7 +4,6 @@
 import os
 
 import screens
-
 from phenoscale import load
 from phenoscale.files.csv import write_csv
 from phenoscale.prediction import file as predict_file

@@ -15,9 +15,8 @@ import pytest
 import safetensors.numpy
 
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens
-
 import phenoscale
+import screens
 from phenoscale import InputError, _core, load
 from phenoscale.files.atomic import write_atomically
 from phenoscale.models import networks

@@ -15,12 +15,11 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
-from predictions import BLOCKS, Prediction
-from thread_ranks import run_ranks
-
 from phenoscale import InputError, load
 from phenoscale.prediction import blocks as parts
 from phenoscale.prediction import file as predict_file
+from predictions import BLOCKS, Prediction
+from thread_ranks import run_ranks
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+
 import screens
 from agreement import random_case, train_net
-
 from phenoscale import InputError, _core, predict
 from phenoscale.models import networks
 from phenoscale.models.model import Model

@@ -14,9 +14,6 @@ import pytest
 pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
-from predictions import BLOCKS, Prediction
-from thread_ranks import run_ranks
-
 from phenoscale import InputError
 from phenoscale.images import survey as survey_module
 from phenoscale.images.survey import survey
@@ -24,6 +21,8 @@ from phenoscale.prediction import file as predict_file
 from phenoscale.prediction.blocks import Parts
 from phenoscale.prediction.predict import Predictions
 from phenoscale.tables.read import read_table
+from predictions import BLOCKS, Prediction
+from thread_ranks import run_ranks
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy")
 tifffile = pytest.importorskip("tifffile")
 import screens
-
 from phenoscale import InputError, WholeImageClassifier, load, read_image
 from phenoscale.__main__ import cli
 from phenoscale.prediction.frame import prediction_frame

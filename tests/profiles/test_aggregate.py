@@ -7,12 +7,12 @@ import statistics
 import numpy as np
 import pandas
 import pytest
+from phenoscale.profiles.dose_response import dose_response
 
 from phenoscale.errors import InputError
 from phenoscale.profiles.aggregate import EPSILON, aggregate, log_odds, wells
 from phenoscale.scores.classification import classification
 from phenoscale.scores.controls import z_prime
-from phenoscale.scores.dose_response import dose_response
 from phenoscale.tables.predictions import probability_columns
 
 FIELDS = pandas.DataFrame(

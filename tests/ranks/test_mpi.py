@@ -14,7 +14,6 @@ pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip
 import mpi_program
 import screens
 from mpi_jobs import LIBRARIES, is_alive, ranks_of, run_ranks, segments, start_ranks, wait_for
-
 from phenoscale import load
 from phenoscale.ranks.alone import Alone
 

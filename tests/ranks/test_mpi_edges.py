@@ -11,7 +11,6 @@ import pytest
 pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
 from mpi_jobs import LIBRARIES, launch_job, run_ranks, wait_for
-
 from phenoscale.__main__ import main
 
 

@@ -17,7 +17,6 @@ pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip
 import mpi_program
 import screens
 from mpi_jobs import LIBRARIES, home, is_alive, ranks_of, run_ranks
-
 from phenoscale import load
 
 PROGRAM = Path(mpi_program.__file__)

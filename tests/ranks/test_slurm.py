@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import slurm_node
 
 ROOT = Path(__file__).resolve().parents[2]

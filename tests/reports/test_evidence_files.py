@@ -4,10 +4,10 @@
 import numpy as np
 import pandas
 import pytest
-import screens
 import tifffile
 
 import phenoscale
+import screens
 from phenoscale.prediction.evidence import Explainer
 
 

@@ -13,7 +13,6 @@ import pytest
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
-
 from phenoscale.signals import Stopped, Stopper
 from phenoscale.tables.read import read_table
 from phenoscale.training.checkpoint import newest

@@ -10,8 +10,8 @@ import subprocess
 import sys
 
 import pytest
-import screens
 
+import screens
 from phenoscale import InputError, load
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table

@@ -13,9 +13,9 @@ import pytest
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens
 import tifffile
 
+import screens
 from phenoscale import InputError, load, predict_table
 from phenoscale.tables.read import read_table
 from phenoscale.training import run

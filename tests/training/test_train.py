@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
-import screens
-
 import phenoscale
+import screens
 from phenoscale import InputError, _core
 from phenoscale.images.fields import FieldArrays, open_fields
 from phenoscale.images.moments import statistics

@@ -19,7 +19,7 @@ from phenoscale.errors import InputError
 
 __all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "open_fields"]
 
-LIMIT_BIN, LIMIT_CHANNELS, LIMIT_SIDE = 64, 64, 65536  # as the C library has them
+_LIMITS = _core.limits()
 
 
 def augment_bits(names) -> int:
@@ -63,11 +63,13 @@ class _OfTable:
 
     def __init__(self, table, found, threads: int, bin: int, workers: int):
         c, h, w = found.shape
-        if c > LIMIT_CHANNELS or max(h, w) > LIMIT_SIDE:
-            raise InputError(f"fields of {c} channels, {h} x {w} pixels: at most {LIMIT_CHANNELS} "
-                             f"channels (choose by --channels), {LIMIT_SIDE} pixels a side")
-        if not (1 <= bin <= LIMIT_BIN and bin <= min(h, w)):
-            raise InputError(f"bin={bin}: give a number from 1 to {min(LIMIT_BIN, h, w)}")
+        if c > _LIMITS["channels"] or max(h, w) > _LIMITS["side"]:
+            raise InputError(f"fields of {c} channels, {h} x {w} pixels: at most "
+                             f"{_LIMITS['channels']} channels (choose by --channels), "
+                             f"{_LIMITS['side']} pixels a side")
+        most = min(_LIMITS["bin"], h, w)
+        if not 1 <= bin <= most:
+            raise InputError(f"bin={bin}: give a number from 1 to {most}")
         self.n, self.dtype = len(table), found.dtype
         self.size, self.shape = (h, w), (c, h // bin, w // bin)
         self._table, self._bin = table, bin

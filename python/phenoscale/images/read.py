@@ -19,9 +19,10 @@ from phenoscale._core import ImageError, UnsupportedImage
 
 __all__ = ["image_info", "is_tiff", "read_image"]
 
-LIMIT_PIXELS = 178956970  # of one plane, as csrc/phenoscale.h has it
+_LIMITS = _core.limits()  # those of TIFFs hold for all
 LIMIT_BYTES = 1 << 29  # of a file that is read whole
 _CURE = "save it as 8- or 16-bit TIFF"
+_TOO_LARGE = f"more than {_LIMITS['pixels']} pixels; cut it into fields"
 #: first bytes of a file -> the name by which Pillow knows its kind
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP", b"P5": "PPM",
              b"P6": "PPM"}
@@ -29,7 +30,6 @@ _PICTURES = {b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
 _MODES = {"L": (1, "uint8"), "RGB": (3, "uint8"), "RGBA": (4, "uint8"), "LA": (2, "uint8"),
           "P": (1, "uint8"), "I;16": (1, "uint16"), "I;16B": (1, "uint16"), "I": (1, "uint16")}
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the kind of colour in its header
-LIMIT_EXPANSION, LIMIT_SMALL = 1100, 32 << 20  # as csrc/phenoscale.h has them
 
 
 def image_info(path, page: int = 0) -> dict:
@@ -158,17 +158,17 @@ def _opened(path: str, kind: str):
     try:
         picture = Image.open(path, formats=[kind])
     except Image.DecompressionBombError:
-        raise ImageError(f"{path}: more than {LIMIT_PIXELS} pixels; cut it into fields") from None
+        raise ImageError(f"{path}: {_TOO_LARGE}") from None
     except Exception:
         raise ImageError(f"{path}: is a {kind} file, but damaged; copy it again from its "
                          "source") from None
     width, height = picture.size
     fault = None
-    if width * height > LIMIT_PIXELS:  # as Pillow's, unless somebody has changed that
-        fault = f"more than {LIMIT_PIXELS} pixels; cut it into fields"
-    elif LIMIT_SMALL < width * height > LIMIT_EXPANSION * size:
-        fault = (f"claims {width * height} pixels, more than {LIMIT_EXPANSION} times its size; "
-                 "save it again, uncompressed")
+    if width * height > _LIMITS["pixels"]:  # as Pillow's, unless somebody has changed that
+        fault = _TOO_LARGE
+    elif _LIMITS["small"] < width * height > _LIMITS["expansion"] * size:
+        fault = (f"claims {width * height} pixels, more than {_LIMITS['expansion']} times its "
+                 "size; save it again, uncompressed")
     if fault:
         picture.close()
         raise ImageError(f"{path}: {fault}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.models import networks
@@ -24,6 +25,7 @@ from phenoscale.tables.labels import class_key
 __all__ = ["Model", "load"]
 
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
+_LIMITS = _core.limits()
 _LIMIT_NAMES = 10000
 LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
@@ -126,8 +128,6 @@ class Model:
     def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
         """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
         `more` says."""
-        from phenoscale import _core
-
         try:
             description = networks.resize(self.description, height // self.bin, width // self.bin)
             net = _core.Net(networks.TOWERS[tower](description), threads=threads, **more)
@@ -165,8 +165,6 @@ def load(path) -> Model:
     InputError
         For a file that is missing, damaged, of another program, or of a later format.
     """
-    from phenoscale import _core
-
     path = os.fspath(path)
     model = _check_about(path, read_about(path, "phenoscale", _WHAT))
     try:
@@ -215,7 +213,7 @@ _CHECKS = {
     "classes": lambda v: _is_names(v) and len(v) > 1 and _is_names([class_key(n) for n in v]),
     "channels": _is_names,
     "size": lambda v: (isinstance(v, list) and len(v) == 2
-                       and all(type(n) is int and 0 < n <= 65536 for n in v)),
+                       and all(type(n) is int and 0 < n <= _LIMITS["side"] for n in v)),
     "dtype": lambda v: v in ("uint8", "uint16", "float32"),
     "scale": _is_numbers,
     "offset": _is_numbers,
@@ -225,7 +223,7 @@ _CHECKS = {
     "table_digest": lambda v: isinstance(v, str),
     "seed": lambda v: type(v) is int,
     "sources": lambda v: isinstance(v, list) and all(isinstance(s, str) and s for s in v),
-    "bin": lambda v: type(v) is int and 1 <= v <= 64,
+    "bin": lambda v: type(v) is int and 1 <= v <= _LIMITS["bin"],
     "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
     "padding": lambda v: isinstance(v, str),
     "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,

@@ -15,7 +15,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
-from phenoscale.images.fields import LIMIT_BIN, augment_bits
+from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
 from phenoscale.words import listed
 
@@ -176,9 +176,9 @@ class Recipe:
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
                                  f"{listed(table)}")
         bounds = {"epochs": (1, 100000), "batch": (1, 65536), "patience": (0, 100000),
-                  "bin": (1, LIMIT_BIN), "rate": (1e-9, 100.0), "momentum": (0.0, 0.99999),
-                  "decay": (0.0, 1.0), "smoothing": (0.0, 0.999), "clip": (0.0, 1e9),
-                  "seed": (0, 2**63 - 1)}
+                  "bin": (1, _core.limits()["bin"]), "rate": (1e-9, 100.0),
+                  "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
+                  "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
         for name, (low, high) in bounds.items():
             value, kind = getattr(self, name), Real if isinstance(low, float) else Integral
             if name == "rate" and value is None:
