@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from calls import train_run
 from phenoscale.ranks.job import join, leave
 from phenoscale.tables.read import read_table
 from phenoscale.training import train
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.run import train_run
 
 LABEL = "Metadata_Class"
 HOLDOUT = {"Metadata_Plate": ["P2"]}

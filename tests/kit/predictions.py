@@ -4,11 +4,11 @@
 import os
 
 import screens
+from calls import predict_to_file
 from phenoscale import load
 from phenoscale.files.csv import write_csv
 from phenoscale.prediction import file as predict_file
 from phenoscale.prediction.blocks import Parts
-from phenoscale.prediction.file import predict_source
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.predict import predict_table
 from phenoscale.tables.outputs import write_errors
@@ -50,10 +50,11 @@ class Prediction:
         return read_table(self.source).paths
 
     def run(self, resume=False, **options):
-        """What `predict_source` gives."""
+        """What `predict_to_file` gives."""
         self.written.clear()
         options = {"model": load(self.folder / "m"), "threads": 2, **options}
-        return predict_source(source=self.source, out=self.out / "p.csv", resume=resume, **options)
+        return predict_to_file(source=self.source, out=self.out / "p.csv", resume=resume,
+                               **options)
 
     def stop_after(self, fields):
         """A run that is stopped once so many fields are done."""

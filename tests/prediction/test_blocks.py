@@ -16,7 +16,6 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
 from phenoscale import InputError, load
-from phenoscale.prediction import blocks as parts
 from phenoscale.prediction import file as predict_file
 from predictions import BLOCKS, Prediction
 from thread_ranks import run_ranks
@@ -45,7 +44,7 @@ def test_stopped_anywhere_it_ends_in_the_same_bytes(job, fields, done):
 
 KILL = """
 import os, signal, sys
-from phenoscale.prediction import blocks as parts; from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks; from phenoscale.prediction import file as predict_file
 from phenoscale.__main__ import main
 predict_file.BLOCK = 3
 where, left = sys.argv[1], int(sys.argv[2])

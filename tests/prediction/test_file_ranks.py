@@ -14,7 +14,7 @@ from predictions import BLOCKS, Prediction
 #: The command line in small blocks; rank 1 ends itself by a signal once it has written a block.
 PROGRAM = """
 import os, sys
-from phenoscale.prediction import blocks as parts; from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks; from phenoscale.prediction import file as predict_file
 from phenoscale.__main__ import main
 from phenoscale.ranks.mpi import join
 predict_file.BLOCK = 3

@@ -7,10 +7,10 @@ import statistics
 import numpy as np
 import pandas
 import pytest
-from phenoscale.profiles.dose_response import dose_response
 
 from phenoscale.errors import InputError
 from phenoscale.profiles.aggregate import EPSILON, aggregate, log_odds, wells
+from phenoscale.profiles.dose_response import dose_response
 from phenoscale.scores.classification import classification
 from phenoscale.scores.controls import z_prime
 from phenoscale.tables.predictions import probability_columns

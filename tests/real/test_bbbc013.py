@@ -11,10 +11,9 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("click"), pytest.importorskip("scipy")
 
-from phenoscale.profiles.dose_response import dose_response
-
 from phenoscale.__main__ import cli
 from phenoscale.profiles.aggregate import log_odds
+from phenoscale.profiles.dose_response import dose_response
 from phenoscale.tables.read import read_table
 
 

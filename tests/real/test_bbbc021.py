@@ -3,10 +3,10 @@
 
 import pandas
 
+from calls import train_run
 from phenoscale.checks.check import check
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.run import train_run
 
 
 def test_one_compound_left_out(shared_data, tmp_path):

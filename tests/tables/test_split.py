@@ -5,9 +5,9 @@ import numpy as np
 import pandas
 import pytest
 
+from calls import split_table
 from phenoscale.errors import InputError
 from phenoscale.tables.read import read_table
-from phenoscale.tables.split import split_table
 
 
 def screen(plates=2, wells=8, sites=2, classes=("A", "B"), **columns):

@@ -12,13 +12,13 @@ import sys
 import pytest
 
 import screens
+from calls import train_run
 from phenoscale import InputError, load
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
 from phenoscale.training import checkpoint
 from phenoscale.training.checkpoint import newest
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.run import train_run
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=3, batch=3, seed=2,

@@ -16,11 +16,11 @@ pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import tifffile
 
 import screens
+from calls import train_run
 from phenoscale import InputError, load, predict_table
 from phenoscale.tables.read import read_table
 from phenoscale.training import run
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.run import train_run
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))

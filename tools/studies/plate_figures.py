@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pandas
-from phenoscale.profiles.dose_response import dose_response
 
 from phenoscale.profiles.aggregate import log_odds
+from phenoscale.profiles.dose_response import dose_response
 
 
 def plate_figures(run):

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The package's calls with loose words, gathered here into the bundles that it takes."""
+
+from dataclasses import fields
+
+from phenoscale.prediction import file
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables import split as splits
+from phenoscale.tables.read import Reading
+from phenoscale.training import run
+from phenoscale.training.keeper import Running
+
+
+def _taken(kind, words):
+    """One bundle made of those of the words that it has, which are taken away."""
+    return kind(**{entry.name: words.pop(entry.name) for entry in fields(kind)
+                   if entry.name in words})
+
+
+def _split(words):
+    column = words.pop("split", None)
+    return splits.Split(column=column, **{name: words.pop(name) for name in (
+        "holdout", "val_by", "val_fraction") if name in words})
+
+
+def split_table(table, label, seed=0, **words):
+    """`phenoscale.tables.split.split_table`."""
+    return splits.split_table(table, label, splits.Split(column=words.pop("split", None), **words),
+                              seed)
+
+
+def train_run(table, label, out, recipe, controls=None, **words):
+    """`phenoscale.train_run`."""
+    split, running = _split(words), _taken(Running, words)
+    return run.train_run(table, label, out, recipe, split, controls, running, Crew(**words))
+
+
+def predict_to_file(model, source, out, **words):
+    """`phenoscale.predict_to_file`."""
+    reading, writing = _taken(Reading, words), _taken(file.Writing, words)
+    return file.predict_to_file(model, source, out, reading, writing, Crew(**words))
