@@ -78,7 +78,7 @@ def fails(folder):
 
 
 def shape_of(table, **options):
-    found = usable(table, **options)[1]
+    found = usable(table, **options).survey
     return found.shape, found.dtype
 
 
@@ -86,9 +86,9 @@ def test_one_shape(screen, headers):
     table = read_table(screen / "screen.csv")
     assert shape_of(table) == shape_of(table, on_error="skip") == ((2, 512, 640), "uint16")
     done = []
-    rows, _, left_out = usable(table, threads=2, progress=lambda n, total: done.append((n, total)))
-    assert done == [(n, 30) for n in range(1, 31)]
-    assert rows.tolist() == list(range(30)) and left_out == {}
+    fields = usable(table, threads=2, progress=done.append)
+    assert done == [{"stage": "check", "done": n, "of": 30} for n in range(1, 31)]
+    assert fields.rows.tolist() == list(range(30)) and fields.left_out == {}
 
 
 @pytest.mark.parametrize("wide, narrow", [("uint16", "uint8"), ("float32", "uint16")])
@@ -125,9 +125,9 @@ def test_text_named_tif(screen):
         table = read_table(pandas.DataFrame({"FileName_A": ["gray.tif", name]}), root=screen)
         with pytest.raises(InputError, match=f"row 1, column FileName_A: .*{name} cannot be"):
             usable(table)
-        rows, found, left_out = usable(table, "skip")
-        assert (found.shape, found.dtype) == ((1, 4, 6), "uint16")
-        assert rows.tolist() == [0] and name in left_out[1]
+        fields = usable(table, "skip")
+        assert (fields.survey.shape, fields.survey.dtype) == ((1, 4, 6), "uint16")
+        assert fields.rows.tolist() == [0] and name in fields.left_out[1]
 
 
 def test_colour_file(screen, headers):
@@ -184,9 +184,10 @@ def test_skip_names_the_rows_to_leave_out(screen, headers):
         ("size", 5, 7, "P1 A03", "a5.tif"),
         ("missing", 7, 9, "P1 A04", "a7.tif"),
     ]
-    rows, found, left_out = usable(table, "skip")
-    assert sorted(left_out) == [1, 3, 4, 5, 7] and "d5.tif" in left_out[5]
-    assert (found.shape, found.dtype) == shape_of(table.select(rows))
+    fields = usable(table, "skip")
+    assert sorted(fields.left_out) == [1, 3, 4, 5, 7] and "d5.tif" in fields.left_out[5]
+    found = fields.survey
+    assert (found.shape, found.dtype) == shape_of(table.select(fields.rows))
 
 
 def test_no_field_left(screen, headers):
@@ -204,11 +205,11 @@ def test_marked_fields_are_left_out(screen, headers, tmp_path):
     clean = read_table(tmp_path / "clean.csv")
     assert clean.column(SKIP).tolist()[6:10] == ["", "missing: a7.tif", "", "blank: a9.tif"]
     assert clean.digest() == read_table(tmp_path / "clean.csv").digest()
-    rows, found, left_out = usable(clean)
-    assert rows.tolist() == [row for row in range(30) if row not in (7, 9)]
-    assert left_out[9].endswith("csv line 11 (well P1 A05): blank: a9.tif (marked in column "
-                                "Phenoscale_Skip)")
-    assert all(len(planes) == 1 for row in found.planes for planes in row)
+    fields = usable(clean)
+    assert fields.rows.tolist() == [row for row in range(30) if row not in (7, 9)]
+    assert fields.left_out[9].endswith("csv line 11 (well P1 A05): blank: a9.tif (marked in "
+                                       "column Phenoscale_Skip)")
+    assert all(len(planes) == 1 for row in fields.survey.planes for planes in row)
     with pytest.raises(InputError, match="no field is left"):
         usable(clean.select([7, 9]))
 

@@ -119,7 +119,7 @@ def test_a_name_that_is_not_utf_8(folder):
 
 def test_what_is_passed_over_is_counted(folder):
     table = read_table(folder(FOLDERS["imagexpress"][0] + ["a.tif", "b.png", "notes.txt"]),
-                        "imagexpress")
+                       preset="imagexpress")
     assert table.notes[-1] == ("passed over: 12 thumbnails, 2 images that the pattern does not "
                                "fit, 1 other files")
     assert sum(note.startswith("Plate 7/") for note in table.notes) == 5
@@ -211,9 +211,9 @@ def test_part_of_a_folder(plate):
 
 
 def test_wrong_folders(plate):
-    def sentence(*arguments):
+    def sentence(source, preset=None):
         with pytest.raises(InputError) as error:
-            read_table(*arguments)
+            read_table(source, preset=preset)
         return str(error.value)
 
     assert "unknown preset bbbc13: there are bbbc013" in sentence(plate, "bbbc13")
