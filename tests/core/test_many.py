@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import screens
-from phenoscale import _core, load, predict_table
-from phenoscale.images import fields
+from phenoscale import _core, load, machine, predict_table
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import survey
 from phenoscale.machine import thread_count
@@ -207,7 +206,7 @@ def test_the_interpreter_is_free_while_a_step_is_computed():
 
 def test_threads_are_those_that_this_process_may_use(monkeypatch):
     """Affinity and the quota of a control group, whichever is less."""
-    code = "from phenoscale.images.fields import thread_count; print(thread_count())"
+    code = "from phenoscale.machine import thread_count; print(thread_count())"
     one = subprocess.run(["taskset", "-c", "0", sys.executable, "-c", code], text=True,
                          capture_output=True, check=True)
     assert one.stdout.strip() == "1"
@@ -226,7 +225,7 @@ def test_the_quota_of_a_control_group(monkeypatch):
                            ("nonsense", 1024)):
         monkeypatch.setattr(builtins, "open", lambda path, *a, text=text, **k: io.StringIO(text)
                             if str(path).startswith("/sys/fs/cgroup") else real(path, *a, **k))
-        assert fields._quota() == expected
+        assert machine._quota() == expected
 
 
 def test_more_threads_than_processors_are_only_slower():

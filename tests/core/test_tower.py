@@ -156,7 +156,7 @@ def test_strips_of_one_field_go_to_all_threads():
 
 IN_CHILD = """
 import hashlib, json, sys, numpy as np
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from agreement import compare, random_case
 from phenoscale import _core
 from test_tower import SIZES, bits, tower_net
@@ -171,7 +171,7 @@ print(json.dumps([_core.isa(), agreed, hashlib.sha256(tower).hexdigest()]))
 def run_with(isa):
     """What a process that is forced to an instruction set finds; None where it cannot run."""
     done = subprocess.run(
-        [sys.executable, "-c", IN_CHILD, os.path.dirname(__file__)], text=True,
+        [sys.executable, "-c", IN_CHILD, os.path.dirname(__file__), *sys.path], text=True,
         capture_output=True, env={**os.environ, "PHENOSCALE_ISA": isa}, check=False)
     if "this machine does not have it" in done.stderr:
         return None
