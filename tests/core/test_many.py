@@ -4,7 +4,6 @@
 import gc
 import multiprocessing
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -13,10 +12,9 @@ import numpy as np
 import pytest
 
 import screens
-from phenoscale import _core, load, machine, predict_table
+from phenoscale import _core, load, predict_table
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import survey
-from phenoscale.machine import thread_count
 from phenoscale.models import networks
 from phenoscale.tables.read import read_table
 
@@ -200,32 +198,6 @@ def test_the_interpreter_is_free_while_a_step_is_computed():
         counter.join()
     assert max(shares) > 0.5, shares
 
-
-# ---- limits --------------------------------------------------------------------------------------
-
-
-def test_threads_are_those_that_this_process_may_use(monkeypatch):
-    """Affinity and the quota of a control group, whichever is less."""
-    code = "from phenoscale.machine import thread_count; print(thread_count())"
-    one = subprocess.run(["taskset", "-c", "0", sys.executable, "-c", code], text=True,
-                         capture_output=True, check=True)
-    assert one.stdout.strip() == "1"
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(64))
-    for quota, expected in ((1024, 64), (3, 3), (1, 1)):
-        monkeypatch.setattr(fields, "_quota", lambda quota=quota: quota)
-        assert thread_count() == expected and thread_count(7) == 7
-
-
-def test_the_quota_of_a_control_group(monkeypatch):
-    import builtins
-    import io
-
-    real = builtins.open
-    for text, expected in (("max 100000\n", 1024), ("150000 100000\n", 2), ("50000 100000\n", 1),
-                           ("nonsense", 1024)):
-        monkeypatch.setattr(builtins, "open", lambda path, *a, text=text, **k: io.StringIO(text)
-                            if str(path).startswith("/sys/fs/cgroup") else real(path, *a, **k))
-        assert machine._quota() == expected
 
 
 def test_more_threads_than_processors_are_only_slower():

@@ -8,7 +8,7 @@ from calls import predict_to_file
 from phenoscale import load
 from phenoscale.files.csv import write_csv
 from phenoscale.prediction import file as predict_file
-from phenoscale.prediction.blocks import Parts
+from phenoscale.prediction.blocks import Blocks
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.predict import predict_table
 from phenoscale.tables.outputs import write_errors
@@ -36,13 +36,13 @@ class Prediction:
         screens.make_model().save(folder / "m")
         os.mkdir(self.out)
         monkeypatch.setattr(predict_file, "BLOCK", 3)
-        real = Parts.__setitem__
+        real = Blocks.__setitem__
 
         def write(blocks, number, found):
             real(blocks, number, found)
             self.written.append(number)
 
-        monkeypatch.setattr(Parts, "__setitem__", write)
+        monkeypatch.setattr(Blocks, "__setitem__", write)
 
     @property
     def paths(self):

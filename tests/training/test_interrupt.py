@@ -54,8 +54,8 @@ def test_in_training(word, is_kept, tmp_path):
     assert min(seconds) < 1, seconds
 
 
-@pytest.mark.parametrize("module", ["click", "numpy", "phenoscale._core", "phenoscale.models.networks",
-                                    "phenoscale.tables.table", "pandas"])
+@pytest.mark.parametrize("module", ["click", "numpy", "phenoscale._core", "pandas",
+                                    "phenoscale.models.networks", "phenoscale.tables.table"])
 def test_while_a_module_is_imported(module, tmp_path):
     path = screens.write_screen(tmp_path, 1, 2, 0)
     program = ("import os, signal, sys\n"

@@ -133,11 +133,11 @@ def test_another_option_is_refused(table, tmp_path):
 
 
 def test_other_libraries_are_said(table, tmp_path, monkeypatch):
-    from phenoscale.training import run as run_module
+    from phenoscale.training import keeper
 
     with pytest.raises(Stopped):
         run(table, tmp_path / "run", progress=stop_at(2))
-    monkeypatch.setattr(run_module, "environment", lambda: {"isa": "another"})
+    monkeypatch.setattr(keeper, "environment", lambda: {"isa": "another"})
     events = []
     run(table, tmp_path / "run", resume=True, progress=events.append)
     assert any("may differ in their last bits" in event.get("words", "") for event in events)

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import signal
 import struct
 import sys
 from pathlib import Path
@@ -18,8 +19,9 @@ import tifffile
 import screens
 from calls import train_run
 from phenoscale import InputError, load, predict_table
+from phenoscale.models.controls import controls_of
+from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
-from phenoscale.training import run
 from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
@@ -311,16 +313,6 @@ def test_a_folder_that_cannot_be_made(table, tmp_path):
     assert (tmp_path / "file").read_text() == ""
 
 
-def test_class_names():
-    assert run.class_names(["b", "", "a", "b"]) == ["a", "b"]
-    for names in (["a b", "ab"], ["+", "a"], ["Ω", "a"]):
-        with pytest.raises(InputError, match="column moa: the class .* rename one"):
-            run.class_names(names, "moa")
-    for label in ("Split", "Phenoscale_Class", "Image_FileName_DNA"):
-        with pytest.raises(InputError, match=f"column {label} cannot be the label"):
-            run.class_names(["a", "b"], label)
-
-
 def test_a_model_that_could_not_be_read_is_refused_before_the_training(tmp_path):
     path = screens.write_screen(tmp_path, 1, 4, 0)
     frame = pandas.read_csv(path)
@@ -351,10 +343,55 @@ def test_the_best_epoch_is_what_is_scored(tmp_path):
     assert np.abs(of_plate.to_numpy() - wanted[:, 1]).max() < 1e-6
 
 
+@pytest.mark.parametrize("select", ["last", "best"])
+def test_every_model_of_a_run_knows_its_own_controls(tmp_path, select):
+    """Those of best.safetensors are of the best epoch's weights, not missing, not the last's."""
+    path = screens.write_screen(tmp_path, 2, 8, 0)
+    recipe = Recipe(network="mcnn-gap", epochs=2, batch=4, select=select, rate=0.3, seed=1,
+                    schedule="constant")
+    model, folder = train_run(read_table(path), LABEL, tmp_path / "run", recipe, val_fraction=0.25,
+                              controls={LABEL: ["fine"]}, threads=2)
+    split = read(os.path.join(folder, "split.csv"))
+    rows = ((split[LABEL] == "fine") & (split["Split"] == "train")).to_numpy()
+    digests = set()
+    for name in ("model.safetensors", "best.safetensors"):
+        kept = load(os.path.join(folder, name))
+        embeddings = predict_table(kept, read_table(path).select(rows), 1).embeddings
+        wanted = controls_of(embeddings)
+        for key in ("mean", "spread"):
+            assert np.allclose(kept.controls[key], wanted[key], rtol=1e-6), (name, key)
+        digests.add(kept.digest())
+    assert len(digests) == (1 if select == "best" else 2)
+    assert model.digest() == load(os.path.join(folder, "model.safetensors")).digest()
+
+
+def test_stopped_after_the_last_step(tmp_path):
+    """While best and last weights change places nothing is saved: a resumed run ends alike."""
+    path = screens.write_screen(tmp_path, 2, 8, 0)
+    recipe = Recipe(network="mcnn-gap", epochs=2, batch=4, rate=0.3, seed=1, schedule="constant")
+    words = {"val_fraction": 0.25, "controls": {LABEL: ["fine"]}, "threads": 2,
+             "holdout": {"Metadata_Plate": ["P2"]}}
+    table = read_table(path)
+    whole, _ = train_run(table, LABEL, tmp_path / "whole", recipe, **words)
+
+    def stop(event):
+        if event["stage"] == "predict":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped):
+        train_run(table, LABEL, tmp_path / "run", recipe, progress=stop, **words)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    train_run(table, LABEL, tmp_path / "run", recipe, resume=True, **words)
+    for name in ("model.safetensors", "best.safetensors"):
+        found, wanted = (load(tmp_path / run / name) for run in ("run", "whole"))
+        assert found.digest() == wanted.digest() and found.controls == wanted.controls
+    assert load(tmp_path / "run" / "model.safetensors").digest() == whole.digest()
+
+
 def test_two_channels_of_one_file(tmp_path):
     """A model of them can be loaded again."""
     path = screens.write_screen(tmp_path, 1, 8, 0)
     table = read_table(path, channels=["a=DNA", "b=DNA"])
     model, folder = train_run(table, "Metadata_Class", tmp_path / "run",
-                                  Recipe(network="mcnn-gap", epochs=1), val_fraction=0)
+                              Recipe(network="mcnn-gap", epochs=1), val_fraction=0)
     assert load(tmp_path / "run" / "model.safetensors").sources == ["DNA", "DNA"]

@@ -16,7 +16,7 @@ from phenoscale import InputError, _core
 from phenoscale.images.fields import FieldArrays, open_fields
 from phenoscale.images.moments import statistics
 from phenoscale.images.survey import survey
-from phenoscale.prediction.predict import run
+from phenoscale.ranks.crew import Crew
 from phenoscale.tables.read import read_table
 from phenoscale.tables.table import Plane
 from phenoscale.training import train
@@ -24,6 +24,8 @@ from phenoscale.training.recipe import BALANCES, Recipe
 from phenoscale.training.train import Watcher, fit
 
 SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
+
+TWO = Crew(threads=2)
 
 
 def small_recipe(**options):
@@ -33,7 +35,8 @@ def small_recipe(**options):
 def fit_arrays(images, labels, recipe, threads=2, val=(), progress=None):
     labels = np.asarray(labels, np.int64)
     kept = np.setdiff1d(np.flatnonzero(labels >= 0), val)
-    return fit(FieldArrays(images), labels, kept, val, recipe, threads, progress)
+    return fit(FieldArrays(images), labels, kept, val, recipe,
+               Crew(threads=threads, progress=progress))
 
 
 def weights(*args, **options):
@@ -59,8 +62,7 @@ def test_texture_is_learnt(network):
     truth = np.array([screens.CLASSES.index(name) for name in names])
     labels = np.where(np.arange(36) < 20, truth, -1)  # the rest is held out
     trained = fit_arrays(images, labels, Recipe(network=network, epochs=5, batch=4, rate=0.02))
-    found = run(trained.net, FieldArrays(images), np.arange(20, 36), trained.scale,
-                trained.offset, 2)
+    found = trained.network(2).run(FieldArrays(images), np.arange(20, 36))
     assert np.mean(found.logits.argmax(axis=1) == truth[20:]) > 0.9
     losses = [row["loss"] for row in trained.log]
     assert losses[-1] < losses[0] / 2
@@ -105,7 +107,7 @@ def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, ne
         assert weights(images, labels, recipe, threads) == expected
     for files in (table, as_pngs(table)):
         source = open_fields(files, survey(files), threads=2)
-        of_files = fit(source, labels, np.arange(7), [], recipe, 2)
+        of_files = fit(source, labels, np.arange(7), [], recipe, TWO)
         assert of_files.net.parameters.tobytes() == expected
 
     def in_parts(description, batch, threads, share, forms_dense):
@@ -228,13 +230,14 @@ def test_a_field_that_breaks_in_mid_training_is_named(tmp_path):
             os.truncate(table.paths[2][1], 2000)
 
     with pytest.raises(InputError) as caught:
-        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], small_recipe(epochs=2), 2, break_one)
+        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], small_recipe(epochs=2),
+            Crew(threads=2, progress=break_one))
     assert "screen.csv line 4 (well P1 A03)" in str(caught.value)
     assert table.paths[2][1] in str(caught.value) and "leave the row out" in str(caught.value)
     with pytest.raises(InputError, match="line 4"):  # and already in the statistics
-        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], SMALL, 2)
+        fit(source, np.array([0, 1, 0, 1]), np.arange(4), [], SMALL, TWO)
     with pytest.raises(InputError, match="line 4"):  # and among those watched
-        fit(source, np.array([0, 1, 0, 1]), [0, 1, 3], [2], SMALL, 2)
+        fit(source, np.array([0, 1, 0, 1]), [0, 1, 3], [2], SMALL, TWO)
 
 
 class Listener(Watcher):
@@ -275,16 +278,16 @@ def test_a_step_that_is_no_number_changes_nothing(screen, monkeypatch):
                                     schedule="constant", balance="none", augment=()), Listener()
     order = BALANCES["none"](np.arange(4), labels[:4], 0, 0)
     with_broken_steps(monkeypatch, {3})
-    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2,
+    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, TWO,
                   watcher=listener)
     assert (trained.skipped, trained.bad_steps, trained.factor) == (1, 0, 1.0)
     assert len(listener.words) == 1 and f"image {order[2]}" in listener.words[0]
     assert listener.words[0].startswith("step 3: the loss (")
     monkeypatch.undo()
     monkeypatch.setitem(BALANCES, "none", lambda *a: np.delete(order, 2))
-    whole = train.begin(FieldArrays(images[:4]), labels[:4], np.arange(4), recipe, 2)
+    whole = train.begin(FieldArrays(images[:4]), labels[:4], np.arange(4), recipe, TWO)
     whole.mean, whole.std = trained.mean, trained.std
-    fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2, trained=whole)
+    fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, TWO, trained=whole)
     assert whole.net.parameters.tobytes() == trained.net.parameters.tobytes()
 
 
@@ -292,7 +295,7 @@ def test_three_in_a_row_halve_the_rate_and_ten_end_the_training(screen, monkeypa
     _, images, labels = screen
     recipe, listener = small_recipe(epochs=3, batch=1, rate=0.02, schedule="constant"), Listener()
     with_broken_steps(monkeypatch, {2, 3, 4, 6})
-    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2,
+    trained = fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, TWO,
                   watcher=listener)
     assert (trained.factor, trained.skipped, len(listener.words)) == (0.5, 4, 4)
     assert "half the learning rate" in listener.words[2]
@@ -300,7 +303,7 @@ def test_three_in_a_row_halve_the_rate_and_ten_end_the_training(screen, monkeypa
     monkeypatch.undo()
     with_broken_steps(monkeypatch, set(range(2, 99)))
     with pytest.raises(train.Diverged, match=r"10 steps in a row.*fields: image \d.*smaller learn"):
-        fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, 2, watcher=listener)
+        fit(FieldArrays(images[:4]), labels[:4], np.arange(4), [], recipe, TWO, watcher=listener)
 
 
 def test_an_exploding_loss_is_no_step(screen):
@@ -317,7 +320,7 @@ def test_patience_and_the_best_epoch(screen, monkeypatch):
     monkeypatch.setattr(train, "_validate", lambda *a: {"val_loss": next(losses)})
     listener = Listener()
     trained = fit(FieldArrays(images), labels, np.arange(4), np.arange(4, 7), small_recipe(
-        epochs=9, patience=3), 2, watcher=listener)
+        epochs=9, patience=3), TWO, watcher=listener)
     assert (trained.epoch, trained.best, trained.waited, trained.is_over) == (5, 0.5, 3, True)
     assert listener.improvements == 2 and "ended after epoch 5" in listener.words[-1]
     for options in ({"patience": 2}, {"select": "best"}):
