@@ -39,3 +39,13 @@ def predict_to_file(model, source, out, **words):
     """`phenoscale.predict_to_file`."""
     reading, writing = _taken(Reading, words), _taken(file.Writing, words)
     return file.predict_to_file(model, source, out, reading, writing, Crew(**words))
+
+
+def counting(stage, call):
+    """A receiver of progress that gives `call` (done, of) of one stage."""
+    return lambda event: call(event["done"], event["of"]) if event["stage"] == stage else None
+
+
+def warnings_to(words):
+    """A receiver of progress that appends the warnings to a list."""
+    return lambda event: words.append(event["words"]) if event["stage"] == "warning" else None

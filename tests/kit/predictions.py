@@ -4,7 +4,7 @@
 import os
 
 import screens
-from calls import predict_to_file
+from calls import counting, predict_to_file
 from phenoscale import load
 from phenoscale.files.csv import write_csv
 from phenoscale.prediction import file as predict_file
@@ -63,7 +63,7 @@ class Prediction:
                 raise KeyboardInterrupt
 
         try:
-            self.run(progress=tell, threads=1)
+            self.run(progress=counting("predict", tell), threads=1)
         except KeyboardInterrupt:
             return
         raise AssertionError("it was not stopped")

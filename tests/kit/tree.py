@@ -42,6 +42,11 @@ def planted(sources, path, text):
     return {**sources, path: sources.get(path, "") + text}
 
 
+def names_of(rows):
+    """What pytest calls rows of (rule, path, text)."""
+    return [f"{rule.__name__} {path}" for rule, path, _ in rows]
+
+
 def below(sources, *folders, ending=".py"):
     """Those in folders whose path ends so."""
     return {path: text for path, text in sources.items()

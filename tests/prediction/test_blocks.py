@@ -15,7 +15,9 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
+from calls import counting, warnings_to
 from phenoscale import InputError, load
+from phenoscale.prediction import blocks
 from phenoscale.prediction import file as predict_file
 from predictions import BLOCKS, Prediction
 from thread_ranks import run_ranks
@@ -35,7 +37,7 @@ def test_stopped_anywhere_it_ends_in_the_same_bytes(job, fields, done):
     job.stop_after(fields)
     assert job.written == list(range(done)) and job.parts.exists() == bool(done)
     seen = []
-    job.run(True, threads=1, progress=lambda *words: seen.append(words))
+    job.run(True, threads=1, progress=counting("predict", lambda *words: seen.append(words)))
     assert job.written == list(range(done, BLOCKS)) and job.content() == job.wanted()
     assert not job.parts.exists()
     first = 3 * done - (done > 1) + 1  # field 4 cannot be used
@@ -44,7 +46,8 @@ def test_stopped_anywhere_it_ends_in_the_same_bytes(job, fields, done):
 
 KILL = """
 import os, signal, sys
-from phenoscale.prediction import blocks; from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks
+from phenoscale.prediction import file as predict_file
 from phenoscale.__main__ import main
 predict_file.BLOCK = 3
 where, left = sys.argv[1], int(sys.argv[2])
@@ -57,8 +60,8 @@ def make_mortal(module, name):
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*words, **options)
     setattr(module, name, call)
-make_mortal(*{"write": (parts, "write_tensors"), "rename": (os, "replace"), "sync": (os, "fsync"),
-              "clear": (parts.Parts, "clear"), "remove": (os, "remove")}[where])
+make_mortal(*{"write": (blocks, "write_tensors"), "rename": (os, "replace"), "sync": (os, "fsync"),
+              "clear": (blocks.Blocks, "clear"), "remove": (os, "remove")}[where])
 main(["predict", "m", "screen/screen.csv", "--out", "out/p.csv", "--quiet"])
 """
 
@@ -161,7 +164,7 @@ def test_blocks_whose_files_or_rows_changed_are_done_again(job):
     text[11] = text[11].replace("A11_DNA", "A12_DNA")  # block 3
     text[17] = text[17].replace("drug", "poison")  # of no number
     job.source.write_text("\n".join(text) + "\n")
-    job.run(True, warn=warned.append)
+    job.run(True, progress=warnings_to(warned))
     assert job.written == [0, 3, 5]
     assert warned == [f"{job.parts}/block-000000.safetensors is of fields or files that have "
                       "changed and 1 more: done again"]
@@ -207,7 +210,7 @@ def test_a_damaged_block_is_done_again_with_a_word(job, amount):
         job.parts.mkdir(exist_ok=True)
         for other, whole in kept.items():
             (job.parts / other).write_bytes(mutant if other == name else whole)
-        job.run(True, warn=warned.append)
+        job.run(True, progress=warnings_to(warned))
         assert job.content() == wanted
         again += job.written == [2, 5]
         assert job.written in ([2, 5], [5])
@@ -227,8 +230,8 @@ def test_foreign_files_stay(job):
 
 def test_other_libraries_are_said_once(job, monkeypatch):
     job.stop_after(12)
-    monkeypatch.setattr(parts, "environment", lambda: {"isa": "another"})
+    monkeypatch.setattr(blocks, "environment", lambda: {"isa": "another"})
     warned = []
-    job.run(True, warn=warned.append)
+    job.run(True, progress=warnings_to(warned))
     assert len(warned) == 1 and "the last bits may differ" in warned[0]
     assert job.content() == job.wanted()

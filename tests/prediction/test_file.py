@@ -14,11 +14,12 @@ import pytest
 pytest.importorskip("pandas")
 pytest.importorskip("scipy"), pytest.importorskip("tifffile")
 import screens
+from calls import counting
 from phenoscale import InputError
 from phenoscale.images import survey as survey_module
 from phenoscale.images.survey import survey
 from phenoscale.prediction import file as predict_file
-from phenoscale.prediction.blocks import Parts
+from phenoscale.prediction.blocks import Blocks
 from phenoscale.prediction.predict import Predictions
 from phenoscale.tables.read import read_table
 from predictions import BLOCKS, Prediction
@@ -38,7 +39,7 @@ def test_any_number_of_ranks_writes_the_same_bytes(job, size):
     """Each block by one of them, also where there are more ranks than blocks."""
     seen = []
     said = run_ranks(size, lambda ranks: job.run(
-        ranks=ranks, progress=lambda done, of: seen.append((done, of))))
+        ranks=ranks, progress=counting("predict", lambda done, of: seen.append((done, of)))))
     assert sorted(job.written) == list(range(BLOCKS)) and job.content() == job.wanted()
     assert said == [(13, str(job.out / "errors.csv"))] * size
     assert sorted(os.listdir(job.out)) == ["errors.csv", "p.csv"]
@@ -51,7 +52,8 @@ def test_a_lost_rank_s_fields_are_done_again_by_those_there_are(job):
         raise OSError("lost")
 
     with pytest.raises(OSError, match="lost"):
-        run_ranks(3, lambda ranks: job.run(ranks=ranks, threads=1, progress=lost))  # of rank 0
+        run_ranks(3, lambda ranks: job.run(  # of rank 0
+            ranks=ranks, threads=1, progress=counting("predict", lost)))
     assert sorted(job.written) == [1, 2, 4, 5]
     run_ranks(2, lambda ranks: job.run(True, ranks=ranks))
     assert sorted(job.written) == [0, 3] and job.content() == job.wanted()
@@ -99,14 +101,14 @@ def test_ranks_find_the_planes_of_stacks(tmp_path):
 
 def test_a_folder_that_ranks_do_not_share_is_said(job, monkeypatch):
     """Blocks on another machine, that rank 0 does not see."""
-    real = Parts.__setitem__
+    real = Blocks.__setitem__
 
     def write(blocks, number, found):
         if number % 2:
             blocks.folder = str(job.folder / "elsewhere")
         real(blocks, number, found)
 
-    monkeypatch.setattr(Parts, "__setitem__", write)
+    monkeypatch.setattr(Blocks, "__setitem__", write)
     with pytest.raises(InputError, match="block-000001.safetensors does not exist: give --out in a "
                                          "folder that all ranks share"):
         run_ranks(2, lambda ranks: job.run(ranks=ranks))
@@ -144,7 +146,7 @@ def test_a_full_disk_is_said_and_loses_nothing(job, monkeypatch, left, file):
 def test_one_block_and_hosts_keep_nothing_on_disk(job, monkeypatch, block, resume):
     monkeypatch.setattr(predict_file, "BLOCK", block)
     there = set()
-    job.run(resume, progress=lambda *_: there.update(os.listdir(job.out)))
+    job.run(resume, progress=counting("predict", lambda *_: there.update(os.listdir(job.out))))
     assert job.content() == job.wanted() and not job.written and not there
 
 

@@ -14,17 +14,18 @@ from predictions import BLOCKS, Prediction
 #: The command line in small blocks; rank 1 ends itself by a signal once it has written a block.
 PROGRAM = """
 import os, sys
-from phenoscale.prediction import blocks; from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks
+from phenoscale.prediction import file as predict_file
 from phenoscale.__main__ import main
-from phenoscale.ranks.mpi import join
+from phenoscale.ranks.job import join
 predict_file.BLOCK = 3
 number = int(sys.argv[1])
-real = parts.Parts.__setitem__
+real = blocks.Blocks.__setitem__
 def write(self, block, found):
     real(self, block, found)
     if number and join().rank == 1:
         os.kill(os.getpid(), number)
-parts.Parts.__setitem__ = write
+blocks.Blocks.__setitem__ = write
 main(sys.argv[2:])
 """
 

@@ -231,8 +231,8 @@ def test_a_label_without_metadata_in_its_name_is_kept(screen, model):
 
 def test_progress_counts_to_the_end(screen, model):
     seen = []
-    predict(model, screen[1], 2, progress=lambda done, of: seen.append((done, of)))
-    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
+    predict(model, screen[1], 2, progress=seen.append)
+    assert seen == [{"stage": "predict", "done": n, "of": 7} for n in range(1, 8)]
 
 
 def test_a_model_file_is_all_that_is_needed(screen, model, tmp_path):
