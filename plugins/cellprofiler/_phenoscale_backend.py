@@ -137,7 +137,7 @@ def _execute_here(script, inputs, update):
 
     def tell(event):
         try:
-            update(*update_of(event))
+            update(*update_of(script, event))
         except Cancelled:  # so that a training leaves a checkpoint
             raise Stopped(signal.SIGINT) from None
 

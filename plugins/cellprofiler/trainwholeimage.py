@@ -218,6 +218,7 @@ class TrainWholeImage(Module):
         place, table = place_of(self.place), self._run() + "_fields.csv"
         self._write_table(measurements, numbers, place, table)
         task = {"table": place.shared(table), "label": self._column(self.label),
+                "how": {"channels": list(self.images.value)}, "on_error": "skip",
                 "out": place.shared(self._run()), "resume": True,
                 "recipe": {"network": self.network.value, "epochs": self.epochs.value}}
         if self.control.value.strip():

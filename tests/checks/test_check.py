@@ -313,7 +313,7 @@ def test_as_many_classes_as_fields(tmp_path, planned):
 
 
 def test_a_network_that_is_too_large_is_not_timed(monkeypatch):
-    monkeypatch.setattr(plan_module, "_memory", lambda: 10**7)
+    monkeypatch.setattr(plan_module, "memory", lambda: 10**7)
     monkeypatch.setattr(plan_module, "_seconds", lambda *a: pytest.fail("was run"))
     assert not any(line.fits for line in plan((1, 128, 128), "uint8", 2, 10))
 

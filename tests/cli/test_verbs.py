@@ -18,9 +18,8 @@ pytest.importorskip("scipy"), pytest.importorskip("tqdm")
 pytest.importorskip("tifffile")
 import phenoscale
 import screens
-from phenoscale.__main__ import cli
+from phenoscale.cli.verbs import VERBS, cli
 
-VERBS = sorted(cli.commands)
 FAST = ["--network", "mcnn-gap", "--epochs", "1", "--batch", "4", "--threads", "2", "--quiet"]
 LABEL = ["--label", "Metadata_Class"]
 
@@ -71,7 +70,7 @@ def test_every_verb_has_help(call):
         assert status == 0 and err == "" and out.startswith("Usage: phenoscale ")
         assert "-h, --help" in out
     for verb in VERBS:  # every option says what it is, or its name does
-        for option in cli.commands[verb].params:
+        for option in cli.get_command(None, verb).params:
             assert isinstance(option, click.Argument) or option.help or option.show_default
             assert option.name
 

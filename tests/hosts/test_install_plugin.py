@@ -12,9 +12,9 @@ import phenoscale
 from phenoscale.hosts import install_plugin
 from phenoscale.hosts.install_plugin import HOSTS, NOTE, plugin_states
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FILES = HOSTS["cellprofiler"].files
-INSTALL = "from phenoscale.install_plugin import install; install('cellprofiler', '.')"
+INSTALL = "from phenoscale.hosts.install_plugin import install; install('cellprofiler', '.')"
 
 
 @pytest.fixture

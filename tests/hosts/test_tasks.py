@@ -14,9 +14,9 @@ import tifffile
 import phenoscale
 import screens
 from phenoscale import InputError
-from phenoscale.hosts import tasks as host
+from phenoscale.hosts import tasks
 from phenoscale.hosts.task_fields import pack, unpack
-from phenoscale.hosts.tasks import execute
+from phenoscale.hosts.tasks import execute, update_of
 from phenoscale.models.controls import controls_of
 from phenoscale.prediction.evidence import Explainer
 
@@ -47,7 +47,8 @@ def test_predictions_are_those_of_the_library(screen):
     for given, threads in ((files, None), (by_name, 1), (mixed, 2), (pixels, 3),
                            ([list(field) for field in fields], 2)):
         found = execute("predict", {"model": path, "fields": given, "threads": threads,
-                                    "embeddings": True}, lambda *event: told.append(event))
+                                    "embeddings": True},
+                        lambda event: told.append(update_of("predict", event)))
         assert found["classes"] == screens.CLASSES and found["skipped"] == {}
         assert (np.array(found["probabilities"], np.float32) == wanted.probabilities).all()
         assert (np.array(found["embeddings"], np.float32) == wanted.embeddings).all()
@@ -118,7 +119,7 @@ def test_about_and_version(screen):
 
 def test_a_model_is_read_once_and_again_when_it_changes(screen, tmp_path, monkeypatch):
     reads = []
-    monkeypatch.setattr(host, "load", lambda path: reads.append(path) or phenoscale.load(path))
+    monkeypatch.setattr(tasks, "load", lambda path: reads.append(path) or phenoscale.load(path))
     path = str(tmp_path / "m")
     shutil.copy(screen[1], path)
     for _ in range(3):
@@ -129,7 +130,7 @@ def test_a_model_is_read_once_and_again_when_it_changes(screen, tmp_path, monkey
     first = execute("predict", {"model": screen[1], "fields": screen[3][:1]})
     other = execute("predict", {"model": path, "fields": screen[3][:1]})
     assert reads.count(path) == 2 and other["probabilities"] != first["probabilities"]
-    assert len(host._loaded) <= 2 and len(host._networks) <= 2
+    assert len(tasks._loaded) <= 2 and len(tasks._networks) <= 2
 
 
 def test_a_table(screen, tmp_path):
@@ -157,7 +158,7 @@ def test_a_training(screen, tmp_path):
     inputs = {"table": str(screen[0] / "screen.csv"), "label": "Metadata_Class",
               "out": str(tmp_path / "run"), "recipe": {"network": "mcnn-gap", "epochs": 1},
               "controls": {"Metadata_Class": ["fine"]}, "threads": 2}
-    found = execute("train", inputs, lambda *event: told.append(event))
+    found = execute("train", inputs, lambda event: told.append(update_of("train", event)))
     assert phenoscale.load(found["model"]).controls is not None
     assert os.path.getsize(found["report"]) > 10000
     assert {words.split(",")[0].split(" ")[0] for *_, words in told} >= {"checking", "training"}

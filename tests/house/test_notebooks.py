@@ -42,15 +42,16 @@ def test_notebook_runs(path, tmp_path):
 
 TRAIN = """
 import phenoscale
-from phenoscale import train_run, Recipe
+from phenoscale import Crew, Recipe, Running, Split
 table = phenoscale.read_table({path!r})
 recipe = Recipe(network="mcnn", epochs={epochs}, batch=8)
 def tell(event):
     if event["stage"] == "step":
         print("step", event["done"], flush=True)
 def train(out, **options):
-    model, _ = train_run(table, "Metadata_Class", out, recipe, val_fraction=0, progress=tell,
-                         threads=1, **options)
+    model, _ = phenoscale.train_run(
+        table, "Metadata_Class", out, recipe, Split(val_fraction=0), running=Running(**options),
+        crew=Crew(threads=1, progress=tell))
     print("digest", model.digest(), flush=True)
 """
 

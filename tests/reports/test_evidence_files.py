@@ -6,6 +6,7 @@ import pandas
 import pytest
 import tifffile
 
+import calls
 import phenoscale
 import screens
 from phenoscale.prediction.evidence import Explainer
@@ -18,8 +19,8 @@ def trained(tmp_path_factory):
     path = screens.write_screen(folder, 2, 6, 0)
     recipe = phenoscale.Recipe(network="mcnn-gap", epochs=2)
     table = phenoscale.read_table(path)
-    run = phenoscale.train_run(table, "Metadata_Class", folder / "run", recipe,
-                               holdout={"Metadata_Plate": ["P2"]}, val_fraction=0)[1]
+    run = calls.train_run(table, "Metadata_Class", folder / "run", recipe,
+                          holdout={"Metadata_Plate": ["P2"]}, val_fraction=0)[1]
     return folder, path, run
 
 

@@ -70,9 +70,10 @@ def test_a_script_without_guard_is_not_run_again(tmp_path):
     import sys
 
     script = tmp_path / "script.py"
-    script.write_text("from phenoscale.simulate import simulate\n"
+    script.write_text("from phenoscale.simulation.simulate import simulate\n"
                       "print('run')\n"
-                      "print(simulate('out', 1, 2, (64, 64), wells=12, processes=2))\n")
+                      "print(simulate('out', plates=1, phenotypes=2, size=(64, 64), wells=12,\n"
+                      "               processes=2))\n")
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=False,
                           capture_output=True, text=True)
     assert done.stdout.split() == ["run", "out/screen.csv"], done.stderr
@@ -81,8 +82,9 @@ def test_a_script_without_guard_is_not_run_again(tmp_path):
 def test_progress_sites_and_a_table_written_last(tmp_path):
     seen = []
 
-    def progress(done, total):
-        seen.append((done, total))
+    def progress(event):
+        assert event["stage"] == "simulate"
+        seen.append((event["done"], event["of"]))
         assert not (tmp_path / "screen.csv").exists()
 
     few = {**SMALL, "plates": 1, "processes": 1, "sites": 2}

@@ -13,7 +13,9 @@ import pandas
 
 import phenoscale
 from baselines import baselines
+from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
+from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 
@@ -28,8 +30,8 @@ def held_out_scores(folder, seed, progress=None):
     table = phenoscale.simulate(Path(folder) / "screen", seed=seed, **SCREEN)
     model, run = train_run(
         phenoscale.read_table(table), "Metadata_Phenotype", Path(folder) / "run",
-        Recipe(seed=seed, **RECIPE), holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0,
-        progress=progress)
+        Recipe(seed=seed, **RECIPE), Split(holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0),
+        crew=Crew(progress=progress))
     frame = pandas.read_csv(Path(run) / "predictions.csv", keep_default_na=False)
     frame = frame[(frame["Metadata_Plate"] == HELD_OUT) & (frame["Metadata_Phenotype"] != "")]
     scores = classification(frame["Metadata_Phenotype"], frame["Phenoscale_Class"], model.classes)

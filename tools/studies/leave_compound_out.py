@@ -12,8 +12,10 @@ import pandas
 
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.progress import Progress
+from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
 from phenoscale.tables.read import read_table
+from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 
@@ -28,9 +30,10 @@ def main(table, label, channels, out):
     for compound in sorted(set(compounds)):
         print(f"without {compound}", file=sys.stderr)
         folder = Path(out) / "".join(c if c.isalnum() else "_" for c in compound)
+        split = Split(holdout={fields.roles["compound"]: [compound]}, val_fraction=0)
         with Progress(quiet=False) as progress:
-            model, _ = train_run(fields, label, folder, RECIPE, val_fraction=0, progress=progress,
-                                 holdout={fields.roles["compound"]: [compound]})
+            model, _ = train_run(fields, label, folder, RECIPE, split,
+                                 crew=Crew(progress=progress))
         classes = model.classes
         scored.append(pandas.read_csv(folder / "predictions.csv", dtype={label: str}))
     scored = pandas.concat(scored, ignore_index=True)

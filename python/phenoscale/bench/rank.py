@@ -18,8 +18,8 @@ import numpy as np
 
 from phenoscale.bench.cost_model import Parts
 from phenoscale.bench.work import REPEATS, Real, seconds_of
-from phenoscale.ranks import mpi
 from phenoscale.ranks.exchange import Exchange
+from phenoscale.ranks.job import join, leave
 
 PINGS = {1: 200, 1 << 20: 12, 1 << 24: 5}  # bytes of a message -> round trips
 
@@ -158,13 +158,13 @@ def main(jobs):
     """Do [{"do": name of a job, its arguments}]."""
     status = 1
     try:
-        ranks = mpi.join()
+        ranks = join()
         found = [JOBS[job.pop("do")](ranks, **job) for job in jobs]
         if ranks.rank == 0:
             print(json.dumps(found), flush=True)
         status = 0
     finally:
-        mpi.leave(status)
+        leave(status)
 
 
 if __name__ == "__main__":

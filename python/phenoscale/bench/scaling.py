@@ -89,8 +89,8 @@ def run(command, environment, what):
 
 
 def module(name, job):
-    """The command of a module of this package with a job."""
-    return [sys.executable, "-m", f"phenoscale.{name}", json_text.dumps(job)]
+    """The command of a module of this room with a job."""
+    return [sys.executable, "-m", f"phenoscale.bench.{name}", json_text.dumps(job)]
 
 
 class Launcher:
@@ -109,7 +109,7 @@ class Launcher:
 
     def here(self, ranks, jobs):
         """What the jobs of rank.py give on that many ranks of this machine."""
-        words = module("bench_rank", jobs)
+        words = module("rank", jobs)
         if ranks > 1:
             job = Job(ranks, 1, as_root=os.geteuid() == 0, variables=self._library)
             names = job.forwarded(os.environ)
@@ -118,7 +118,7 @@ class Launcher:
 
     def on(self, nodes, jobs):
         """The same, a rank on each emulated node."""
-        words, variables = nodes.command(self.path, module("bench_rank", jobs))
+        words, variables = nodes.command(self.path, module("rank", jobs))
         return run(words, {**self._library, **variables}, f"{len(nodes.hosts)} nodes")
 
 
@@ -150,7 +150,7 @@ def measure_here(launcher, plan, cores):
     on the machine does not meet one of them alone."""
     works, times = [], {}
     for _ in range(plan.rounds):
-        works.append({name: run(module("bench_work", {"network": name, "size": plan.size}), {},
+        works.append({name: run(module("work", {"network": name, "size": plan.size}), {},
                                 name) for name in NETWORKS})
         say("  parts of a step on one core")
         for ranks in LOCAL:

@@ -15,7 +15,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
-from phenoscale.machine import thread_count
+from phenoscale.machine import memory, thread_count
 from phenoscale.models import networks
 from phenoscale.progress import Watch
 from phenoscale.training.train import PART, make_net
@@ -100,10 +100,10 @@ def _line(network, bin, shape, dtype, classes, fields, batch, threads) -> Line:
     net = make_net(networks.describe(network, *shape, classes), min(batch, fields), threads)
     ring = (2 * max(threads, PART) + 2) * math.prod(shape)
     count = len(net.parameters)
-    memory = int(net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM)
-    fits = memory < _SHARE * memory()
+    needed = int(net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM)
+    fits = needed < _SHARE * memory()
     seconds = _seconds(net, shape, dtype, min(batch, fields)) if fits else np.nan
-    return Line(network, bin, shape[1:], count, memory, EPOCHS * fields * seconds, fits)
+    return Line(network, bin, shape[1:], count, needed, EPOCHS * fields * seconds, fits)
 
 
 def _seconds(net, shape, dtype: str, batch: int) -> float:

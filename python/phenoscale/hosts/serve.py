@@ -80,9 +80,9 @@ class _Worker:
             while view:
                 view = view[self._lines.write(view):]
 
-    def _update(self, event: dict) -> None:
+    def _update(self, done: int, of: int, words: str) -> None:
         """Tell of progress, now and then."""
-        now, (done, of, words) = time.monotonic(), update_of(event)
+        now = time.monotonic()
         if now - self._told >= _PAUSE_S or done == of:
             self._told = now
             self.say(task=self._running, responseType="UPDATE", message=words, current=done,
@@ -161,7 +161,8 @@ class _Worker:
 
     def _outcome(self, request: dict) -> dict:
         try:
-            outputs = execute(request["script"], request["inputs"], self._update)
+            outputs = execute(request["script"], request["inputs"],
+                              lambda event: self._update(*update_of(request["script"], event)))
             return {"responseType": "COMPLETION", "outputs": outputs}
         except (InputError, _core.ImageError, OSError, MemoryError) as error:
             if isinstance(error, BrokenPipeError):

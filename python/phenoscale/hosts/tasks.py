@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 import numpy as np
@@ -34,6 +35,8 @@ from phenoscale.words import listed
 
 __all__ = ["TASKS", "execute", "update_of"]
 
+#: entries of the input 'how'; of stacks the model or the recipe has the say
+_HOW = {entry.name for entry in dataclass_fields(Reading)} - {"z"}
 _KEPT = 2  # models, and networks, in memory
 _loaded: OrderedDict = OrderedDict()  # (path, time, size) of a model file -> Model
 _networks: OrderedDict = OrderedDict()  # (id of a model, size, threads, purpose) -> model, network
@@ -62,10 +65,12 @@ def execute(name: str, inputs: dict, progress=None) -> dict:
     return TASKS[name](inputs, Watch(progress))
 
 
-def update_of(event: dict) -> tuple[int, int, str]:
-    """What a host shows of an event: done, of how many, words."""
+def update_of(name: str, event: dict) -> tuple[int, int, str]:
+    """What a host shows of an event of a task: done, of how many, words.  In a training the fields
+    that are predicted are one stage of several."""
     done, of = event.get("done", 0), event.get("of", 0)
-    return done, of, f"{done} of {of} fields" if event["stage"] == "predict" else words(event)
+    is_all = event["stage"] == "predict" and name != "train"
+    return done, of, f"{done} of {of} fields" if is_all else words(event)
 
 
 # ---- what is kept --------------------------------------------------------------------------------
@@ -187,10 +192,11 @@ def _evidence(inputs: dict, watch) -> dict:
 
 def _reading(inputs: dict) -> Reading:
     """How the fields of a table or folder are read, by the words of the command line."""
-    try:
-        return Reading.of(_get(inputs, "how", dict, {}))
-    except InputError as error:
-        raise InputError(f"the input 'how': {error}") from None
+    how = _get(inputs, "how", dict, {})
+    unknown = how.keys() - _HOW
+    if unknown:
+        raise InputError(f"the input 'how' has an unknown entry {min(unknown)}")
+    return Reading(**how)
 
 
 def _table(inputs: dict, watch) -> dict:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How a score follows the dose, against a slow twin and scipy."""
+
+import math
+import statistics
+
+import numpy as np
+import pandas
+import pytest
+
+from phenoscale.profiles.dose_response import dose_response
+
+
+def slow_ranks(values):
+    return [
+        sum(other < value for other in values) + (sum(other == value for other in values) + 1) / 2
+        for value in values
+    ]
+
+
+def slow_correlation(x, y):
+    dx, dy = ([v - statistics.mean(values) for v in values] for values in (x, y))
+    product = sum(a * b for a, b in zip(dx, dy))
+    return product / math.sqrt(sum(a * a for a in dx) * sum(b * b for b in dy))
+
+
+def test_dose_response_equals_its_slow_twin():
+    rng = np.random.default_rng(4)
+    doses = np.repeat([0.01, 0.1, 0.1, 1, 10], 4)
+    frame = pandas.DataFrame(
+        {
+            "drug": np.tile(["x", "y"], 10),
+            "dose": [f"{dose:g}" for dose in doses],
+            "score": np.round(np.log(doses) + rng.normal(0, 2, 20), 1),
+        }
+    )
+    found = dose_response(frame, "drug", "dose", "score")
+    assert found.columns.tolist() == ["compound", "n", "spearman"]
+    assert found["compound"].tolist() == ["x", "y"] and found["n"].tolist() == [10, 10]
+    for name, spearman in zip(found["compound"], found["spearman"]):
+        part = frame[frame["drug"] == name]
+        ranks = slow_ranks(part["dose"].astype(float).tolist()), slow_ranks(part["score"].tolist())
+        assert spearman == pytest.approx(slow_correlation(*ranks))
+        stats = pytest.importorskip("scipy.stats")
+        peer = stats.spearmanr(part["dose"].astype(float), part["score"]).statistic
+        assert spearman == pytest.approx(peer)
+
+
+def test_dose_response_leaves_out_what_is_no_number():
+    frame = pandas.DataFrame(
+        {
+            "drug": ["x", "x", "x", "x", "flat", "flat", "flat", "two", "two", "", None, "none"],
+            "dose": ["1", "2", "3", "", "1", "1", "1", "1", "2", "1", "2", "high"],
+            "score": [1, 2, 4, 9, 1, 2, 3, 1, 2, 1, 1, 1],
+        }
+    )
+    found = dose_response(frame, "drug", "dose", "score")
+    assert found["compound"].tolist() == ["x", "flat", "two"]
+    assert found["n"].tolist() == [3, 3, 2]
+    assert found["spearman"].tolist() == pytest.approx([1, np.nan, np.nan], nan_ok=True)
