@@ -75,6 +75,11 @@ def test_every_verb_has_help(call):
             assert option.name
 
 
+def test_the_list_of_verbs_says_what_their_help_does():
+    limit = 78 - 6 - max(map(len, VERBS))  # as click cuts it for a terminal of 80 columns
+    assert VERBS == {name: cli.get_command(None, name).get_short_help_str(limit) for name in VERBS}
+
+
 def test_version_and_no_words(call):
     assert call("--version") == (0, f"phenoscale, version {phenoscale.__version__}\n", "")
     assert call()[0] == 2
@@ -115,6 +120,11 @@ def test_version_and_no_words(call):
     (["simulate", "o", "--size", "-1x3"], "write it as HEIGHTxWIDTH"),
     (["simulate", "o", "--seed", "-1"], "-1 is not in the range"),
     (["report"], "Missing argument 'RUN'"),
+    (["bench", "--scaling", "--repeats", "3"], "--repeats does not go with --scaling"),
+    (["bench", "--scaling", "--equality"], "--equality does not go with --scaling"),
+    (["bench", "--scaling", "--no-equality"], "--equality does not go with --scaling"),
+    (["bench", "--scaling", "--peer-python", "p"], "--peer-python does not go with --scaling"),
+    (["bench", "--picture", "p.png"], "--picture goes with --scaling"),
 ])
 def test_wrong_usage_is_status_2(call, monkeypatch, tmp_path, words, sentence):
     monkeypatch.chdir(tmp_path)

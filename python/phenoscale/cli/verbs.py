@@ -13,19 +13,19 @@ from phenoscale.ranks.job import promised_size
 
 __all__ = ["RANKED", "VERBS", "cli"]
 
-#: verb -> what it does, as the list of verbs says it; its module here has a function `verb`
+#: verb -> the beginning of its help, for the list of verbs; its module here has a function `verb`
 VERBS = {
-    "bench": "Numbers, speed and memory, side by side with PyTorch and...",
-    "check": "Look at a table or FOLDER and all its files before a long run.",
+    "bench": "Numbers, speed and memory, side by side with PyTorch...",
+    "check": "Look at a table or FOLDER and all its files before a...",
     "doctor": "What is installed, what is used, what is missing.",
-    "evidence": "Show where in the fields of a TABLE the evidence for a class...",
-    "install-plugin": "Put the modules for CellProfiler into its plugins FOLDER, or...",
-    "launch": "Run a VERB, train or predict, as RANKS processes over MPI...",
-    "predict": "Classify every field of a TABLE: probabilities and embeddings.",
+    "evidence": "Show where in the fields of a TABLE or FOLDER the...",
+    "install-plugin": "Put the modules for CellProfiler into its plugins...",
+    "launch": "Run a VERB, train or predict, as RANKS processes over...",
+    "predict": "Classify every field of a TABLE or FOLDER:...",
     "report": "Write RUN/report.html from what is in the run folder.",
     "serve": "Work for other programs: JSON lines on stdin and stdout...",
-    "simulate": "Draw a simulated screen: TIFFs, a LoadData CSV, and the truth...",
-    "train": "Train a network on the labelled fields of a TABLE.",
+    "simulate": "Draw a simulated screen: TIFFs, a LoadData CSV, and the...",
+    "train": "Train a network on the labelled fields of a TABLE or...",
 }
 #: verbs that several ranks may share
 RANKED = ("train", "predict")
