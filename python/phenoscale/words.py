@@ -46,6 +46,7 @@ def size_words(height: int, width: int) -> str:
     """A size as every message has it, "1024 x 1280"."""
     return f"{height} x {width}"
 
+
 def shares(counts: dict) -> str:
     """ "uint16", or with several kinds "uint16 (96 files), uint8 (4 files)"."""
     if len(counts) == 1:

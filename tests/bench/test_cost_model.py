@@ -40,7 +40,7 @@ def test_few_bytes_are_summed_in_as_many_messages_as_the_number_of_ranks_has_bit
 
 
 def test_break_even():
-    assert cost_model.break_even(INPUTS, OUTPUTS) == pytest.approx(1018, abs=1)
+    assert cost_model.break_even_of_bytes(INPUTS, OUTPUTS) == pytest.approx(1018, abs=1)
     for p in (2, 32):  # whatever the number of ranks
         factors, matrix = (
             call(n, p, Link(0, 1e9)) for call, n in (

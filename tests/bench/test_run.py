@@ -144,7 +144,7 @@ def test_shares_and_rates_follow_from_towers_times():
             row("tower", 2, 8, 250, 100, 600)]
     operations = {"dense": {"train": 150e9, "infer": 50e9}, "executed": {"train": 60e9,
                                                                         "infer": 25e9}}
-    assert bench_figures.shares(rows, operations, 100) == pytest.approx({
+    assert bench_figures.peak_shares(rows, operations, 100) == pytest.approx({
         "train_share_dense": 3, "infer_share_dense": 2.5, "train_share_executed": 1.2,
         "infer_share_executed": 1.25})
     found = bench_figures.rates(rows)

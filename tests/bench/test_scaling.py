@@ -37,7 +37,7 @@ def quick(open_mpi, tmp_path_factory):
     picture, out = tmp_path_factory.mktemp("scaling") / "scaling.png", io.StringIO()
     result = bench_scaling.run_scaling(json=True, quick=True, picture=picture, out=out)
     table = io.StringIO()
-    bench_scaling_show.show(result, table)
+    bench_scaling_show.show_scaling(result, table)
     return result, out.getvalue(), table.getvalue(), picture
 
 
@@ -83,7 +83,7 @@ def test_the_table_fits_and_says_what_is_emulated(quick):
                   "a stand-in's step takes"):
         assert words in table
     whole = io.StringIO()  # of fields as they are published
-    bench_scaling_show.show({**result, "size": [1024, 1280]}, whole)
+    bench_scaling_show.show_scaling({**result, "size": [1024, 1280]}, whole)
     for words in ("Model.", "published: 0.375 a core", "120 images/s of 320 cores", "1,024 ranks",
                   "100 Gb/s", "mcnn-gap"):
         assert words in whole.getvalue() and words not in table
@@ -91,8 +91,8 @@ def test_the_table_fits_and_says_what_is_emulated(quick):
     for words in emulated:
         assert (words in table) == (not result["no_nodes"])
     out = io.StringIO()
-    bench_scaling_show.show({**result, "no_nodes": "no root", "clusters": [], "is_busy": True,
-                             "load": 3.0}, out)
+    bench_scaling_show.show_scaling({**result, "no_nodes": "no root", "clusters": [],
+                                     "is_busy": True, "load": 3.0}, out)
     assert "No emulated nodes: no root" in out.getvalue()
     assert "had other work (load 3.0)" in out.getvalue()
     assert "sleeps" not in out.getvalue()
@@ -145,7 +145,7 @@ def test_a_rank_that_fails_gives_its_last_line(open_mpi):
 
 @pytest.mark.parametrize("exchange", ["factors", "matrix"])
 def test_a_stand_in_has_the_arrays_of_a_network(exchange):
-    found = bench_work.measure("mcnn", SMALL)
+    found = bench_work.measure_work("mcnn", SMALL)
     real = bench_work.Real("mcnn", SMALL, 4, exchange).net
     sums = found["sums"] if exchange == "matrix" else (found["sums"][0], 0)
     net = StandIn(sums, found["factors"], 4, Parts(0, 0, 0, 0))

@@ -20,8 +20,6 @@ tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Imag
 
 from phenoscale import InputError
 from phenoscale.files.csv import write_csv
-from phenoscale.reports import gallery
-from phenoscale.reports import pictures as figures
 from phenoscale.reports.report import write_report
 from phenoscale.tables.labels import class_key
 
@@ -371,31 +369,3 @@ def test_tables_of_another_model_are_refused(tmp_path):
     (folder / "predictions.csv").write_bytes(b"\xff\xfe\x00,\n")
     with pytest.raises(InputError, match="predictions.csv"):
         write_report(folder)
-
-
-def test_well_names_and_layouts():
-    assert figures.well_position("B02") == (1, 1) and figures.well_position(" h12 ") == (7, 11)
-    assert figures.well_position("AF48") == (31, 47)
-    assert not any(map(figures.well_position, ("", "A", "7", "A0", "ABC1", "A１", "A-1")))
-    for wells, layout in ((["A01", "H12"], (8, 12)), (["A01", "I01"], (16, 24)),
-                          (["AF48"], (32, 48)), (["BZ99", "A01"], None), (["x"], None)):
-        assert figures.plate_layout(wells) == layout
-
-
-def test_plate_map_draws_each_well_and_refuses_fields():
-    frame = pandas.DataFrame({"Metadata_Well": ["A01", "H12"], "Phenoscale_Class": ["a", ""],
-                              "Mark": ["-", ""], "Score": [0.5, np.nan]})
-    axes = figures.plate_map(frame, ["a", "b"], "Score", limits=(-1, 1)).axes[0]
-    assert [t.get_text() for t in axes.get_yticklabels()] == list("ABCDEFGH")
-    assert [t.get_text() for t in axes.get_xticklabels()] == [str(i) for i in range(1, 13)]
-    assert "−" in [t.get_text() for t in axes.texts]
-    with pytest.raises(InputError, match="A01 has several rows"):
-        figures.plate_map(pandas.concat([frame, frame]), ["a", "b"])
-
-
-def test_composite_and_confusion():
-    image = np.stack([np.full((2, 3), 5.0), np.zeros((2, 3))])
-    picture = gallery.composite(image, [(0, 10), (0, 0)])
-    assert picture.shape == (2, 3, 3) and np.allclose(picture[0, 0], [0, 0.5, 0.5 * 90 / 255])
-    texts = [t.get_text() for t in figures.confusion([[3, 1], [0, 0]], ["a", "b"]).axes[0].texts]
-    assert texts == ["3\n75 %", "1\n25 %"]

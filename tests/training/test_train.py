@@ -21,7 +21,8 @@ from phenoscale.tables.read import read_table
 from phenoscale.tables.table import Plane
 from phenoscale.training import train
 from phenoscale.training.recipe import BALANCES, Recipe
-from phenoscale.training.train import Watcher, fit
+from phenoscale.training.train import fit
+from phenoscale.training.watcher import Watcher
 
 SMALL = Recipe(network="mcnn-gap", epochs=1, batch=4)
 

@@ -49,11 +49,11 @@ def recursive_doubling(n, p, link):
         link.latency_s + n / link.bytes_per_s + n / ADD_BYTES_PER_S)
 
 
-def break_even(inputs, outputs):
+def break_even_of_bytes(inputs, outputs):
     """Images of a step from which on the gradient of a dense layer is fewer bytes than its factors,
     whatever the number of ranks.
 
-    >>> round(break_even(81920, 512))
+    >>> round(break_even_of_bytes(81920, 512))
     1018
     """
     return 2 * inputs * outputs / (inputs + outputs)

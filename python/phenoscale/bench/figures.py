@@ -50,7 +50,7 @@ def ratios(rows):
     return found
 
 
-def shares(rows, operations, peak):
+def peak_shares(rows, operations, peak):
     """Shares of the FMA peak (GFLOP/s) that ours reaches on one core, by kind and operations."""
     return {f"{kind}_share_{which}":
             count[kind] / (1e6 * best(rows, kind, 1, "tower")[kind + "_ms"] * peak)
@@ -70,5 +70,5 @@ def rates(rows):
 
 
 def of_rows(rows, operations, peak):
-    """All figures that follow from the rows; arguments as for `shares`."""
-    return {**ratios(rows), **shares(rows, operations, peak), **rates(rows)}
+    """All figures that follow from the rows; arguments as for `peak_shares`."""
+    return {**ratios(rows), **peak_shares(rows, operations, peak), **rates(rows)}

@@ -25,7 +25,7 @@ RUNS = {"rss_mb_batch8": ("mcnn", 8, 1),
 FIGURES = (*RUNS, "rss_mb_per_thread")
 
 
-def write_table(screen, out, count):
+def repeat_table(screen, out, count):
     """A table of `count` rows that names the first fields of the table `screen` over and over,
     each a class of its own."""
     with open(screen, newline="", encoding="utf-8") as text:
@@ -78,7 +78,7 @@ def measure_memory(folder, size, say):
     found = {}
     for figure, (network, batch, threads) in RUNS.items():
         table = screen.with_name(f"{figure}.csv")
-        write_table(screen, table, STEPS * batch)
+        repeat_table(screen, table, STEPS * batch)
         found[figure] = peak_of([
             "train", table, "--label", "Metadata_Class", "--out", folder / figure,
             "--network", network, "--batch", batch, "--threads", threads, "--epochs", 1,

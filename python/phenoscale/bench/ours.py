@@ -148,4 +148,4 @@ class Ours:
 
 
 if __name__ == "__main__":
-    bench_peers.serve(dict.fromkeys(TOWERS, Ours))
+    bench_peers.answer_all(dict.fromkeys(TOWERS, Ours))

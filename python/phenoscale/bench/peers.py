@@ -35,7 +35,7 @@ def peak_rss_mb():
     return int(line.split()[1]) * 1024 / 1e6
 
 
-def read_tensors(job, file_name="parameters.npy"):
+def job_tensors(job, file_name="parameters.npy"):
     """The tensors in order: of each of the 7 scales three convolutions, then the 1x1 convolution
     and two dense layers; weight (out, in, kh, kw) or (units, ...), then bias."""
     flat = np.load(os.path.join(job["folder"], file_name), mmap_mode="r")
@@ -81,7 +81,7 @@ class PyTorch:
 
     def tensors(self, file_name):
         """Our tensors as PyTorch wants them: dense weights after a map are (units, c, h, w)."""
-        arrays = [np.array(array) for array in read_tensors(self.job, file_name)]
+        arrays = [np.array(array) for array in job_tensors(self.job, file_name)]
         dense = arrays[6 * SCALES + 2]
         if dense.ndim == 4:  # not when the map is a single pixel
             arrays[6 * SCALES + 2] = dense.transpose(0, 3, 1, 2).reshape(len(dense), -1)
@@ -264,7 +264,7 @@ class TensorFlow:
         self.tf, self.version = tf, tf.__version__
         flatten = 6 * SCALES + 2
         self.weights = []
-        for k, array in enumerate(read_tensors(job)):
+        for k, array in enumerate(job_tensors(job)):
             if array.ndim == 4 and k != flatten:
                 array = array.transpose(2, 3, 1, 0)  # (kh, kw, in, out)
             elif array.ndim > 1:
@@ -336,7 +336,7 @@ def answer(contender, request):
     return {"result": result, "seconds": seconds, "rss_mb": peak_rss_mb()}
 
 
-def serve(contenders):
+def answer_all(contenders):
     """Answer one JSON line after the other; `contenders` is name -> class, built from the job."""
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a framework prints is not an answer
@@ -352,4 +352,4 @@ def serve(contenders):
 
 
 if __name__ == "__main__":
-    serve({name: peer for name, (_, peer) in PEERS.items()})
+    answer_all({name: peer for name, (_, peer) in PEERS.items()})

@@ -174,7 +174,7 @@ def local_rows(times, cores):
     return rows
 
 
-def stand_in(found, exchange, images, computed, steps):
+def stand_in_job(found, exchange, images, computed, steps):
     """The job of a stand-in's steps."""
     return {"do": "stand_in", "sums": found["sums"], "factors": found["factors"],
             "exchange": exchange, "images": images, "computed": asdict(computed), "steps": steps}
@@ -187,7 +187,7 @@ def check_stand_in(launcher, found, work, local, plan):
         images, ranks = row["images"], row["ranks"]
         if ranks <= 2:
             computed = cost_model.parts(work, "factors", images, ranks)
-            job = stand_in(found, "factors", images, computed, plan.steps)
+            job = stand_in_job(found, "factors", images, computed, plan.steps)
             seconds = min(launcher.here(ranks, [job])[0])
             rows.append({"ranks": ranks, "images": images, "stand_in_s": seconds,
                          "real_s": row["step_s"], "ratio": seconds / row["step_s"]})
@@ -218,7 +218,7 @@ def measure_nodes(launcher, count, found, work, plan):
     """One emulated cluster: its link, its collectives and its cells beside the model."""
     asked = [(exchange, cores, images) for cores, images in plan.cells for exchange in EXCHANGES]
     jobs = [{"do": "ping"}, {"do": "collectives", "sizes": SIZES}, *(
-        stand_in(found, exchange, images, cost_model.parts(
+        stand_in_job(found, exchange, images, cost_model.parts(
             work, exchange, images, count, cores).stretched(STRETCH), plan.steps)
         for exchange, cores, images in asked)]
     with Nodes(count, LINK_BITS) as nodes:
@@ -246,7 +246,7 @@ def row_beyond(network, work, cores, images, link, ranks, jitter):
             "efficiency": alone / seconds}
 
 
-def beyond(works, jitter):
+def rows_beyond(works, jitter):
     """Rows of the model: every network, cores of a rank, link and number of ranks."""
     return [row_beyond(network, work, cores, images, link, ranks, jitter)
             for network, work in works.items() for cores, images in CORES.items()
@@ -261,7 +261,7 @@ def figures(clusters, works, jitter):
             cell["efficiency"] for cell in cells
             if cell["exchange"] == "factors" and cell["images"] == cell["cores"]), default=None),
         "model_error": max((abs(cell["model_error"]) for cell in cells), default=None),
-        "jitter": jitter, "beyond": beyond(works, jitter),
+        "jitter": jitter, "beyond": rows_beyond(works, jitter),
         "images_per_s_core": {
             name: max(IMAGES) / cost_model.parts(work, "factors", max(IMAGES)).total
             for name, work in works.items()}}
@@ -303,7 +303,7 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
     ContenderError
         A process failed.
     """
-    from phenoscale.bench.scaling_show import show
+    from phenoscale.bench.scaling_show import show_scaling
 
     launcher, cores, plan = Launcher(), len(os.sched_getaffinity(0)), QUICK if quick else FULL
     load = os.getloadavg()[0]
@@ -329,5 +329,5 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
         from phenoscale.bench.scaling_picture import scaling
 
         scaling(result).savefig(picture, dpi=150)
-    put(result, json, show, out)
+    put(result, json, show_scaling, out)
     return result

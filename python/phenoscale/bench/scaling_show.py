@@ -19,7 +19,7 @@ step is a published server's, 32 images (256 of 8). All wait for the slowest; ji
 here, {jitter:.1%} of a step. Exchange of factors (f) or of the matrix (m), whichever is quicker."""
 
 
-def title(result):
+def ranks_title(result):
     """What was run, where."""
     lines = [f"{heading(result)}, {result['processors']} processors, {result['launcher']}"]
     if result["is_busy"]:
@@ -100,9 +100,9 @@ def quick(result):
     return ["", "Small fields and few steps: all of it works, how fast it is this does not say"]
 
 
-def show(result, out):
+def show_scaling(result, out):
     """Print the result of `phenoscale.bench.scaling.run_scaling`."""
     last = beyond if result["size"] == [1024, 1280] else quick
-    for part in (title, local, clusters, last):
+    for part in (ranks_title, local, clusters, last):
         for line in part(result):
             print(line.rstrip(), file=out)

@@ -120,7 +120,7 @@ def work(result):
             f"{result['hours_20_epochs_all_cores']:.1f} on all of this machine"]
 
 
-def memory(result):
+def train_memory(result):
     """Peak RSS of the train command."""
     if result["rss_mb_batch8"] is None:
         return []
@@ -137,6 +137,6 @@ def missing(result):
 
 def show(result, out):
     """Print the result of `phenoscale.bench.run.run_bench` as a table."""
-    for part in (title, equality, times, speed, work, memory, missing):
+    for part in (title, equality, times, speed, work, train_memory, missing):
         for line in part(result):
             print(line.rstrip(), file=out)

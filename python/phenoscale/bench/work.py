@@ -79,7 +79,7 @@ def one_step(real, images):
     return found
 
 
-def least(steps):
+def least_seconds(steps):
     """The least seconds of each part over some steps."""
     return {part: min(step[part] for step in steps) for part in steps[0]}
 
@@ -94,7 +94,7 @@ def scatter(seconds):
     return float(high - low) / 1.349 / float(middle)
 
 
-def of_rows(real, n):
+def row_seconds(real, n):
     """(seconds of the squares, of the update) of a step with n images, which are of other ranks."""
     net, rng = real.net, np.random.default_rng(n)
     for factor in net.factors:
@@ -105,7 +105,7 @@ def of_rows(real, n):
             for call in (lambda: net.squares(n), real.update)]
 
 
-def measure(network, size):
+def measure_work(network, size):
     """What a network needs.
 
     Returns
@@ -118,15 +118,16 @@ def measure(network, size):
     for images in IMAGES:
         one_step(real, images)
         steps = [one_step(real, images) for _ in range(REPEATS)]
-        for part, seconds in least(steps).items():
+        for part, seconds in least_seconds(steps).items():
             curves.setdefault(part, {})[images] = seconds
     jitter = min(scatter([sum(one_step(real, 1).values()) for _ in range(4 * REPEATS)])
                  for _ in range(GROUPS))
-    rows = {n: of_rows(real, n) for n in ROWS}
+    rows = {n: row_seconds(real, n) for n in ROWS}
     columns = [factor.shape[1] for factor in real.net.factors]
     del real
     real = Real(network, size, max(IMAGES), "matrix")
-    matrix = {images: least([one_step(real, images) for _ in range(REPEATS)]) for images in IMAGES}
+    matrix = {images: least_seconds([one_step(real, images) for _ in range(REPEATS)])
+              for images in IMAGES}
     sums = [len(part) for part in real.net.sums]
     work = Work(ahead=curves["ahead"], fields=curves["fields"],
                 form={images: part["form"] for images, part in matrix.items()},
@@ -140,4 +141,4 @@ def measure(network, size):
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    print(json.dumps(measure(job["network"], job["size"])))
+    print(json.dumps(measure_work(job["network"], job["size"])))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The audit of a table before a long run: what is in it, what is wrong, what it will take.
 
-    tables/table.py -> images/survey.py (headers) -> pixels.py (every plane) -> plan.py (memory, time)
+    tables/table.py -> images/survey.py (headers) -> pixels.py (every plane)
+             -> plan.py (memory, time)
              -> Check: text() for a terminal, reports/check_page.py for a browser
 """
 

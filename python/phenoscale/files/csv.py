@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """CSV files as cells of text: in with line numbers, out whole and safe for spreadsheets.
 
-Below tables/table.py, which gives the cells their meaning; every CSV of the package is written here.
+Below tables/table.py, which gives the cells their meaning; every CSV of the package is written
+here.
 """
 
 from __future__ import annotations

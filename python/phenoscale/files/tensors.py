@@ -3,10 +3,10 @@
 
     8 bytes: length n of the header | n bytes: JSON of names, shapes, places | the tensors
 
-Under models/model.py, training/checkpoint.py and prediction/blocks.py.  Written as it streams, whole or not at all; a
-model is read with the package safetensors, after the header has been found to be ours; checkpoints
-and blocks are checked by checksums of their own, and read to where their numbers belong, so that no
-second copy is in memory beside a network.
+Under models/model.py, training/checkpoint.py and prediction/blocks.py.  Written as it streams,
+whole or not at all; a model is read with the package safetensors, after the header has been found
+to be ours; checkpoints and blocks are checked by checksums of their own, and read to where their
+numbers belong, so that no second copy is in memory beside a network.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 """A table of fields to a file of predictions: in blocks, by one process or many ranks.
 
     table -> blocks of 64 rows -> each rank predicts every size-th of those that are not done
-          -> blocks.py keeps them -> rank 0 writes the file, block by block in the order of the table
+          -> blocks.py keeps them
+          -> rank 0 writes the file, block by block in the order of the table
 
 Blocks are of the table alone, so that any number of ranks and threads writes the same bytes.
 """
@@ -23,7 +24,7 @@ from phenoscale.machine import environment
 from phenoscale.models.model import Model
 from phenoscale.prediction.blocks import Blocks, blocks_beside
 from phenoscale.prediction.frame import prediction_frames
-from phenoscale.prediction.inputs import check_fits, choose_channels, read_fields
+from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
 from phenoscale.prediction.predict import Network, Predictions
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.outputs import errors_beside, refuse_to_lose, write_errors
@@ -87,7 +88,7 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
                    errors=errors_beside(out))
     crew.watch.note(table.notes)
     crew.agree(lambda: {"table": table.digest(), "model": _model_key(model), **environment()})
-    fields = _Fields(usable(choose_channels(model, table), writing.on_error, ranks=ranks))
+    fields = _Fields(usable(with_model_channels(model, table), writing.on_error, ranks=ranks))
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     blocks, left = _blocks(model, fields, out, writing, crew)
     tell = _teller(fields, blocks, left, crew)

@@ -11,7 +11,7 @@ from phenoscale.tables.columns import Channel
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.table import Table
 
-__all__ = ["check_fits", "choose_channels", "read_fields"]
+__all__ = ["check_fits", "read_fields", "with_model_channels"]
 
 
 def check_fits(model: Model, shape, dtype: str) -> None:
@@ -53,7 +53,7 @@ def read_fields(model: Model, source, reading: Reading | None = None) -> Table:
         return read_table(source, replace(reading, channels=model.channels))
 
 
-def choose_channels(model: Model, table: Table) -> Table:
+def with_model_channels(model: Model, table: Table) -> Table:
     """The channels of the model, by name where the table has them all, else in order."""
     if set(model.channels) <= set(table.channels):
         return table.with_channels(model.channels)

@@ -16,7 +16,7 @@ from phenoscale.images.fields import FieldArrays
 from phenoscale.images.usable import usable
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
-from phenoscale.prediction.inputs import check_fits, choose_channels
+from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
 from phenoscale.tables.table import Table
@@ -176,7 +176,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     The channels are those of the model, by name where the table has them all, else in order.
     Fields that a check marked are left out.
     """
-    fields = usable(choose_channels(model, table), on_error)
+    fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     source = fields.open(thread_count(threads), model.bin)
     part = predict(model, source, threads, on_error, progress, tower)

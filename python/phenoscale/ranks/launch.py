@@ -105,7 +105,7 @@ def with_library(path: str, flavour: Flavour, job: Job, environ: Mapping[str, st
     return replace(job, variables=variables)
 
 
-def check(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> Job:
+def check_job(path: str, flavour: Flavour, job: Job, environ: Mapping[str, str]) -> Job:
     """Look before the job at what would otherwise be found out by it, late or never."""
     library = library_name(environ)
     if flavour.name == "Slurm":
@@ -161,7 +161,7 @@ def launch(verb: str, words: Sequence[str], theirs: Mapping[str, object], asked:
     job = with_library(path, flavour, job, environ)
     environ = {**environ, **job.variables}
     if not asked.dry_run or flavour.name == "Slurm":
-        job = check(path, flavour, job, environ)
+        job = check_job(path, flavour, job, environ)
     own = [] if theirs["threads"] else ["--threads", str(job.threads)]
     start, again = (command_of(path, flavour, job, [*PYTHON, verb, *more, *own, *words], environ)
                     for more in ([], ["--resume"] if theirs.get("resume") is False else []))

@@ -11,7 +11,7 @@ from phenoscale.files.csv import write_csv
 from phenoscale.images.usable import usable
 from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer
-from phenoscale.prediction.inputs import check_fits, choose_channels
+from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.tables.outputs import errors_beside, write_errors
 from phenoscale.tables.predictions import CLASS, PROBABILITY, probability_column
@@ -49,7 +49,7 @@ def write_evidence(model: Model, table: Table, out, name: str | None = None, thr
     import pandas
 
     out = _make_folder(out)
-    table = choose_channels(model, table)
+    table = with_model_channels(model, table)
     fields = usable(table, on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     used, source, lines, unread = fields.table, fields.open(1), [], {}

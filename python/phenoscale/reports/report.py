@@ -12,16 +12,11 @@ import os
 
 from phenoscale.reports.page import write_page
 from phenoscale.reports.run import read_run
-from phenoscale.reports.sections.curves import curves
-from phenoscale.reports.sections.doses import doses
-from phenoscale.reports.sections.evidence import evidence
-from phenoscale.reports.sections.examples import examples
-from phenoscale.reports.sections.plates import plates
-from phenoscale.reports.sections.result import result
+from phenoscale.reports.sections import curves, doses, evidence, examples, plates, result
 
 __all__ = ["write_report"]
 
-#: name in the template -> what makes the section, in its order
+#: name in the template -> the module whose function `section` makes it, in its order
 _SECTIONS = {"result": result, "curves": curves, "plates": plates, "doses": doses,
              "gallery": examples, "evidence": evidence}
 
@@ -45,7 +40,8 @@ def write_report(run) -> str:
         No readable config.json, a table that `train` did not write, or no room for the page.
     """
     data = read_run(os.path.abspath(run))
-    sections = {name: {"why": "", **make(data)} for name, make in _SECTIONS.items()}
+    sections = {name: {"why": "", **module.section(data)}
+                for name, module in _SECTIONS.items()}
     path = data.folder.file(data.folder.REPORT)
     write_page(path, "report.html.j2", run=data, **sections)
     return path

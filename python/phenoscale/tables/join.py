@@ -44,8 +44,8 @@ def join_table(table: Table, path, roles=None) -> Table:
     path : str or path
         A CSV or .xlsx: a list, or one or more grids.
     roles : dict of str to str, optional
-        Role to column, as for `phenoscale.tables.read.read_table`; columns that the other table lacks
-        are no fault.
+        Role to column, as for `phenoscale.tables.read.read_table`; columns that the other table
+        lacks are no fault.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 """The predictions file: the names of its columns, and its reader.
 
     Metadata_*, the label, Image_FileName_* ...      what the table says of a field
-    Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, and the probability of each
+    Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, the probability of each
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Model                                 the beginning of the digest of its weights
     Image_Phenoscale_Emb0000 ...                     the embedding: the only features
@@ -24,8 +24,9 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "embedding_column", "is_embedding", "is_own",
-           "known_columns", "probability_column", "probability_columns", "read_cells"]
+__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "embedding_column",
+           "is_embedding", "is_own", "known_columns", "probability_column", "probability_columns",
+           "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
@@ -68,7 +69,7 @@ def is_own(column: str) -> bool:
     return bool(_OWN.fullmatch(column))
 
 
-def read_cells(path) -> pandas.DataFrame | None:
+def text_frame(path) -> pandas.DataFrame | None:
     """A CSV of a run as text, without embeddings and without the apostrophes that keep formulas
     off; None where it is absent or has no rows.
 
@@ -99,7 +100,7 @@ def known_columns(cells: pandas.DataFrame, label: str, roles, controls) -> panda
     Parameters
     ----------
     cells : pandas.DataFrame
-        As of `read_cells`.
+        As of `text_frame`.
     label : str
         Column of the classes.
     roles : dict of str to str

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from phenoscale.ranks.crew import Crew
 from phenoscale.signals import Stopped
-from phenoscale.training.train import Trained, Watcher
+from phenoscale.training.train import Trained
+from phenoscale.training.watcher import Watcher
 
 __all__ = ["Follower"]
 

@@ -27,7 +27,8 @@ from phenoscale.signals import Stopped
 from phenoscale.training.checkpoint import EVERY_S, Checkpoints, newest
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.tensorboard import open_board, to_board
-from phenoscale.training.train import Diverged, Trained, Watcher
+from phenoscale.training.train import Diverged, Trained
+from phenoscale.training.watcher import Watcher
 
 __all__ = ["Keeper", "Running"]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The folder of a training run: the names of its files, each with its reader.
 
-    model.safetensors         the trained network; written last: a folder with it is a run that ended
+    model.safetensors         the trained network, written last: with it the run has ended
     best.safetensors          of the smallest validation loss
     last_good.safetensors     of a training that diverged: the weights before it did
     checkpoint-N.safetensors  to go on from (checkpoint.py)
@@ -22,7 +22,7 @@ from contextlib import suppress
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.models.model import Model, load
-from phenoscale.tables.predictions import read_cells
+from phenoscale.tables.predictions import text_frame
 
 __all__ = ["RunFolder"]
 
@@ -80,5 +80,5 @@ class RunFolder:
         return config
 
     def cells(self, name: str):
-        """A table of the run as text, or None; see `phenoscale.tables.predictions.read_cells`."""
-        return read_cells(self.file(name))
+        """A table of the run as text, or None; see `phenoscale.tables.predictions.text_frame`."""
+        return text_frame(self.file(name))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 import zlib
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -28,8 +27,9 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import Exchange
 from phenoscale.scores.classification import classification
 from phenoscale.training.recipe import BALANCES, Recipe
+from phenoscale.training.watcher import Watcher
 
-__all__ = ["Diverged", "Trained", "Watcher", "begin", "fit"]
+__all__ = ["Diverged", "Trained", "begin", "fit"]
 
 #: images that go through the head at once: its weights come from memory once for all of them
 PART = 4
@@ -41,23 +41,6 @@ _NAMED = 8  # fields named in a message
 
 class Diverged(InputError):
     """Too many steps in a row had no finite loss or gradient."""
-
-
-class Watcher:
-    """Who is told of a training and may end it; each method does nothing here."""
-
-    def computing(self):
-        """A context for work that may be left at any instant."""
-        return nullcontext()
-
-    def step_done(self, trained: Trained) -> None:
-        """After each step, and at the end of each epoch."""
-
-    def improved(self, trained: Trained) -> None:
-        """After an epoch with the smallest validation loss so far."""
-
-    def warn(self, words: str) -> None:
-        """Something the user should read."""
 
 
 @dataclass

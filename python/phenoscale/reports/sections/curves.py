@@ -7,10 +7,10 @@ from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 
-__all__ = ["curves"]
+__all__ = ["section"]
 
 
-def curves(run: Run) -> dict:
+def section(run: Run) -> dict:
     """Loss and validation by epoch."""
     if run.log is None or not len(run.log):
         return {"why": "The folder holds no log.csv with epochs."}

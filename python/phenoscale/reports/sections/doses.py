@@ -10,12 +10,12 @@ from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 from phenoscale.words import count, number
 
-__all__ = ["doses"]
+__all__ = ["section"]
 
 _MOST_CURVES = 24
 
 
-def doses(run: Run) -> dict:
+def section(run: Run) -> dict:
     """A curve of each compound, the steepest first."""
     found = _dose_wells(run)
     if isinstance(found, str):

@@ -11,12 +11,12 @@ from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS, probability_column
 
-__all__ = ["evidence"]
+__all__ = ["section"]
 
 _MOST_CLASSES = 12
 
 
-def evidence(run: Run) -> dict:
+def section(run: Run) -> dict:
     """Pictures, each beside its evidence."""
     if run.scored is None:
         return {"why": "There are no predictions of fields that were not trained on."}

@@ -12,12 +12,12 @@ from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS, probability_column
 from phenoscale.words import count
 
-__all__ = ["examples"]
+__all__ = ["section"]
 
 _MOST_CLASSES, _EXAMPLES = 12, 6
 
 
-def examples(run: Run) -> dict:
+def section(run: Run) -> dict:
     """Rows of pictures, one a class."""
     if run.scored is None:
         return {"why": "There are no predictions of fields that were not trained on."}

@@ -9,12 +9,12 @@ from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS, probability_column, probability_columns
 
-__all__ = ["plates"]
+__all__ = ["section"]
 
 _MOST_PLATES = 12
 
 
-def plates(run: Run) -> dict:
+def section(run: Run) -> dict:
     """A map of each plate, the held-out ones first."""
     wells = run.wells(run.scored)
     layout = pictures.plate_layout(run.fields["Metadata_Well"]) if wells is not None else None

@@ -12,10 +12,10 @@ from phenoscale.scores.controls import z_prime
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.predictions import CLASS
 
-__all__ = ["result"]
+__all__ = ["section"]
 
 
-def result(run: Run) -> dict:
+def section(run: Run) -> dict:
     """The headline: how the fields that were not trained on are told apart."""
     labelled = None if run.scored is None else run.scored[run.scored["Truth"].isin(run.classes)]
     sides = set() if labelled is None else set(labelled["Side"])
