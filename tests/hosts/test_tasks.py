@@ -168,6 +168,29 @@ def test_a_training(screen, tmp_path):
         execute("train", {**inputs, "recipe": {"epoch": 1}})
 
 
+def test_a_training_on_a_folder(tmp_path):
+    """By the words of the command line; what cannot be used stops it, or is left out."""
+    table, told = screens.write_screen(tmp_path / "screen", 1, 8, 0), []
+    pandas.read_csv(table)[["Metadata_Well", "Metadata_Class"]][:7].to_csv(
+        tmp_path / "classes.csv", index=False)
+    screens.ruin(tmp_path / "screen/P1/A02_DNA.tif")
+    how = {"pattern": r"(?P<Well>[A-H]\d\d)_(?P<Channel>\w+)\.tif", "channels": ["DNA"],
+           "join": [str(tmp_path / "classes.csv")]}
+    inputs = {"table": str(tmp_path / "screen"), "label": "Metadata_Class", "how": how,
+              "out": str(tmp_path / "run"), "recipe": {"network": "mcnn-gap", "epochs": 1},
+              "threads": 2}
+    with pytest.raises(InputError, match="A02_DNA.tif cannot be read"):
+        execute("train", inputs)
+    found = execute("train", {**inputs, "on_error": "skip"},
+                    lambda event: told.append(update_of("train", event)))
+    assert (1, 1, "predicting") in told  # the one field without a class
+    model = phenoscale.load(found["model"])
+    assert model.channels == ["DNA"] and model.classes == ["coarse", "fine"]
+    assert len(pandas.read_csv(tmp_path / "run/errors.csv")) == 1
+    with pytest.raises(InputError, match="'how' has an unknown entry z"):  # the recipe says it
+        execute("train", {**inputs, "how": {"z": "max"}})
+
+
 PIXELS = pack(np.zeros((4, 5), np.uint16))
 
 
