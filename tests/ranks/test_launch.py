@@ -329,7 +329,7 @@ exec env -i HOME="$HOME" PATH=/usr/bin:/bin sh -c "$*"
 SAY = """\
 import os
 from mpi4py import MPI
-from phenoscale.ranks.launch import promised_size
+from phenoscale.ranks.job import promised_size
 said = (MPI.COMM_WORLD.size, promised_size(os.environ), os.environ["OMP_NUM_THREADS"],
         len(os.sched_getaffinity(0)))
 os.write(1, f"{said}\\n".encode())  # in one piece, or the lines of two ranks mix
