@@ -145,7 +145,7 @@ def test_a_rank_that_fails_gives_its_last_line(open_mpi):
 
 @pytest.mark.parametrize("exchange", ["factors", "matrix"])
 def test_a_stand_in_has_the_arrays_of_a_network(exchange):
-    found = bench_work.measure_work("mcnn", SMALL)
+    found = bench_work.measure_needs("mcnn", SMALL)
     real = bench_work.Real("mcnn", SMALL, 4, exchange).net
     sums = found["sums"] if exchange == "matrix" else (found["sums"][0], 0)
     net = StandIn(sums, found["factors"], 4, Parts(0, 0, 0, 0))

@@ -18,6 +18,7 @@ from phenoscale.scores.classification import classification
 from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
+from phenoscale.training.run_folder import RunFolder
 
 HELD_OUT = "Plate04"
 #: The screen and the recipe of ``make demo``.
@@ -32,7 +33,7 @@ def held_out_scores(folder, seed, progress=None):
         phenoscale.read_table(table), "Metadata_Phenotype", Path(folder) / "run",
         Recipe(seed=seed, **RECIPE), Split(holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0),
         crew=Crew(progress=progress))
-    frame = pandas.read_csv(Path(run) / "predictions.csv", keep_default_na=False)
+    frame = pandas.read_csv(Path(run) / RunFolder.PREDICTIONS, keep_default_na=False)
     frame = frame[(frame["Metadata_Plate"] == HELD_OUT) & (frame["Metadata_Phenotype"] != "")]
     scores = classification(frame["Metadata_Phenotype"], frame["Phenoscale_Class"], model.classes)
     return {"network": scores["balanced_accuracy"], **baselines(table, [HELD_OUT])}

@@ -18,6 +18,7 @@ from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
+from phenoscale.training.run_folder import RunFolder
 
 RECIPE = Recipe(network="mcnn-gap", epochs=20, augment=("flip", "turn"), seed=0)
 
@@ -35,7 +36,7 @@ def main(table, label, channels, out):
             model, _ = train_run(fields, label, folder, RECIPE, split,
                                  crew=Crew(progress=progress))
         classes = model.classes
-        scored.append(pandas.read_csv(folder / "predictions.csv", dtype={label: str}))
+        scored.append(pandas.read_csv(folder / RunFolder.PREDICTIONS, dtype={label: str}))
     scored = pandas.concat(scored, ignore_index=True)
     by = [fields.roles[role] for role in ("compound", "concentration")]
     treatments = aggregate(scored, [*by, label], classes)

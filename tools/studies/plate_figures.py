@@ -5,26 +5,26 @@ For each run the controls and the dose wells it was not trained on: how many con
 and how the score, the log-odds of positive against negative, follows the rank of the dose.
 """
 
-import json
 import sys
 from pathlib import Path
 
-import pandas
-
 from phenoscale.profiles.aggregate import log_odds
 from phenoscale.profiles.dose_response import dose_response
+from phenoscale.tables.predictions import CLASS, probability_columns
+from phenoscale.training.run_folder import RunFolder
 
 
 def plate_figures(run):
-    """(right, controls, {compound: Spearman over the dose wells}) of what a run held out."""
-    run = Path(run)
-    held_out = json.loads((run / "config.json").read_text())["holdout"]
-    (column, values), = held_out.items()
-    frame = pandas.read_csv(run / "predictions.csv", keep_default_na=False, dtype=str)
-    probabilities = [c for c in frame.columns if c.startswith("Phenoscale_Prob_")]
+    """(right, controls, {compound: Spearman over the dose wells}) of what a run held out.
+
+    run : RunFolder
+    """
+    config, frame = run.config(), run.cells(run.PREDICTIONS)
+    (column, values), = config["holdout"].items()
+    probabilities = probability_columns(frame, config["classes"])
     frame[probabilities] = frame[probabilities].astype(float)
     controls = frame[frame["Metadata_Control"] != ""]
-    right = int((controls["Metadata_Control"] == controls["Phenoscale_Class"]).sum())
+    right = int((controls["Metadata_Control"] == controls[CLASS]).sum())
     doses = frame[frame["Metadata_Control"] == ""].copy()
     if column == "Metadata_Compound":
         doses = doses[doses[column].isin(values)]
@@ -36,8 +36,8 @@ def plate_figures(run):
 
 def main(folder):
     """Print a line for each run in the folder."""
-    for path in sorted(Path(folder).glob("*/config.json")):
-        right, n, spearman = plate_figures(path.parent)
+    for path in sorted(Path(folder).glob(f"*/{RunFolder.CONFIG}")):
+        right, n, spearman = plate_figures(RunFolder(path.parent))
         print(f"{path.parent.name}: {right} of {n} held-out controls right; Spearman of the score "
               "with the dose rank: "
               + ", ".join(f"{name} {value:.2f}" for name, value in spearman.items()))

@@ -105,7 +105,7 @@ def row_seconds(real, n):
             for call in (lambda: net.squares(n), real.update)]
 
 
-def measure_work(network, size):
+def measure_needs(network, size):
     """What a network needs.
 
     Returns
@@ -141,4 +141,4 @@ def measure_work(network, size):
 
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
-    print(json.dumps(measure_work(job["network"], job["size"])))
+    print(json.dumps(measure_needs(job["network"], job["size"])))
