@@ -12,7 +12,7 @@ import pytest
 import reference
 from phenoscale import _core
 from phenoscale.models import networks
-from tree import PACKAGE, ROOT, SOURCES, below, c_code, planted, run_python
+from tree import PACKAGE, ROOT, SOURCES, below, c_code, names_of, planted, run_python
 
 CORE, BINDING, PROGRAMS, HEADER = "csrc/", "python/binding/", "tests/c/", "csrc/phenoscale.h"
 STUB = f"{PACKAGE}_core.pyi"
@@ -126,8 +126,7 @@ def test_the_core_keeps(rule):
     assert rule(SOURCES) == []
 
 
-@pytest.mark.parametrize("rule, path, text", PLANTED, ids=lambda value: getattr(
-    value, "__name__", value if value in SOURCES else ""))
+@pytest.mark.parametrize("rule, path, text", PLANTED, ids=names_of(PLANTED))
 def test_a_planted_violation_is_found(rule, path, text):
     assert [found for found in rule(planted(SOURCES, path, text)) if found.startswith(path)]
 

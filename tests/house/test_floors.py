@@ -22,6 +22,7 @@ from tree import (
     imports_of,
     module_of,
     modules_of,
+    names_of,
     package_imports,
     planted,
     room_of,
@@ -157,8 +158,7 @@ def test_the_house_keeps(rule):
     assert rule(SOURCES) == []
 
 
-@pytest.mark.parametrize("rule, path, text", PLANTED, ids=lambda value: getattr(
-    value, "__name__", value if value in SOURCES else ""))
+@pytest.mark.parametrize("rule, path, text", PLANTED, ids=names_of(PLANTED))
 def test_a_planted_violation_is_found(rule, path, text):
     assert [found for found in rule(planted(SOURCES, path, text)) if found.startswith(path)]
 

@@ -27,12 +27,13 @@ import hashlib, json, sys
 import phenoscale
 loaded = sorted(sys.modules)
 import numpy as np
-from phenoscale import _core; from phenoscale.models import networks as models
+from phenoscale import _core
+from phenoscale.models import networks
 
 def digest(array):
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
-net = _core.Net(models.describe("mcnn-gap", 1, 128, 128, 2), threads=2, training=True,
+net = _core.Net(networks.describe("mcnn-gap", 1, 128, 128, 2), threads=2, training=True,
                 images=2, batch=2)
 net.initialise(5)
 fields = np.load("fields.npy")[:2]
@@ -168,8 +169,12 @@ def test_abi3audit_is_content(built):
 
 def test_names_inside(built):
     names = zipfile.ZipFile(built[0]).namelist()
-    assert "phenoscale/_core.abi3.so" in names and "phenoscale/reports/templates/report.html.j2" in names
-    assert {"phenoscale/_core.pyi", "phenoscale/py.typed"} <= set(names)
+    sources = ROOT / "python"
+    ours = {path.relative_to(sources).as_posix() for kind in ("py", "j2", "pyi")
+            for path in sources.glob(f"phenoscale/**/*.{kind}")} | {"phenoscale/py.typed"}
+    assert {"phenoscale/tables/table.py", "phenoscale/reports/templates/report.html.j2"} <= ours
+    assert {name for name in names if name.startswith("phenoscale/")
+            and not name.startswith("phenoscale/plugins/")} == ours | {"phenoscale/_core.abi3.so"}
     of_hosts = {f"{host}/{file}" for host in HOSTS for file in HOSTS[host].files
                 if (ROOT / "plugins" / host / file).exists()}  # the jar, where it is built
     assert {name.removeprefix("phenoscale/plugins/") for name in names
@@ -230,7 +235,7 @@ def test_libraries_come_from_inside(environment, found):
 
 
 def test_plugins_are_installed_from_inside(environment, tmp_path):
-    program = "from phenoscale.install_plugin import install; install('cellprofiler', '.')"
+    program = "from phenoscale.hosts.install_plugin import install; install('cellprofiler', '.')"
     run(environment, "-c", program, cwd=tmp_path, env=clean_environment())
     for file in HOSTS["cellprofiler"].files:
         assert (tmp_path / file).read_bytes() == (ROOT / "plugins/cellprofiler" / file).read_bytes()

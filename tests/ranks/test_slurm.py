@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "tools/cluster/slurm-train.sh"
 SAY = ("import os; from mpi4py import MPI; from phenoscale.ranks.job import promised_size; "
        "os.write(1, f'{MPI.COMM_WORLD.size} {promised_size(os.environ)}\\n'.encode())")
-ALONE = "import os; from phenoscale.ranks.job import promised_size; print(promised_size(os.environ))"
+ALONE = ("import os; from phenoscale.ranks.job import promised_size; "
+         "print(promised_size(os.environ))")
 pytestmark = pytest.mark.skipif(bool(slurm_node.lacking()), reason=str(slurm_node.lacking()))
 
 
