@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 import screens
 from phenoscale import InputError, WholeImageClassifier, read_image, read_table
 from phenoscale.training.recipe import Recipe

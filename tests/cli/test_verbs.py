@@ -14,7 +14,7 @@ import pytest
 
 pandas = pytest.importorskip("pandas")
 click = pytest.importorskip("click")
-pytest.importorskip("scipy"), pytest.importorskip("tqdm")
+pytest.importorskip("tqdm")
 pytest.importorskip("tifffile")
 import phenoscale
 import screens

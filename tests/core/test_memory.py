@@ -9,7 +9,7 @@ import weakref
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 import phenoscale.reports.report
 import phenoscale.training.run
 import screens

@@ -77,6 +77,9 @@ class Import(NamedTuple):
     is_late: bool
 
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
 def _is_for_types(node):
     return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING",
                                                                    "typing.TYPE_CHECKING")
@@ -105,7 +108,7 @@ def imports_of(text, known=()):
         found.extend(Import(one, node.lineno, is_late) for one in dict.fromkeys(name))
         inside = node.orelse if _is_for_types(node) else ast.iter_child_nodes(node)
         for child in inside:
-            visit(child, is_late or isinstance(node, (ast.FunctionDef, ast.Lambda)))
+            visit(child, is_late or isinstance(node, _FUNCTIONS))
 
     visit(ast.parse(text), False)
     return found
@@ -138,7 +141,7 @@ def words_of(text):
     """(constant string, line) of a text, docstrings left out; of an f-string its constant parts."""
     tree = ast.parse(text)
     docstrings = {id(node.body[0].value) for node in ast.walk(tree)
-                  if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+                  if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS[:2]))
                   and node.body and isinstance(node.body[0], ast.Expr)}
     return [(node.value, node.lineno) for node in ast.walk(tree)
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
@@ -148,7 +151,7 @@ def words_of(text):
 def definitions(text):
     """(name, node) of the public functions and classes of a text and of the methods of its classes,
     as CLASS.METHOD, __init__ among them."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    kinds = (*_FUNCTIONS[:2], ast.ClassDef)
 
     def inside(body, before):
         for node in body:

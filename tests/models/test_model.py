@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("pandas"), pytest.importorskip("tifffile")
 import phenoscale
 import screens
 from phenoscale import InputError, _core, load

@@ -13,7 +13,7 @@ import time
 import pytest
 
 pandas = pytest.importorskip("pandas")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 import screens
 from calls import counting, warnings_to
 from phenoscale import InputError, load

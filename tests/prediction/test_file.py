@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("pandas")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 import screens
 from calls import counting
 from phenoscale import InputError

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 from mpi_jobs import LIBRARIES, run_ranks
 from predictions import BLOCKS, Prediction
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
-pytest.importorskip("scipy")
 tifffile = pytest.importorskip("tifffile")
 import screens
 from phenoscale import InputError, WholeImageClassifier, load, read_image

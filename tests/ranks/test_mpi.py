@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("mpi4py"), pytest.importorskip("tifffile")
 import mpi_program
 import screens
 from mpi_jobs import LIBRARIES, is_alive, ranks_of, run_ranks, segments, start_ranks, wait_for

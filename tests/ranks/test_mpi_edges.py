@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("mpi4py"), pytest.importorskip("tifffile")
 import screens
 from mpi_jobs import LIBRARIES, launch_job, run_ranks, wait_for
 from phenoscale.__main__ import main

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mpi4py"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("mpi4py"), pytest.importorskip("tifffile")
 import mpi_program
 import screens
 from mpi_jobs import LIBRARIES, home, is_alive, ranks_of, run_ranks

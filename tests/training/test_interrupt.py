@@ -11,7 +11,7 @@ import time
 import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
-pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("tifffile")
 import screens
 from phenoscale.signals import Stopped, Stopper
 from phenoscale.tables.read import read_table

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-pytest.importorskip("pandas"), pytest.importorskip("scipy"), pytest.importorskip("tifffile")
+pytest.importorskip("pandas"), pytest.importorskip("tifffile")
 import phenoscale
 import screens
 from phenoscale import InputError, _core

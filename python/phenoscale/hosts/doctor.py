@@ -8,6 +8,8 @@ import os
 import platform
 import sys
 
+from phenoscale.machine import memory, thread_count
+
 __all__ = ["examine"]
 
 #: package -> what is not there without it
@@ -19,13 +21,16 @@ _NEEDED_FOR = {
     "tqdm": "progress bars",
     "matplotlib": "figures",
     "jinja2": "reports",
-    "tifffile": "the simulator",
+    "tifffile": "evidence as files",
+    "pillow": "PNG, JPEG and the like",
+    "imagecodecs": "PNG of 16 bits, rarer codecs",
+    "openpyxl": "workbooks",
+    "tensorboardX": "train --tensorboard",
 }
 
 
 def _memory_words() -> str:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{total / 1e9:.1f} GB"
+    return f"{memory() / 1e9:.1f} GB"
 
 
 def _ranks_words() -> str:
@@ -63,7 +68,6 @@ def examine() -> tuple[list[str], bool]:
     import phenoscale
     from phenoscale import _core
     from phenoscale.hosts.install_plugin import plugin_states
-    from phenoscale.machine import thread_count
 
     libraries = {name: words.splitlines()[0].removeprefix("LIBTIFF, Version ")
                  for name, words in _core.versions().items()}

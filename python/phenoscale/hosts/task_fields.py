@@ -17,13 +17,12 @@ from phenoscale.images.read import read_image
 from phenoscale.images.survey import look_at
 from phenoscale.models.model import Model
 from phenoscale.tables.columns import Channel
-from phenoscale.tables.table import Plane
+from phenoscale.tables.table import DEPTHS, Plane
 from phenoscale.words import listed, size_words
 
 __all__ = ["field_of", "pack", "unpack"]
 
 LIMIT_PIXELS = 1 << 30  # bytes of a field that comes with a request
-_DTYPES = ("uint8", "uint16", "float32")  # each holds the counts of those before it
 _HOW = ("pixels come as {dtype: uint8, uint16 or float32, shape: [height, width], data: base64 of "
         "the zlib stream of their bytes}")
 
@@ -67,9 +66,9 @@ def field_of(model: Model, given) -> np.ndarray:
 
 
 def _depth(name: str) -> int:
-    if name not in _DTYPES:
-        raise InputError(f"pixels of type {name}: at hand are {listed(_DTYPES)}")
-    return _DTYPES.index(name)
+    if name not in DEPTHS:
+        raise InputError(f"pixels of type {name}: at hand are {listed(DEPTHS)}")
+    return DEPTHS.index(name)
 
 
 def _read(files, z: str | None) -> list[np.ndarray]:
@@ -96,7 +95,7 @@ def _read(files, z: str | None) -> list[np.ndarray]:
 
 def _as_counts(plane: np.ndarray) -> np.ndarray:
     """As the loader gives them: of a type with no depth of its own, as float32."""
-    return plane if plane.dtype.name in _DTYPES else plane.astype(np.float32)
+    return plane if plane.dtype.name in DEPTHS else plane.astype(np.float32)
 
 
 def unpack(about, channels: int = 1) -> np.ndarray:
@@ -106,7 +105,7 @@ def unpack(about, channels: int = 1) -> np.ndarray:
         return about
     try:
         dtype, (height, width) = about["dtype"], about["shape"]
-        if dtype not in _DTYPES or not type(height) is type(width) is int:
+        if dtype not in DEPTHS or not type(height) is type(width) is int:
             raise InputError(_HOW)
         size = np.dtype(dtype).itemsize * height * width
         if min(height, width) < 1 or size > LIMIT_PIXELS // channels:

@@ -16,6 +16,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
+from phenoscale.tables.table import DEPTHS
 
 __all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "open_fields"]
 
@@ -179,7 +180,7 @@ class FieldArrays:
         if images.ndim != 4 or images.dtype.kind not in "buif":
             raise InputError("images are numbers (n, channels, height, width), not "
                              f"{images.dtype} {images.shape}")
-        if images.dtype.newbyteorder("=") not in (np.uint8, np.uint16, np.float32):
+        if images.dtype.newbyteorder("=").name not in DEPTHS:
             images = images.astype(np.float32)
         images = images.astype(images.dtype.newbyteorder("="), copy=False)
         if images.dtype.kind == "f" and not np.isfinite(images).all():

@@ -18,12 +18,11 @@ from phenoscale.images.pages import axes
 from phenoscale.images.read import image_info
 from phenoscale.images.survey_ranks import Found, look_at_all
 from phenoscale.tables.columns import Channel
-from phenoscale.tables.table import Plane, Table
+from phenoscale.tables.table import DEPTHS, Plane, Table
 from phenoscale.words import size_words
 
 __all__ = ["Problem", "Survey", "look_at", "survey"]
 
-_DEPTHS = ("uint8", "uint16", "float32")  # each holds the counts of those before it
 KINDS = ("missing", "unreadable", "channels", "stack", "size", "depth")
 
 
@@ -126,7 +125,7 @@ def survey(table: Table, threads: int | None = None, progress=None, ranks=None) 
     if sizes:
         shape = (len(table.channels), *sizes.most_common(1)[0][0])
         usual = [depths.most_common(1)[0][0] for depths in dtypes.values() if depths]
-        dtype = max(usual, key=_DEPTHS.index)
+        dtype = max(usual, key=DEPTHS.index)
         problems += _compare(table, infos, shape, dtypes)
     problems.sort(key=lambda problem: problem.row)
     for problem in problems:

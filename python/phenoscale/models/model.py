@@ -21,6 +21,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.models import networks
 from phenoscale.tables.labels import class_key
+from phenoscale.tables.table import DEPTHS
 
 __all__ = ["Model", "load"]
 
@@ -214,7 +215,7 @@ _CHECKS = {
     "channels": _is_names,
     "size": lambda v: (isinstance(v, list) and len(v) == 2
                        and all(type(n) is int and 0 < n <= _LIMITS["side"] for n in v)),
-    "dtype": lambda v: v in ("uint8", "uint16", "float32"),
+    "dtype": lambda v: v in DEPTHS,
     "scale": _is_numbers,
     "offset": _is_numbers,
     "normalisation": lambda v: isinstance(v, str),

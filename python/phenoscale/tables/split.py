@@ -18,6 +18,7 @@ from phenoscale.words import listed
 
 __all__ = ["SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
 
+#: of a field; a training has "skipped" too, for one that turned out unreadable
 SIDES = ("train", "val", "test", "unlabelled")
 VAL_FRACTION = 0.15
 _SPARE = 5  # groups of each class that must be left to train on before any is taken unasked

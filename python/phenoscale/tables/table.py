@@ -30,7 +30,10 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Plane", "Table", "clean_columns", "file_cells", "write_table"]
+__all__ = ["DEPTHS", "Plane", "Table", "clean_columns", "file_cells", "write_table"]
+
+#: the depths that fields may have; each holds the counts of those before it
+DEPTHS = ("uint8", "uint16", "float32")
 
 
 class Plane(NamedTuple):
