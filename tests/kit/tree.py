@@ -155,7 +155,7 @@ def definitions(text):
 
     def inside(body, before):
         for node in body:
-            if isinstance(node, (ast.If, ast.Try, ast.With)):
+            if isinstance(node, (ast.If, ast.Try, ast.ExceptHandler, ast.With)):
                 yield from inside(ast.iter_child_nodes(node), before)
             elif isinstance(node, kinds) and (not node.name.startswith("_")
                                               or before and node.name == "__init__"):
