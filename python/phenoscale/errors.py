@@ -8,7 +8,7 @@ from __future__ import annotations
 SKIPPED, MISMATCH, STOPPED, HUNG, INTERRUPTED = 3, 64, 75, 76, 130
 
 __all__ = ["HUNG", "INTERRUPTED", "MISMATCH", "SKIPPED", "STOPPED", "InputError", "LaunchError",
-           "NoChannel"]
+           "NoChannel", "check_on_error"]
 
 
 class InputError(ValueError):
@@ -19,6 +19,12 @@ class InputError(ValueError):
     """
 
     status = 1
+
+
+def check_on_error(word: str) -> None:
+    """InputError unless a word says what to do about a field that cannot be used."""
+    if word not in ("stop", "skip"):
+        raise InputError(f"on_error={word}: give stop or skip")
 
 
 class LaunchError(InputError):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
-pytest.importorskip("click"), 
+pytest.importorskip("click")
 from phenoscale.__main__ import cli
 from phenoscale.profiles.aggregate import log_odds
 from phenoscale.profiles.dose_response import dose_response

@@ -20,8 +20,10 @@ import screens
 from calls import train_run
 from phenoscale import InputError, load, predict_table
 from phenoscale.models.controls import controls_of
+from phenoscale.prediction.file import Writing
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
+from phenoscale.training.keeper import Running
 from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
@@ -395,3 +397,9 @@ def test_two_channels_of_one_file(tmp_path):
     model, folder = train_run(table, "Metadata_Class", tmp_path / "run",
                               Recipe(network="mcnn-gap", epochs=1), val_fraction=0)
     assert load(tmp_path / "run" / "model.safetensors").sources == ["DNA", "DNA"]
+
+
+@pytest.mark.parametrize("bundle", [Running, Writing])
+def test_what_to_do_about_a_bad_field_is_one_of_two_words(bundle):
+    with pytest.raises(InputError, match="on_error=ignore: give stop or skip"):
+        bundle(on_error="ignore")

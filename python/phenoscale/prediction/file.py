@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phenoscale.errors import check_on_error
 from phenoscale.files.csv import write_csv
 from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
@@ -57,6 +58,9 @@ class Writing:
     tower: str = "fused"
     resume: bool | None = None
     keep: Sequence = ()
+
+    def __post_init__(self):
+        check_on_error(self.on_error)
 
 
 def predict_to_file(model: Model, source, out, reading: Reading | None = None,

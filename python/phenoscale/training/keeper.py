@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, check_on_error
 from phenoscale.files.csv import write_csv
 from phenoscale.machine import environment
 from phenoscale.ranks.crew import Crew
@@ -59,6 +59,9 @@ class Running:
     resume: bool = False
     checkpoint_s: float = EVERY_S
     tensorboard: bool = False
+
+    def __post_init__(self):
+        check_on_error(self.on_error)
 
 
 class Keeper(Watcher):
