@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import signal
-import struct
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -141,46 +139,6 @@ def test_the_log_has_a_row_an_epoch(trained):
     assert (rows[["loss", "rate", "gradient_norm", "images_per_s", "seconds", "val_loss"]] > 0
             ).all(axis=None)
     assert rows["val_accuracy"].between(0, 1).all()
-
-
-def scalars(folder):
-    """{name: [(step, number)]} of the event files of a folder, records as TensorFlow frames them:
-    length (8 bytes), its checksum (4), content, checksum (4)."""
-    from tensorboardX.proto.event_pb2 import Event
-
-    found = {}
-    for path in sorted(folder.iterdir()):
-        content, at = path.read_bytes(), 0
-        while at < len(content):
-            (length,) = struct.unpack_from("<Q", content, at)
-            event = Event.FromString(content[at + 12 : at + 12 + length])
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append((event.step, value.simple_value))
-            at += length + 16
-    return found
-
-
-def test_event_files_for_tensorboard(table, tmp_path):
-    """Every step's numbers, every epoch's validation; the same as in log.csv."""
-    train_run(table, LABEL, tmp_path / "run", RECIPE, val_fraction=0.25, threads=2,
-              tensorboard=True)
-    found = scalars(tmp_path / "run" / "tensorboard")
-    log = pandas.read_csv(tmp_path / "run" / "log.csv")
-    steps = log["step"].iloc[-1]
-    assert set(found) == {f"train/{n}" for n in ("loss", "rate", "gradient_norm", "images_per_s")
-                          } | {f"validation/{n}" for n in ("loss", "accuracy",
-                                                           "balanced_accuracy")}
-    assert [step for step, _ in found["train/loss"]] == list(range(1, steps + 1))
-    for name, column in (("train/loss", "loss"), ("validation/loss", "val_loss")):
-        at = dict(found[name])
-        assert [at[step] for step in log["step"]] == pytest.approx(log[column].tolist(), rel=1e-6)
-
-
-def test_no_tensorboard_where_its_library_is_missing(table, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(InputError, match="need tensorboardX: pip install tensorboardX, or leave"):
-        train_run(table, LABEL, tmp_path / "run", RECIPE, tensorboard=True)
-    assert not (tmp_path / "run").exists()
 
 
 def test_held_out_pixels_change_no_weight(trained, tmp_path):

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Event files for TensorBoard, read as TensorFlow frames them."""
+
+import struct
+import sys
+
+import pytest
+
+pandas = pytest.importorskip("pandas")
+pytest.importorskip("tifffile"), pytest.importorskip("tensorboardX")
+
+import screens
+from calls import train_run
+from phenoscale import InputError
+from phenoscale.tables.read import read_table
+from phenoscale.training.recipe import Recipe
+
+LABEL = "Metadata_Class"
+RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A small screen."""
+    return read_table(screens.write_screen(tmp_path / "screen", 2, 4, 1))
+
+
+def scalars(folder):
+    """{name: [(step, number)]} of the event files of a folder, records as TensorFlow frames them:
+    length (8 bytes), its checksum (4), content, checksum (4)."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    found = {}
+    for path in sorted(folder.iterdir()):
+        content, at = path.read_bytes(), 0
+        while at < len(content):
+            (length,) = struct.unpack_from("<Q", content, at)
+            event = Event.FromString(content[at + 12 : at + 12 + length])
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value.simple_value))
+            at += length + 16
+    return found
+
+
+def test_event_files_for_tensorboard(table, tmp_path):
+    """Every step's numbers, every epoch's validation; the same as in log.csv."""
+    train_run(table, LABEL, tmp_path / "run", RECIPE, val_fraction=0.25, threads=2,
+              tensorboard=True)
+    found = scalars(tmp_path / "run" / "tensorboard")
+    log = pandas.read_csv(tmp_path / "run" / "log.csv")
+    steps = log["step"].iloc[-1]
+    assert set(found) == {f"train/{n}" for n in ("loss", "rate", "gradient_norm", "images_per_s")
+                          } | {f"validation/{n}" for n in ("loss", "accuracy",
+                                                           "balanced_accuracy")}
+    assert [step for step, _ in found["train/loss"]] == list(range(1, steps + 1))
+    for name, column in (("train/loss", "loss"), ("validation/loss", "val_loss")):
+        at = dict(found[name])
+        assert [at[step] for step in log["step"]] == pytest.approx(log[column].tolist(), rel=1e-6)
+
+
+def test_no_tensorboard_where_its_library_is_missing(table, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(InputError, match="need tensorboardX: pip install tensorboardX, or leave"):
+        train_run(table, LABEL, tmp_path / "run", RECIPE, tensorboard=True)
+    assert not (tmp_path / "run").exists()
