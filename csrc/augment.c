@@ -10,13 +10,16 @@ typedef struct {
     int64_t c, h, w;
     ps_dtype dtype;
     char *pixels, *spare; /* (c, h, w), (h, w) */
-    uint64_t seed, epoch, sample, row;
+    ps_chance chance;
+    uint64_t row;
 } subject;
 
 static double
 draw(const subject *self, uint64_t number)
 {
-    return ps_random_unit(self->seed, self->epoch, self->sample, self->row << 8 | number);
+    const ps_chance *chance = &self->chance;
+
+    return ps_random_unit(chance->seed, chance->epoch, chance->sample, self->row << 8 | number);
 }
 
 static char *
@@ -150,11 +153,11 @@ ps_augment_name(int row)
 }
 
 int
-ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, int64_t c, int64_t h,
-           int64_t w, ps_dtype dtype, void *pixels, void *spare)
+ps_augment(unsigned rows, const ps_chance *chance, const int64_t *shape, ps_dtype dtype,
+           void *pixels, void *spare)
 {
-    subject self = {.c = c, .h = h, .w = w, .dtype = dtype, .pixels = pixels, .spare = spare,
-                    .seed = seed, .epoch = epoch, .sample = sample};
+    subject self = {.c = shape[0], .h = shape[1], .w = shape[2], .dtype = dtype, .pixels = pixels,
+                    .spare = spare, .chance = *chance};
 
     for (int row = 0; row < ROWS; row++) {
         if (!(rows & PS_AUGMENT(row)))

@@ -56,10 +56,11 @@ read_field(const ps_loader *self, ps_field_reader *reader, int64_t sample, char 
     int ret = PS_OK;
     const ps_loader_spec *spec = &self->spec;
     int64_t number = self->samples ? self->samples[sample] : sample;
+    ps_chance chance = {self->seed, self->epoch, (uint64_t)number};
+    int64_t shape[] = {spec->c, spec->h / spec->bin, spec->w / spec->bin};
 
     TRY(ps_field_reader_read(reader, self->order[sample], pixels));
-    TRY(ps_augment(self->augment, self->seed, self->epoch, (uint64_t)number,
-                   spec->c, spec->h / spec->bin, spec->w / spec->bin, spec->dtype, pixels, spare));
+    TRY(ps_augment(self->augment, &chance, shape, spec->dtype, pixels, spare));
 out:
     return ret;
 }

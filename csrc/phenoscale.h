@@ -117,10 +117,14 @@ typedef struct {
 /* The rows of the table of augmentations are bits: PS_AUGMENT(k) is row k. */
 #define PS_AUGMENT(row) (1u << (row))
 const char *ps_augment_name(int row); /* "flip", "turn", ...; NULL past the last */
-/* Augment one field in place, native depth, random numbers a function of (seed, epoch, sample).
- * `spare` has room for one plane (h, w).  "turn" needs a square field: PS_BAD_VALUE. */
-int ps_augment(unsigned rows, uint64_t seed, uint64_t epoch, uint64_t sample, int64_t c, int64_t h,
-               int64_t w, ps_dtype dtype, void *pixels, void *spare);
+/* What the random numbers of a field are a function of. */
+typedef struct {
+    uint64_t seed, epoch, sample;
+} ps_chance;
+/* Augment one field in place, native depth; `shape` is (c, h, w), `spare` has room for one plane
+ * (h, w).  "turn" needs a square field: PS_BAD_VALUE. */
+int ps_augment(unsigned rows, const ps_chance *chance, const int64_t *shape, ps_dtype dtype,
+               void *pixels, void *spare);
 
 /* ---- loader (loader.c) ---------------------------------------------------------------------- */
 

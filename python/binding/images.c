@@ -211,8 +211,9 @@ core_augment(PyObject *module, PyObject *args)
     void *spare = malloc((size_t)(shape[1] * shape[2]) * (size_t)dtype + 1);
     if (!spare)
         return PyErr_NoMemory();
-    int status = ps_augment(rows, seed, epoch, sample, shape[0], shape[1], shape[2],
-                            (ps_dtype)dtype, PyArray_DATA(array), spare);
+    int status = ps_augment(rows, &(ps_chance){seed, epoch, sample},
+                            (int64_t[]){shape[0], shape[1], shape[2]}, (ps_dtype)dtype,
+                            PyArray_DATA(array), spare);
     free(spare);
     if (status != PS_OK)
         return raise_error(status);

@@ -342,8 +342,8 @@ test_augment(void)
         void *pixels = calloc((size_t)(C * h * w), type), *spare = malloc((size_t)(h * w) * type);
         for (uint64_t sample = 0; sample < 20; sample++)
             for (int row = 0; ps_augment_name(row); row++) {
-                int status = ps_augment(PS_AUGMENT(row), 1, 2, sample, C, h, w, type, pixels,
-                                        spare);
+                int status = ps_augment(PS_AUGMENT(row), &(ps_chance){1, 2, sample},
+                                        (int64_t[]){C, h, w}, type, pixels, spare);
                 int is_turn = strcmp(ps_augment_name(row), "turn") == 0;
                 CHECK(status == (is_turn && h != w ? PS_BAD_VALUE : PS_OK));
             }

@@ -103,6 +103,13 @@ def public_functions_are_prefixed_and_used(sources):
           if not re.search(rf"\b{name}\b", users)))]
 
 
+def public_functions_take_few_parameters(sources):
+    """Eight at most; more are a struct with a name."""
+    declared = re.findall(r"^[a-z][^;{}#(]*?\**(\w+)\(([^;{}]*)\);", c_code(sources[HEADER]), re.M)
+    return [f"{HEADER}: {name} has {words.count(',') + 1} parameters" for name, words in declared
+            if words.count(",") >= 8]
+
+
 NET, LAYER = f"{CORE}net.c", f"{CORE}layer_conv.c"
 PLANTED = [
     (core_is_pure_c, NET, 'void f(void) { fprintf(stderr, "no"); }'),
@@ -118,6 +125,8 @@ PLANTED = [
     (public_functions_are_prefixed_and_used, HEADER, "\nint ps_more(int n);\n"),
     (public_functions_are_prefixed_and_used, HEADER, "\nint net_free(int n);\n"),
     (public_functions_are_prefixed_and_used, HEADER, "\n#define MORE 1\n"),
+    (public_functions_take_few_parameters, HEADER,
+     "\nint ps_many(" + ", ".join(f"int p{k}" for k in range(9)) + ");\n"),
 ]
 
 
