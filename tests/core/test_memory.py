@@ -10,11 +10,10 @@ import pytest
 
 pytest.importorskip("pandas"), pytest.importorskip("click"), pytest.importorskip("tqdm")
 pytest.importorskip("tifffile")
-import phenoscale.reports.report
-import phenoscale.training.run
 import screens
 from phenoscale import WholeImageClassifier, _core
 from phenoscale.__main__ import main
+from phenoscale.cli import train as verb
 from phenoscale.files.atomic import write_atomically
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import survey
@@ -60,7 +59,7 @@ def test_a_file_and_its_name_are_on_the_disk_before_the_writer_returns(tmp_path,
 
 def test_a_run_makes_one_network_and_lets_go_of_it_before_the_report(table, tmp_path, monkeypatch,
                                                                     capsys):
-    nets, models, make, run = [], [], _core.Net, phenoscale.training.run.train_run
+    nets, models, make, run = [], [], _core.Net, verb.train_run
 
     def counted_net(*words, **options):
         nets.append(options)
@@ -72,8 +71,8 @@ def test_a_run_makes_one_network_and_lets_go_of_it_before_the_report(table, tmp_
         return model, folder
 
     monkeypatch.setattr(_core, "Net", counted_net)
-    monkeypatch.setattr(phenoscale.training.run, "train_run", watched_run)
-    monkeypatch.setattr(phenoscale.reports.report, "write_report", lambda folder: models[0]())
+    monkeypatch.setattr(verb, "train_run", watched_run)
+    monkeypatch.setattr(verb, "write_report", lambda folder: models[0]())
     with pytest.raises(SystemExit) as caught:
         main(["train", table.source, "--label", LABEL, "--out", str(tmp_path / "run"), "--quiet",
               "--holdout", "Metadata_Plate=P2", "--network", "mcnn-gap", "--epochs", "1"])

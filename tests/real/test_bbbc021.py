@@ -12,7 +12,7 @@ from phenoscale.training.recipe import Recipe
 def test_one_compound_left_out(shared_data, tmp_path):
     """Protein synthesis inhibitors are told by the other two of their kind."""
     table = read_table(shared_data("bbbc021_fields") / "labels.csv",
-                       ["Actin=file:0", "Tubulin=file:1", "DNA=file:2"])
+                       channels=["Actin=file:0", "Tubulin=file:1", "DNA=file:2"])
     assert (len(table), set(table.roles)) == (384, {"plate", "well", "compound", "concentration"})
     found = check(table, label="moa")
     assert found.ok and found.survey.kinds == {"PNG": 1152} and found.survey.dtype == "uint8"
