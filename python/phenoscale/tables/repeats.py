@@ -76,7 +76,8 @@ def _candidates(table: Table, columns) -> str:
             continue
         if np.bincount(row_groups(frame, [*columns, column])).max() == 1:
             key = column_key(column)
-            found.append((not ("plate" in key or "barcode" in key), bool(match), count, column))
+            found.append((not ("plate" in key or "barcode" in key), not match, count, column))
+            taken |= {c for c in frame.columns if match and "PathName_" in c}  # one says it
     names = [table.own(column) for *_, column in sorted(found)]
     if names:
         return f"{' or '.join(names[:_NAMED])}: --role {role}={names[0]}"
