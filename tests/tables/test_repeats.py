@@ -26,14 +26,15 @@ def test_names_that_repeat_are_said_with_what_tells_them_apart():
                             "plate=PathName_A")
     frame = two_plates().drop(columns="Rep")
     (words,) = repeats(read_table(frame))
-    assert words.endswith("apart? PathName_A: --role plate=PathName_A")
+    assert "apart? PathName_A or moa: --role plate=PathName_A" in words
     assert repeats(read_table(frame, roles={"plate": "PathName_A"})) == []
     assert repeats(read_table(two_plates().rename(columns={"Rep": "Barcode"}))) == []
     assert repeats(read_table(two_plates(Metadata_Timepoint=[1] * 16 + [2] * 16))) == []
     assert repeats(read_table(two_plates(Batch=[1] * 16 + [2] * 16))) == []
     frame["FileName_A"] = frame["PathName_A"] + "/" + frame["FileName_A"]
     (words,) = repeats(read_table(frame.drop(columns="PathName_A")))
-    assert words.endswith("their files lie in 2 folders (BR1, BR2): give a column that says so")
+    assert words.endswith("plates apart? moa or a new one of the 2 folders of their files (BR1, "
+                          "BR2): --role plate=COLUMN")
     one = two_plates(plate="2.01235E+11")  # rounded to one plate
     assert "--role plate=PathName_A" in repeats(read_table(one))[0]
 
