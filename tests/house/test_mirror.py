@@ -69,7 +69,6 @@ NOT_MIRRORED = {
     "reports/sections/result": "reports/test_report",
     "signals": "training/test_interrupt",
     "simulation/cells": "simulation/test_simulate",
-    "tables/columns": "tables/test_table",
     "tables/doses": "tables/test_join",
     "tables/outputs": "prediction/test_predict",
     "tables/predictions": "reports/test_report",

@@ -75,8 +75,10 @@ def join_table(table: Table, path, roles=None) -> Table:
         _refuse_plates(path, plates, header, rows)
     partner = _find_partners(path, table, key, [header.index(theirs[role]) for role in key], rows,
                              lines)
-    return _with_columns(table, path, header, rows, partner, key,
-                         {header.index(theirs[role]) for role in key}, theirs)
+    joined = _with_columns(table, path, header, rows, partner, key,
+                           {header.index(theirs[role]) for role in key}, theirs)
+    own = {own: ours for ours, own in spelling.items() if own not in table.spelling}
+    return replace(joined, spelling={**table.spelling, **own})
 
 
 def columns_of(path) -> set[str]:
