@@ -42,7 +42,7 @@ def test_wells_of_every_plate_and_of_one(tmp_path):
     table = joined(tmp_path, "well,sirna\nA1,x\nA02,y\nB03,z\nH12,w\n")
     assert cells(table, "sirna") == ["x", "y", "", "x", "y", "z"]
     assert table.notes == ["map.csv joined on well: 5 of 6 fields have a row; 1 of its rows have "
-                           "no field: H12"]
+                           "no field: H12; 1 field without a row, for example B01"]
     table = joined(tmp_path, "Plate,Well,sirna\nP1,A1,x\nP2,A02,y\n")
     assert cells(table, "sirna") == ["x", "", "", "", "y", ""]
 
