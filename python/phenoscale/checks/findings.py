@@ -19,7 +19,6 @@ __all__ = ["Finding", "findings"]
 
 
 _MOST_NAMED = 5
-_SEEN = 100  # fields looked at for examples
 
 
 @dataclass
@@ -126,12 +125,6 @@ def _of_labels(table: Table, labels, label):
     if len(single) > _MOST_NAMED:
         yield Finding("class", f"{len(single) - _MOST_NAMED:,} more classes have one field")
     names = table.column(label).to_numpy()
-    none = np.flatnonzero(names == "").tolist()
-    if none:
-        places = dict.fromkeys(table.well_name(row) or table.place(row) for row in none[:_SEEN])
-        yield Finding("no class", f"{len(none):,} of {count(len(table), 'field')} have no "
-                      f"{label}, and take no part in a training: "
-                      f"{listed(places, limit=_MOST_NAMED)}", none)
     for role in ("plate", "batch"):
         groups = table.role(role)
         if groups is None or groups.nunique() < 2:

@@ -45,7 +45,8 @@ def _without_margin(rows):
     """Without empty columns at the left."""
     margin = min((next(at for at, cell in enumerate(row) if cell) for row in rows
                   if sum(map(bool, row)) > 1), default=0)
-    return [row[margin:] if any(row[margin:]) else [next(filter(None, row))] for row in rows]
+    return rows if not margin else [
+            row[margin:] if any(row[margin:]) else [next(filter(None, row))] for row in rows]
 
 
 def from_grids(path, rows, lines, plates):

@@ -2,8 +2,9 @@
 """What another table knows of plates, wells or compounds, joined to the table of fields.
 
     a list or a grid -> Other: its columns, their roles      grids.py draws wells from a grid
-             -> the key: which columns tell its rows apart   join_keys.py
-             -> for each field its row                       spellings.py: A1 = A01, 12 = 0012
+             -> the key: which columns tell its rows apart   join_choice.py
+             -> for each field its row                       join_keys.py
+                (A1 is A01, 12 is 0012)                      spellings.py
              -> the columns, and notes on all that was decided
 """
 
@@ -18,7 +19,8 @@ from phenoscale.files.csv import as_table, read_cells
 from phenoscale.tables.columns import CHOSEN, FILE, ROLES, clean_header
 from phenoscale.tables.doses import tidy_doses
 from phenoscale.tables.grids import from_grids, is_grid
-from phenoscale.tables.join_keys import Other, choose_key
+from phenoscale.tables.join_choice import choose_key
+from phenoscale.tables.join_keys import Other
 from phenoscale.tables.spellings import comparable, plain_name
 from phenoscale.tables.table import Table
 from phenoscale.tables.wells import row_letters
@@ -171,11 +173,14 @@ def _with_columns(table: Table, other: Other, key) -> Table:
         elif plain_name(name) in plain and any(cells):
             notes.append(f"its column {other.spelling[name]} stands beside the table's "
                          f"{plain[plain_name(name)]}")
+        notes += _rival(table, other, name, role, cells, roles)
         frame[name] = cells
         if role not in (None, "z") and any(cells) and (role not in roles or name != ROLES[role]):
             roles[role] = name  # one that the user named comes first
     if len(notes) > _MOST_COLUMNS:
-        notes[_MOST_COLUMNS:] = [f"{len(notes) - _MOST_COLUMNS} more columns differ"]
+        notes[_MOST_COLUMNS:] = [f"{len(notes) - _MOST_COLUMNS} more columns are there twice"]
+    if not set(other.header) - in_key:
+        notes.append("it has no further column, and adds nothing")
     name = os.path.basename(other.path)
     said = [_sentence(table, other, key)]
     said += [f"{name}: {note}" for note in (*other.notes, *key.notes, *notes)]
@@ -187,29 +192,44 @@ def _sentence(table: Table, other: Other, key) -> str:
     n, found = len(key.partner), sum(row is not None for row in key.partner)
     words = (f"{os.path.basename(other.path)} joined on {key.words()}: {found:,} of {n:,} fields "
              "have a row")
-    used = set(key.partner)
+    used = set(key.partner) | key.spare
     unused = [row for row in range(len(other.rows)) if row not in used]
     if unused:
         places = [other.place(row, key.parts) for row in unused[:_NAMED]]
         more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
         words += f"; {len(unused):,} of its rows have no field: {', '.join(places)}{more}"
-    alone = [row for row, partner in enumerate(key.partner) if partner is None]
-    places = dict.fromkeys(place for row in alone if (place := key.place(row)))
-    if places:
-        words += (f"; {count(len(alone), 'field')} without a row, for example "
-                  f"{listed(list(places)[:_NAMED])}")
+    alone = [key.place(row) for row in list(key.alone().values())[:_NAMED]]
+    if alone:
+        words += f"; {count(n - found, 'field')} without a row, for example {', '.join(alone)}"
     return words
 
 
 def _conflict(table: Table, other: Other, name: str, role, old, new) -> list[str]:
     """What is to be said where both tables have a cell and the two differ."""
+    words = _differ(table, role, old, new)
+    return [f"{other.spelling[name]} differs in {words}: the table's own is kept; rename one, or "
+            "remove the table's"] if words else []
+
+
+def _rival(table: Table, other: Other, name: str, role, new, roles) -> list[str]:
+    """What is to be said where a column plays a role that another column of the fields plays."""
+    if role in (None, "z") or role not in roles or roles[role] == name:
+        return []
+    words = _differ(table, role, table.role(role).tolist() if role in table.roles else [], new)
+    if not words:
+        return []
+    kept, left = (name, roles[role]) if name != ROLES[role] else (roles[role], name)
+    return [f"its {role}, {other.spelling[name]}, differs from {roles[role]} in {words}: the "
+            f"{role} is {kept}, and {left} a column beside it; --role {role}={left} says otherwise"]
+
+
+def _differ(table: Table, role, old, new) -> str:
+    """ "2 of 96 fields (P1 A01: 'Sample', here 'DMSO')", "" where nothing differs."""
     pairs = Counter(pair for pair in zip(old, new) if all(pair))
     ours, theirs, _ = comparable(role, {a for a, _ in pairs}, {b for _, b in pairs})
     differ = {(a, b): n for (a, b), n in pairs.items() if ours[a] != theirs[b]}
     if not differ:
-        return []
+        return ""
     row = next(row for row, pair in enumerate(zip(old, new)) if pair in differ)
-    return [f"{other.spelling[name]} differs in {sum(differ.values()):,} of "
-            f"{count(len(old), 'field')} ({table.well_name(row) or table.place(row)}: "
-            f"'{old[row]}', here '{new[row]}'): the table's own is kept; rename one, or remove the "
-            "table's"]
+    return (f"{sum(differ.values()):,} of {count(len(old), 'field')} "
+            f"({table.well_name(row) or table.place(row)}: '{old[row]}', here '{new[row]}')")

@@ -1,34 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which columns tell the rows of a joined table apart, and the row of each field.
+"""Some columns as the key of a join: whether it tells rows apart, and the row of each field.
 
-Part of `join`.  A key is never shorter than what tells fields apart: where both tables know the
-plate, or two maps differ by a column that both have, it takes part.
+Part of `join`; join_choice.py tries keys.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
-from itertools import combinations
 from typing import NamedTuple
 
 from phenoscale.errors import InputError
-from phenoscale.tables.columns import FILE, ROLES
-from phenoscale.tables.spellings import comparable, folded, plain_name, same_numbers
+from phenoscale.tables.spellings import folded
 from phenoscale.tables.table import Table
-from phenoscale.tables.wells import normalise_well, well_position
 from phenoscale.words import count, listed
 
-__all__ = ["Key", "Other", "Part", "choose_key"]
+__all__ = ["PLATES", "Cells", "Key", "Other", "Part"]
 
-#: What may identify a row; the other table has none of the roles left out.
-_KEYS = (("plate", "well", "site"), ("plate", "well"), ("well", "site"), ("well",),
-         ("compound", "concentration"), ("compound",), ("plate",))
 _NAMED = 3  # cells named in a note
 _SHORTENED = re.compile(r"\d(\.\d+)?[eE]\+\d+")  # what a spreadsheet makes of a long number
-_PLATES = re.compile("plate|barcode|map|layout|batch", re.IGNORECASE)
-_INDEX = re.compile(r"(unnamed\d*|index|id|number|no|row|column|col)?")  # no names of a thing
+#: Names of columns that may tell plates, or their maps, apart.
+PLATES = re.compile("plate|barcode|map|layout|batch", re.IGNORECASE)
 
 
 @dataclass
@@ -93,8 +85,8 @@ class Part(NamedTuple):
         return self.role or self.ours
 
 
-class _Cells(NamedTuple):
-    """A part's cells as they are compared, "" where empty, and what is to be said of them."""
+class Cells(NamedTuple):
+    """A part's cells in both tables as they are compared, "" where empty, and notes on them."""
 
     ours: list
     theirs: list
@@ -111,6 +103,8 @@ class Key:
         For each field the row of the other table.
     twice : tuple of int or None
         Two rows that have one key and differ elsewhere.
+    spare : set of int
+        Rows of the other table that lack a key, or say again what another says.
     notes : list of str
     """
 
@@ -122,16 +116,18 @@ class Key:
         needed = [at for at, part in enumerate(parts) if part.role != "concentration"]
         self._ours = _keys([of.ours for of in cells], needed)
         self._theirs = _keys([of.theirs for of in cells], needed)
-        self.twice, same, self._rows = None, 0, {}
+        self.twice, self._rows, again = None, {}, set()
         for row, key in enumerate(self._theirs):
             first = key and self._rows.setdefault(key, row)
             if key and first != row:
-                if not self._is_same(first, row):
-                    self.twice = self.twice or (first, row)
-                same += 1
+                again.add(row)
+                if self.twice is None and not self._is_same(first, row):
+                    self.twice = first, row
+        self.spare = again | {row for row, key in enumerate(self._theirs) if key is None}
         self.partner = [key and self._rows.get(key) for key in self._ours]
-        if same and not self.twice:
-            self.notes.append(f"{count(same, 'row')} of it say again what another says")
+        if again and not self.twice:
+            self.notes.append(f"{count(len(again), 'row')} of it only repeat another, as line "
+                              f"{other.lines[min(again)]}")
 
     @property
     def fits(self) -> bool:
@@ -153,6 +149,14 @@ class Key:
             return ""
         return " ".join(self.table.frame[part.ours].iloc[row] for part in self.parts)
 
+    def alone(self) -> dict[tuple, int]:
+        """Keys of fields without a row, to the first such field; empty ones left out."""
+        found = {}
+        for row, (key, partner) in enumerate(zip(self._ours, self.partner)):
+            if partner is None and key is not None:
+                found.setdefault(key, row)
+        return found
+
     def _is_same(self, a: int, b: int) -> bool:
         at = {self.other.header.index(part.theirs) for part in self.parts}
         a, b = self.other.rows[a], self.other.rows[b]
@@ -171,8 +175,7 @@ class Key:
 
     def near(self) -> list[str]:
         """Keys without a partner that differ by case, blanks or a shortened number only."""
-        alone = {key: row for row, (key, partner) in enumerate(zip(self._ours, self.partner))
-                 if key and partner is None}
+        alone = self.alone()
         used = set(self.partner) if alone else ()
         left = {key: row for key, row in self._rows.items() if row not in used} if alone else {}
         fold = {cell: folded(str(cell)) for cells in (*zip(*alone), *zip(*left))
@@ -199,19 +202,21 @@ class Key:
             first, row = self.twice
             differ = [name for name, a, b in zip(other.header, other.rows[first], other.rows[row])
                       if a != b and name not in {part.theirs for part in self.parts}]
-            telling = [other.spelling[name] for name in differ if _tells(other, self, name)]
-            telling = [name for name in telling if _PLATES.search(name)] or telling
-            cure = (f": its column {listed(telling, limit=_NAMED)} tells them apart, which the "
-                    "fields lack: --join the table that gives it to them before this one, name "
-                    "it with --role, or remove one" if telling else
-                    ": remove one, or name what tells them apart with --role")
+            telling = [other.spelling[name] for name in differ
+                       if PLATES.search(name) or _tells(other, self, name)]
+            telling = [name for name in telling if PLATES.search(name)] or telling
+            cure = ": remove one, or name what tells them apart with --role"
+            if telling:
+                cure = (f": its column {listed(telling, limit=_NAMED)} tells them apart, which the "
+                        "fields lack: --join the table that gives it to them before this one, "
+                        "name it with --role, or remove one")
             return InputError(f"{path} line {other.lines[row]}: {self.words()} "
                               f"{other.place(row, self.parts)} is there twice (line "
                               f"{other.lines[first]}){cure}")
         row = next((row for row, key in enumerate(self._ours) if key), 0)
         theirs = next((row for row, key in enumerate(self._theirs) if key), 0)
         ours = self.place(row)
-        more = "".join(f"; {note}" for note in self.near())
+        more = "".join(f"; {note}" for note in (*self.notes, *self.near()))
         return InputError(f"{path}: no field of {self.table.source} has a {self.words()} of it: "
                           f"the fields have for example '{ours}', it has "
                           f"'{other.place(theirs, self.parts)}'{more}")
@@ -229,154 +234,3 @@ def _tells(other: Other, key: Key, name: str) -> bool:
     cells = other.cells(name)
     pairs = list(zip(key._theirs, cells))
     return len(set(pairs)) == len(pairs) and len(set(cells)) < len(cells)
-
-
-# ---- the choice ----------------------------------------------------------------------------------
-
-
-def choose_key(table: Table, other: Other) -> Key:
-    """The first key that fits; InputError says why none does."""
-    both = [role for role in ROLES if role in table.roles and role in other.roles and role != "z"]
-    _refuse_plates(table, other, both)
-    bases = [base for base in _KEYS if set(base) <= set(both)]
-    if "well" in both:
-        bases = bases[:1]
-    elif "concentration" in both:
-        bases = [base for base in bases if base != ("compound",)]
-    cache = {}
-
-    def read(part):
-        if part not in cache:
-            cache[part] = _read_part(table, other, part)
-        return cache[part]
-
-    roles = [[Part(role, table.roles[role], other.roles[role]) for role in base] for base in bases]
-    shared = _shared(table, other, both)
-    tried = []
-    for parts in roles:
-        parts = [*_that_tell_fields(table, parts, shared, read), *parts]
-        tried.append(Key(table, other, parts, read))
-        if tried[-1].fits:
-            return _said(tried[-1])
-    for key in tried:
-        if key.twice and key.meets:
-            further = [part for part in shared if part not in key.parts]
-            for n in (1, 2):
-                for more in combinations(further, n):
-                    longer = Key(table, other, [*more, *key.parts], read)
-                    if longer.fits:
-                        longer.notes.append(
-                            f"{' and '.join(part.word for part in more)} takes part, since its "
-                            f"rows repeat {key.words()}")
-                        return _said(longer)
-    if tried:
-        raise next((key for key in tried if key.meets), tried[0]).fault()
-    return _said(_by_name(table, other, shared, read))
-
-
-def _said(key: Key) -> Key:
-    key.say_what_is_left()
-    return key
-
-
-def _read_part(table: Table, other: Other, part: Part) -> _Cells:
-    ours, theirs = table.frame[part.ours].tolist(), other.cells(part.theirs)
-    mine, its, notes = comparable(part.role, set(ours) - {""}, set(theirs) - {""})
-    mine, its = {**mine, "": ""}, {**its, "": ""}
-    return _Cells([mine[cell] for cell in ours], [its[cell] for cell in theirs], notes)
-
-
-def _shared(table: Table, other: Other, both) -> list[Part]:
-    """Columns of both tables that may help a key: batch, those of one name, then compounds."""
-    plays = {*table.roles.values(), *other.roles.values(), *ROLES.values()}
-    ours = {}
-    for name in table.frame.columns:
-        if name not in plays and not FILE.fullmatch(name) and not name.startswith("Phenoscale_"):
-            ours.setdefault(plain_name(name), name)
-    named = [Part(None, name if name in table.frame.columns else ours[plain_name(name)], name)
-             for name in other.header if name not in plays and plain_name(name) in ours
-             and not _INDEX.fullmatch(plain_name(name))]
-    roles = {role: Part(role, table.roles[role], other.roles[role]) for role in both}
-    first = [roles[role] for role in ("batch", "plate") if role in roles]
-    return [*first, *named, *(part for part in roles.values() if part not in first)]
-
-
-def _that_tell_fields(table: Table, parts, shared, read) -> list[Part]:
-    """Further columns without which the rows of one plate would go to the fields of another: a
-    batch, and beside a well without its plate, what differs from plate to plate."""
-    plate, found = table.role("plate"), []
-    if not {"well", "plate"} & {part.role for part in parts}:
-        return found
-    base = [read(part).ours for part in parts]
-    n = len(set(zip(*base)))
-    for part in shared:
-        is_of_plates = part.role is None and plate is not None and "plate" not in {
-            part.role for part in parts}
-        if part in parts or not (part.role == "batch" or is_of_plates):
-            continue
-        cells = read(part)
-        if is_of_plates and len(set(zip(plate, cells.ours))) > plate.nunique():
-            continue
-        if len(set(zip(*base, cells.ours))) > n and set(cells.ours) & set(cells.theirs) - {""}:
-            found.append(part)
-    return found
-
-
-def _by_name(table: Table, other: Other, shared, read) -> Key:
-    """A key of one column that both tables have under one name, such as that of a plate map."""
-    keys = [key for part in shared if part.role is None
-            for key in [Key(table, other, [part], read)] if key.fits]
-    if len(keys) > 1 and any(key.partner != keys[0].partner for key in keys):
-        names = listed((key.words() for key in keys), limit=_NAMED)
-        raise InputError(f"{other.path} may be joined on {names}, which disagree: rename all but "
-                         "one in it")
-    if keys:
-        return keys[0]
-    there = ", ".join(" and ".join(key) for key in _KEYS)
-    raise InputError(f"{other.path}: nothing tells which of its rows belongs to a field: both "
-                     f"tables need columns for {there}, or one of the same name whose cells are "
-                     f"there once; name them with --role{_looks_like_wells(other)}")
-
-
-def _looks_like_wells(other: Other) -> str:
-    """The cure where a column holds names of wells; of several that with most of them."""
-    found = {}
-    for name in other.header:
-        cells = set(other.cells(name)) - {""}
-        if cells and all(well_position(normalise_well(cell)) for cell in cells):
-            found[name] = len(cells)
-    return f", as --role well={other.spelling[max(found, key=found.get)]}" if found else ""
-
-
-def _refuse_plates(table: Table, other: Other, both) -> None:
-    """A column that holds plates, whatever it is called and in whichever table, is joined on."""
-    if "plate" in both or "well" not in both:
-        return
-    plate = table.role("plate")
-    if plate is not None and plate.nunique() > 1:
-        plays = {name for role, name in other.roles.items() if role != "plate"}
-        _refuse(other, other.path, "the fields", set(plate),
-                {other.spelling[name]: other.cells(name) for name in other.header
-                 if name not in plays})
-    elif plate is None and "plate" in other.roles:
-        plays = set(table.roles.values())
-        _refuse(other, table.source, os.path.basename(other.path),
-                set(other.cells(other.roles["plate"])),
-                {name: table.frame[name].tolist() for name in table.frame.columns
-                 if name not in plays and not FILE.fullmatch(name)})
-
-
-def _refuse(other: Other, source, of, plates, columns) -> None:
-    """Short numbers may be anything: under a name that does not say plate they are but noted."""
-    plates = plates - {""}
-    for name, cells in columns.items():
-        found = {cell for cell, plate in same_numbers(plates, set(cells))[0].items()
-                 if plate in plates}
-        is_named = _PLATES.search(name)
-        if is_named or not all(cell.isdecimal() and len(cell) < 4 for cell in found):
-            if found:
-                raise InputError(f"{source}: column {name} holds plates of {of}, but nothing says "
-                                 f"so: --role plate={name}")
-        elif set(cells) - {""} == found and found:
-            other.notes.append(f"column {name} of {source} has the numbers of plates of {of}, and "
-                               f"is taken for none of plates: if it is, --role plate={name}")

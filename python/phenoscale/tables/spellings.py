@@ -84,7 +84,7 @@ def same_numbers(ours, theirs) -> tuple[dict[str, str], list[str]]:
     """
     numbers = {}
     for side, cells in enumerate((ours, theirs)):
-        for cell in cells:
+        for cell in sorted(cells):
             if match := _NUMBER.fullmatch(cell):
                 numbers.setdefault(match[1], ([], []))[side].append(cell)
     found, taken, unclear = {cell: cell for cell in theirs}, [], []
