@@ -123,11 +123,11 @@ class Check:
     def _label_lines(self) -> list[str]:
         cells = self.labels.cells(_MOST_PLATES, _MOST_CLASSES)
         cells[0][0], more = self.label, len(self.labels.fields) - len(cells) + 1
-        none, words = self.labels.fields.get("", 0), [f"  and {more:,} more classes"] * bool(more)
-        if none:
-            words.append(f"  {none:,} of {count(len(self.table), 'field')} without a class take no "
-                         "part in a training")
-        return [*_aligned(cells), *words]
+        if not more:
+            return _aligned(cells)
+        alone = self.labels.fields.get("", 0)  # the last row, which is not among those shown
+        return [*_aligned(cells), f"  and {more - bool(alone):,} more classes",
+                *([f"  and {count(alone, 'field')} without a class"] if alone else [])]
 
     def _plan_lines(self) -> list[str]:
         cells = [["to train with", "field", "parameters", "memory", f"{EPOCHS} epochs"]]
