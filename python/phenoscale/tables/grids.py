@@ -36,6 +36,7 @@ def _numbers_of(cells) -> dict[int, int]:
 
 
 def is_grid(rows) -> bool:
+    """Whether rows of cells begin with a line of numbers above a line with a letter."""
     rows = _without_margin(rows)
     return any(_numbers_of(above) and _ROW.fullmatch(below[0])
                for above, below in zip(rows[:_TITLES], rows[1:]))
