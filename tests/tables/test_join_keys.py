@@ -226,3 +226,20 @@ def test_large_tables_are_joined_in_time(tmp_path):
     table = read(tmp_path, frame, f"compound,concentration,x\n{text}\n")
     assert cells(table, "x")[5:] == [str(number) for number in range(5, n)]
     assert f"{n - 5:,} of {n:,} fields have a row; 5 of its rows have no field" in notes(table)
+
+
+def test_roles_by_the_names_in_use(tmp_path):
+    """As in the table of fields, and said."""
+    table = read(tmp_path, fields(), PLATES, MAP)
+    assert cells(table, "broad_sample") == ["DMSO", "taxol", "", "taxol", "DMSO", ""]
+    assert "; taken by the names of its columns: well_position for the well" in notes(table)
+    table = read(tmp_path, fields(), ",Well,x\n0,r01c02,a\n1,r01c03,b\n")
+    assert cells(table, "x") == ["", "a", "b"] * 2
+
+
+def test_a_column_that_is_like_a_role_takes_it_from_none(tmp_path):
+    """The compound of the fields stays, though the map has one by another name."""
+    frame = fields(Metadata_Compound=["Sample"] * 6)
+    table = read(tmp_path, frame, "plate,well,drug\nP1,A1,DMSO\n")
+    assert set(table.role("compound")) == {"Sample"} and cells(table, "drug")[0] == "DMSO"
+    assert "its compound, drug, differs from Metadata_Compound in 1 of 6 fields" in notes(table)

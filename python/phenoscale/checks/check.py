@@ -15,7 +15,7 @@ from phenoscale.checks.findings import Finding, findings
 from phenoscale.checks.pixels import Pixels, look
 from phenoscale.checks.plan import EPOCHS, plan
 from phenoscale.images.survey import Problem, Survey, survey
-from phenoscale.tables.columns import MARK
+from phenoscale.tables.columns import MARK, ROLES
 from phenoscale.tables.labels import Labels
 from phenoscale.tables.table import Table
 from phenoscale.words import count, shares, size_words
@@ -81,10 +81,11 @@ class Check:
     def facts(self):
         """(name, value) of what the table and its files are."""
         plate = self.table.role("plate")
-        wells = {self.table.well_name(row) for row in range(len(self.table))} - {""}
+        wells = set(self.table.well_names()) - {""}
         words = f"{len(self.table):,}" + (f" in {count(len(wells), 'well')}" if wells else "")
         words += f" on {count(plate.nunique(), 'plate')}" if plate is not None else ""
         yield "fields", words
+        yield "roles", self._roles()
         channels = self.table.channels
         yield "channels", f"{len(channels)}: {', '.join(channels)}"
         if self.survey.kinds:
@@ -94,6 +95,14 @@ class Check:
             for counts in self.survey.dtypes.values():
                 depths.update({_DEPTH_WORDS[depth]: n for depth, n in counts.items()})
             yield "depth", shares(depths) + self._bits_in_use()
+
+    def _roles(self) -> str:
+        """Which columns are the plate, the well, ..., and which are not to be found."""
+        table = self.table
+        found = [f"{role} {table.own(column)}" for role, column in table.roles.items()]
+        absent = [role for role in ROLES if role not in table.roles and role != "z"]
+        return ", ".join(found) + "; " * bool(found and absent) + (
+            f"not found: {', '.join(absent)}" if absent else "")
 
     def _bits_in_use(self) -> str:
         """How many of the bits any pixel has set, where that is fewer than the file's."""
@@ -172,6 +181,7 @@ def check(table: Table, batch=4, threads=None, progress=None, label=None) -> Che
     InputError
         For an unknown label column.
     """
+    label = None if label is None else table.known(label)
     labels = Labels(table, label) if label is not None else None
     found = survey(table, threads, progress)
     pixels = look(table, found, threads, progress)

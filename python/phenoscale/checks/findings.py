@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -12,13 +13,16 @@ import numpy as np
 from phenoscale.checks.pixels import SATURATED, Pixels
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
+from phenoscale.tables.repeats import doubts
+from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.table import Table
 from phenoscale.words import count, listed, shares
 
 __all__ = ["Finding", "findings"]
 
 
-_MOST_NAMED = 5
+_MOST_NAMED, _LOOKED = 5, 50
+_TIFF = re.compile(r"\.(tiff?|flex)$", re.IGNORECASE)
 
 
 @dataclass
@@ -44,9 +48,18 @@ def findings(table: Table, found: Survey, pixels: Pixels, marked: dict, labels, 
     label : str or None
         Column of the classes.
     """
-    return [*_of_marks(table, marked), *_of_files(table, found),
+    return [*_of_roles(table), *_of_marks(table, marked), *_of_files(table, found),
             *_of_pixels(table, found, pixels, label), *_of_wells(table),
             *_of_labels(table, labels, label)]
+
+
+def _of_roles(table: Table):
+    """What looks like a plate, a well, ... but is not known to be; names that repeat."""
+    for sentence in absent_roles(table):
+        if "; " in sentence or "well" not in table.roles:
+            yield Finding("roles", sentence)
+    for sentence in doubts(table):
+        yield Finding("wells", sentence)
 
 
 def _of_marks(table: Table, marked):
@@ -67,6 +80,16 @@ def _of_files(table: Table, found: Survey):
     if found.white_zero:
         yield Finding("min-is-white", f"{count(found.white_zero, 'file')} with white stored as 0: "
                                       "counts are used as stored")
+    for c in range(len(table.channels)):
+        wrong = [p for p in found.problems if p.kind == "channels"
+                 and p.file == table.paths[p.row][c] and not _TIFF.search(p.file)]
+        others = [other for k, other in enumerate(table.channels) if k != c and all(
+            _TIFF.search(row[k]) for row in table.paths[:_LOOKED])]
+        if wrong and others:
+            yield Finding("pictures", f"column {table.file_column(c)} has pictures of several "
+                          f"colours ({os.path.basename(wrong[0].file)}) beside the TIFFs of "
+                          f"{listed(others)}: saved overlays, no channel of the camera; leave it "
+                          f"out with --channels {','.join(others)}")
     wide = {kind: n for kind, n in found.natives.items() if kind in ("uint32", "uint64", "int32",
                                                                      "int64", "float64")}
     if wide:
@@ -107,7 +130,7 @@ def _of_wells(table: Table):
     """Wells that have fewer fields than most."""
     if "well" not in table.roles:
         return
-    fields = Counter(table.well_name(row) for row in range(len(table)))
+    fields = Counter(table.well_names())
     fields.pop("", None)
     usual = Counter(fields.values()).most_common(1)[0][0] if fields else 0
     short = [well for well, n in fields.items() if n < usual]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import os
 from collections.abc import Mapping
@@ -24,13 +25,14 @@ LIMITS = _core.limits()  # of the C library
 
 
 def pairs(words, option: str) -> dict[str, list[str]]:
-    """("A=x,y", "B=z") -> {"A": ["x", "y"], "B": ["z"]}."""
+    """('A=x,"y,z"', "B=u") -> {"A": ["x", "y,z"], "B": ["u"]}."""
     found: dict[str, list[str]] = {}
     for word in words:
         name, equals, values = word.partition("=")
         if not (name and equals and values):
             raise click.UsageError(f"{option} {word}: write it as {option} COLUMN=VALUE")
-        found.setdefault(name, []).extend(values.split(","))
+        cells = next(csv.reader([values], skipinitialspace=True))
+        found.setdefault(name, []).extend(filter(None, cells))
     return found
 
 

@@ -94,12 +94,13 @@ def _recipe(augment, **words):
 _SPLIT = {
     "column": click.option("--split", "column", help="Column that says train, val or test."),
     "holdout": click.option("--holdout", multiple=True, metavar="COLUMN=VALUE[,...]",
-                            help="Scored at the end, never used for a choice."),
+                            help="Scored at the end, never used for a choice. A value with a comma "
+                            "in quotes: 'COLUMN=\"a,b\",c'."),
     "val_by": click.option("--val-by", default="well", show_default=True,
                            type=click.Choice(["well", "plate", "compound"])),
     "val_fraction": click.option("--val-fraction", type=float,
                                  help="0: none. Default: 0.15 where wells suffice."),
-    "controls": click.option("--controls", multiple=True, metavar="COLUMN=VALUE",
+    "controls": click.option("--controls", multiple=True, metavar="COLUMN=VALUE[,...]",
                              help="For the report.")}
 
 

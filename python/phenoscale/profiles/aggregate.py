@@ -91,10 +91,11 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
 
 
 def wells(frame: pandas.DataFrame, roles, classes) -> pandas.DataFrame:
-    """`aggregate` by plate and well; `roles` (role to column) as in the table of fields."""
+    """`aggregate` by batch, plate and well; `roles` (role to column) as in the table of fields."""
     if "well" not in roles:
         raise InputError("the predictions have no column for the role well: there are no wells")
-    return aggregate(frame, [roles[role] for role in ("plate", "well") if role in roles], classes)
+    return aggregate(frame, [roles[role] for role in ("batch", "plate", "well")
+                             if role in roles], classes)
 
 
 def log_odds(frame: pandas.DataFrame, positive: str, negative: str) -> np.ndarray:

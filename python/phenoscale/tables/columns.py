@@ -14,7 +14,7 @@ from phenoscale.errors import InputError, NoChannel
 from phenoscale.words import listed
 
 __all__ = ["CHOSEN", "FILE", "IMAGE_NAME", "MARK", "ROLES", "SKIP", "Channel", "choose_channels",
-           "choose_roles", "clean_header"]
+           "clean_header", "file_columns_of", "without_index"]
 
 ROLES = {
     "plate": "Metadata_Plate",
@@ -36,6 +36,12 @@ SKIP, MARK = "Phenoscale_Skip", "check: "
 #: Column of a clean table whose planes of z are chosen already: the number that was asked for.
 CHOSEN = "Phenoscale_Z"
 _ROWS = 50  # cells looked at to tell what a column holds
+#: names of the first columns where a table was written with the numbers of its rows
+_INDEX = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
+#: what stands in columns of file names beside the channels, and is no picture of cells
+_NO_IMAGE = re.compile(r".*\.(np[yz]|mat|csv|tsv|txt|xml|json|h5|hdf5|pdf|html?)", re.IGNORECASE)
+_CAMERA = re.compile(r".*\.(tiff?|flex|c01)", re.IGNORECASE)
+_PICTURE = re.compile(r".*\.(png|jpe?g|bmp|gif)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -110,6 +116,62 @@ def clean_header(header: list[str], rows, source: str) -> tuple[list[str], dict[
     return clean, spelling
 
 
+def without_index(header: list[str], rows, source: str):
+    """Header and rows without the numbers of rows that a program wrote as the first column.
+
+    Returns header, rows, and a note where one was left out.  A column without a name that holds
+    anything else than distinct whole numbers stays.
+    """
+    count = 0
+    while count < len(header) and _INDEX.fullmatch(header[count]):
+        cells = {row[count] for row in rows}
+        if len(cells) < len(rows) or not all(map(str.isdecimal, cells)):
+            break
+        count += 1
+    if not count:
+        return header, rows, []
+    return header[count:], [row[count:] for row in rows], [
+        f"{source}: the first column has no name and numbers the rows: it is left out"]
+
+
+def file_columns_of(header, spelling: dict, rows, source: str, words) -> tuple[dict, list[str]]:
+    """Channel to the source's spelling of its column of file names, and notes.
+
+    Columns that hold files of another kind than images, such as the illumination functions of
+    CellProfiler (.npy), are no channels.
+
+    header: in our spelling; words: the channels that the user names, or None.
+    """
+    found, no_image, kinds, notes = {}, {}, {}, []
+    for number, column in enumerate(header):
+        match = FILE.fullmatch(column)
+        if not match or match[1] not in ("FileName", "URL"):
+            continue
+        names = [row[number] for row in islice((row for row in rows if row[number]), _ROWS)]
+        if names and all(map(_NO_IMAGE.fullmatch, names)):
+            no_image[match[2]] = f"{spelling[column]} ({names[0]})"
+            continue
+        found[match[2]] = spelling[column]
+        kinds[match[2]] = ("camera" if all(map(_CAMERA.fullmatch, names)) else
+                           "picture" if all(map(_PICTURE.fullmatch, names)) else "")
+    asked = {(word if isinstance(word, Channel) else Channel.parse(word)).column
+             for word in words or ()}
+    for channel in no_image:
+        if channel in asked or not found:
+            raise InputError(f"{source}: column {no_image[channel]} names no images: "
+                             f"its channels are {listed(found)}")
+    if no_image:
+        notes.append(f"{source}: no images, and no channels: column{'s' * (len(no_image) > 1)} "
+                     f"{listed(no_image.values())}")
+    camera = [name for name, kind in kinds.items() if kind == "camera"]
+    saved = [found[name] for name, kind in kinds.items() if kind == "picture"]
+    if camera and saved and words is None:
+        notes.append(f"{source}: {listed(saved)} names pictures (PNG, JPEG) beside the TIFFs of "
+                     f"{listed(camera)}: where they are saved overlays, no channel of the camera, "
+                     f"leave them out with --channels {','.join(camera)}")
+    return found, notes
+
+
 def _image_columns(header: list[str], rows) -> set[int]:
     """Numbers of the columns that hold names of image files and nothing else."""
     found = set()
@@ -146,23 +208,3 @@ def choose_channels(file_columns: dict, words, source: str) -> list[Channel]:
     if not chosen or len(set(names)) < len(chosen):
         raise InputError(f"channels {listed(names)}: name each channel once, and at least one")
     return chosen
-
-
-def choose_roles(frame, roles: dict, spelling: dict, source: str, elsewhere) -> dict[str, str]:
-    """Role to column; default columns that are missing or wholly empty play none, nor do those
-    that are `elsewhere`, in a table to be joined."""
-    ours = {theirs: name for name, theirs in spelling.items()}
-    for role, column in list(roles.items()):
-        if role not in ROLES:
-            raise InputError(f"unknown role {role}: the roles are {listed(ROLES)}")
-        if ours.get(column, column) not in frame.columns and column in elsewhere:
-            roles = {other: name for other, name in roles.items() if other != role}
-        elif ours.get(column, column) not in frame.columns:
-            there = listed(frame.columns, near=column)
-            raise InputError(f"{source} has no column {column} for the role {role}: it has {there}")
-    chosen = {role: ours.get(column, column) for role, column in {**ROLES, **roles}.items()}
-    return {
-        role: column
-        for role, column in chosen.items()
-        if role in roles or (column in frame.columns and (frame[column] != "").any())
-    }

@@ -16,14 +16,15 @@ from dataclasses import replace
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import as_table, read_cells
-from phenoscale.tables.columns import CHOSEN, FILE, ROLES, clean_header
+from phenoscale.tables.columns import CHOSEN, FILE, ROLES, clean_header, without_index
 from phenoscale.tables.doses import tidy_doses
 from phenoscale.tables.grids import from_grids, is_grid
 from phenoscale.tables.join_choice import choose_key
 from phenoscale.tables.join_keys import Other
+from phenoscale.tables.roles import known_roles
 from phenoscale.tables.spellings import comparable, plain_name
 from phenoscale.tables.table import Table
-from phenoscale.tables.wells import row_letters
+from phenoscale.tables.wells import well_at
 from phenoscale.words import count, listed
 
 __all__ = ["columns_of", "join_table"]
@@ -64,12 +65,21 @@ def join_table(table: Table, path, roles=None) -> Table:
     """
     other = _read(os.fspath(path), set() if table.role("plate") is None else
                   set(table.role("plate")))
-    other.roles = _roles_of(other, roles or {})
+    own = {theirs: ours for ours, theirs in other.spelling.items()}
+    named = {role: own.get(column, column) for role, column in (roles or {}).items()}
+    named = {role: column for role, column in named.items() if column in other.header}
+    guessed = {role: column for role, column in _roles_of(other).items() if role not in named}
+    other.roles = {**guessed, **named}
+    guessed = [f"{other.spelling[column]} for the {role}" for role, column in guessed.items()
+               if plain_name(column) != role and role != "z"]
+    if guessed:
+        other.guess = (f"; taken by the names of its columns: {listed(guessed)} (--role "
+                       "ROLE=COLUMN says otherwise)")
     _wells_of_rows_and_columns(other)
     _tidy_doses(other)
     _leave_out_files(other)
     key = choose_key(table, other)
-    return _with_columns(table, other, key)
+    return _with_columns(table, other, key, named)
 
 
 def columns_of(path) -> set[str]:
@@ -84,6 +94,7 @@ def columns_of(path) -> set[str]:
 def _read(path: str, plates) -> Other:
     rows, lines = read_cells(path)
     header, rows, lines = (from_grids if is_grid(rows) else _from_list)(path, rows, lines, plates)
+    header, rows, _ = without_index(header, rows, path)
     return Other(path, *clean_header(header, rows, path), rows, lines)
 
 
@@ -93,13 +104,11 @@ def _from_list(path, rows, lines, plates):
     return as_table(path, rows, lines)
 
 
-def _roles_of(other: Other, roles) -> dict[str, str]:
-    """The roles that its columns play; an empty column plays none."""
-    ours = {theirs: name for name, theirs in other.spelling.items()}
-    named = {role: ours.get(column, column) for role, column in roles.items()}
-    chosen = {role: column for role, column in ROLES.items()
-              if column in other.header and any(other.cells(column))}
-    return {**chosen, **{role: column for role, column in named.items() if column in other.header}}
+def _roles_of(other: Other) -> dict[str, str]:
+    """The roles that its columns play by their names; an empty column plays none."""
+    filled = {role: [column for column in columns if any(other.cells(column))]
+              for role, columns in known_roles(other.header).items()}
+    return {role: columns[0] for role, columns in filled.items() if columns}
 
 
 def _wells_of_rows_and_columns(other: Other) -> None:
@@ -111,13 +120,10 @@ def _wells_of_rows_and_columns(other: Other) -> None:
         return
     wells = []
     for letters, number in zip(other.cells(row), other.cells(column)):
-        letters, number = (cell.removesuffix(".0") for cell in (letters, number))
-        if "0" in (letters, number):
+        if {"0", "0.0"} & {letters, number}:
             raise InputError(f"{other.path}: columns {row} and {column} count from 0: let them "
                              "count from 1, or give the wells one column, as A01")
-        letters = row_letters(letters.lstrip("0")).upper()
-        is_well = letters.isalpha() and len(letters) < 3 and number.isdecimal()
-        wells.append(f"{letters}{int(number):02d}" if is_well else "")
+        wells.append(well_at(letters, number))
     if not any(wells):
         return
     other.drop({row, column})
@@ -155,8 +161,11 @@ def _leave_out_files(other: Other) -> None:
 # ---- its columns ---------------------------------------------------------------------------------
 
 
-def _with_columns(table: Table, other: Other, key) -> Table:
-    """The table with the other's columns, and the roles that they play."""
+def _with_columns(table: Table, other: Other, key, named) -> Table:
+    """The table with the other's columns, and the roles that they play.
+
+    named: role to column, as the user says.
+    """
     frame, roles, notes = table.frame.copy(), dict(table.roles), []
     in_key = {part.theirs for part in key.parts}
     plain = {plain_name(name): name for name in frame.columns}
@@ -173,9 +182,10 @@ def _with_columns(table: Table, other: Other, key) -> Table:
         elif plain_name(name) in plain and any(cells):
             notes.append(f"its column {other.spelling[name]} stands beside the table's "
                          f"{plain[plain_name(name)]}")
-        notes += _rival(table, other, name, role, cells, roles)
+        is_named = name == named.get(role, "")
+        notes += _rival(table, other, name, role, cells, is_named)
         frame[name] = cells
-        if role not in (None, "z") and any(cells) and (role not in roles or name != ROLES[role]):
+        if role not in (None, "z") and any(cells) and (role not in roles or is_named):
             roles[role] = name  # one that the user named comes first
     if len(notes) > _MOST_COLUMNS:
         notes[_MOST_COLUMNS:] = [f"{len(notes) - _MOST_COLUMNS} more columns are there twice"]
@@ -184,7 +194,10 @@ def _with_columns(table: Table, other: Other, key) -> Table:
     name = os.path.basename(other.path)
     said = [_sentence(table, other, key)]
     said += [f"{name}: {note}" for note in (*other.notes, *key.notes, *notes)]
-    return replace(table, frame=frame, roles=roles, notes=[*table.notes, *said])
+    own = {theirs: ours for ours, theirs in other.spelling.items()
+           if theirs != ours and ours in frame.columns}
+    return replace(table, frame=frame, roles=roles, notes=[*table.notes, *said],
+                   spelling={**own, **table.spelling})
 
 
 def _sentence(table: Table, other: Other, key) -> str:
@@ -201,7 +214,7 @@ def _sentence(table: Table, other: Other, key) -> str:
     alone = [key.place(row) for row in list(key.alone().values())[:_NAMED]]
     if alone:
         words += f"; {count(n - found, 'field')} without a row, for example {', '.join(alone)}"
-    return words
+    return words + other.guess
 
 
 def _conflict(table: Table, other: Other, name: str, role, old, new) -> list[str]:
@@ -211,15 +224,15 @@ def _conflict(table: Table, other: Other, name: str, role, old, new) -> list[str
             "remove the table's"] if words else []
 
 
-def _rival(table: Table, other: Other, name: str, role, new, roles) -> list[str]:
+def _rival(table: Table, other: Other, name: str, role, new, is_named) -> list[str]:
     """What is to be said where a column plays a role that another column of the fields plays."""
-    if role in (None, "z") or role not in roles or roles[role] == name:
-        return []
-    words = _differ(table, role, table.role(role).tolist() if role in table.roles else [], new)
+    mine = table.roles.get(role, name)
+    words = "" if role in (None, "z") or mine == name else _differ(
+        table, role, table.frame[mine].tolist(), new)
     if not words:
         return []
-    kept, left = (name, roles[role]) if name != ROLES[role] else (roles[role], name)
-    return [f"its {role}, {other.spelling[name]}, differs from {roles[role]} in {words}: the "
+    kept, left = (name, mine) if is_named else (mine, name)
+    return [f"its {role}, {other.spelling[name]}, differs from {mine} in {words}: the "
             f"{role} is {kept}, and {left} a column beside it; --role {role}={left} says otherwise"]
 
 

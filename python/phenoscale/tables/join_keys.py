@@ -39,6 +39,8 @@ class Other:
         Role to column.
     notes : list of str
         What was decided in reading it.
+    guess : str
+        The end of a sentence on roles that were found by the names of columns; "" for none.
     """
 
     path: str
@@ -48,6 +50,7 @@ class Other:
     lines: list[int]
     roles: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    guess: str = ""
 
     def cells(self, column: str) -> list[str]:
         """The cells of a column."""

@@ -12,15 +12,16 @@ from typing import NamedTuple
 from phenoscale.errors import InputError
 from phenoscale.files.csv import cell_text, read_csv
 from phenoscale.tables.columns import (
-    FILE,
     choose_channels,
-    choose_roles,
     clean_header,
+    file_columns_of,
+    without_index,
 )
 from phenoscale.tables.doses import tidy_doses
 from phenoscale.tables.folders import find_preset, folder_frame
 from phenoscale.tables.join import columns_of, join_table
 from phenoscale.tables.paths import PathRules
+from phenoscale.tables.roles import find_roles
 from phenoscale.tables.stacks import stack_rows
 from phenoscale.tables.table import Plane, Table
 from phenoscale.tables.wells import normalise_well
@@ -156,14 +157,15 @@ def _table_of(cells: _Cells, reading: Reading, roles: dict, elsewhere: set) -> T
     name = cells.name
     if not cells.rows:
         raise InputError(f"{name} has no fields: it needs one row for each field below the header")
-    header, spelling = clean_header(cells.header, cells.rows, name)
-    file_columns = {match[2]: spelling[column] for column in header
-                    if (match := FILE.fullmatch(column)) and match[1] in ("FileName", "URL")}
+    header, rows, notes = without_index(cells.header, cells.rows, name)
+    header, spelling = clean_header(header, rows, name)
+    file_columns, more = file_columns_of(header, spelling, rows, name, reading.channels)
     sources = choose_channels(file_columns, reading.channels, name)
-    frame = pandas.DataFrame(cells.rows, columns=header, dtype=object)
+    frame = pandas.DataFrame(rows, columns=header, dtype=object)
     table = Table(frame, sources, [], {}, name, cells.lines, cells.unit, file_columns,
-                  _known_z(reading.z))
-    table.roles = choose_roles(frame, roles, spelling, name, elsewhere)
+                  _known_z(reading.z), notes=[*notes, *more],
+                  spelling={own: ours for ours, own in spelling.items()})
+    find_roles(table, roles, elsewhere)
     _tidy(table)
     root = reading.root
     table.planes = _find_planes(table, PathRules(root or cells.begin, root, reading.path_map))
@@ -189,7 +191,8 @@ def _tidy(table: Table) -> None:
     """Wells and doses in one spelling."""
     if "well" in table.roles:
         wells = table.roles["well"]
-        table.frame[wells] = table.frame[wells].map(normalise_well)
+        names = {name: normalise_well(name) for name in table.frame[wells].unique()}
+        table.frame[wells] = table.frame[wells].map(names)
     if "concentration" in table.roles:
         doses = table.roles["concentration"]
         try:

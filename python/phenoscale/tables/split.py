@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.tables.repeats import doubts, repeats, well_roles
 from phenoscale.tables.table import Table
-from phenoscale.tables.wells import normalise_well
 from phenoscale.words import listed
 
 __all__ = ["SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
@@ -86,11 +86,11 @@ def split_table(table: Table, label: str, split: Split | None = None, seed: int 
         sides, notes = _read_sides(table, split.column, labels), []
     else:
         sides = np.where(labels == "", "unlabelled", "train").astype(object)
-        sides[_held_out(table, split.holdout) & (labels != "")] = "test"
+        sides[table.matches(split.holdout, "to hold out") & (labels != "")] = "test"
         notes = _choose_validation(table, labels, sides, split, seed)
     check_training(table, label, sides)
     _check_apart(table, sides)
-    return sides.astype("U10"), notes
+    return sides.astype("U10"), [*notes, *doubts(table)]
 
 
 def _check_classes(table: Table, label: str, labels: np.ndarray) -> None:
@@ -133,23 +133,6 @@ def _read_sides(table: Table, split: str, labels: np.ndarray) -> np.ndarray:
     return sides
 
 
-def _held_out(table: Table, holdout: dict) -> np.ndarray:
-    """Fields that match any of the pairs, bool (fields,)."""
-    mask = np.zeros(len(table), dtype=bool)
-    for column, values in holdout.items():
-        cells = table.column(column)
-        for value in map(str, values):
-            value = normalise_well(value) if column == table.roles.get("well") else value
-            found = (cells == value).to_numpy()
-            if not found.any():
-                raise InputError(
-                    f"{table.source}: column {column} has no {value} to hold out: "
-                    f"it has {listed(cells[cells != ''].unique(), near=value)}"
-                )
-            mask |= found
-    return mask
-
-
 def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[str]:
     """Move whole groups from "train" to "val" in `sides`; notes on what was done."""
     val_by, fraction = split.val_by, split.val_fraction
@@ -159,7 +142,7 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         raise InputError(f"the validation fraction is {fraction}: it lies from 0 to below 1")
     if fraction == 0:
         return ["no validation fields, as asked"]
-    roles = ("plate", "well") if val_by == "well" else (val_by,)
+    roles = {"well": ("batch", "plate", "well"), "plate": ("batch", "plate")}.get(val_by, (val_by,))
     if val_by not in table.roles:
         if fraction is not None or val_by != "well":
             raise InputError(
@@ -212,6 +195,8 @@ def _keys(table: Table, roles, sides: np.ndarray) -> list[tuple[str, ...]]:
     is_labelled = sides != "unlabelled"
     present = [role for role in roles if role in table.roles]
     for role in present:
+        if role == "batch":
+            continue
         empty = (table.role(role) == "").to_numpy() & is_labelled
         if empty.any():
             raise InputError(
@@ -225,7 +210,7 @@ def _check_apart(table: Table, sides: np.ndarray) -> None:
     """No well and no image on two sides."""
     groups = [("image", [tuple(paths) for paths in table.paths])]
     if "well" in table.roles:
-        groups.insert(0, ("well", _keys(table, ("plate", "well"), sides)))
+        groups.insert(0, ("well", _keys(table, well_roles(table), sides)))
     for what, keys in groups:
         first = {}
         for row, key in enumerate(keys):
@@ -237,4 +222,5 @@ def _check_apart(table: Table, sides: np.ndarray) -> None:
                 raise InputError(
                     f"{what} {name} is both {sides[other]} ({table.place(other)}) and "
                     f"{sides[row]} ({table.place(row)}): keep it on one side"
+                    + "".join(f"; {words}" for words in repeats(table) if what == "well")
                 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.files.csv import write_csv
+from phenoscale.files.csv import cell_text, write_csv
 from phenoscale.tables.columns import (
     CHOSEN,
     FILE,
@@ -25,6 +25,7 @@ from phenoscale.tables.columns import (
     SKIP,
     Channel,
 )
+from phenoscale.tables.values import same_cells
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Table:
         The number of the plane of z that the rows were chosen by.
     notes : list of str
         What the user should know about how the table was made.
+    spelling : dict of str to str
+        A column as the source has it, to how it is called here.
     """
 
     frame: pandas.DataFrame
@@ -84,6 +87,7 @@ class Table:
     z: str | None = None
     chosen: str | None = None
     notes: list[str] = field(default_factory=list)
+    spelling: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if not len(self.lines):
@@ -120,27 +124,67 @@ class Table:
         """The column that plays a role ("plate", "well", ...), or None."""
         return self.frame[self.roles[name]] if name in self.roles else None
 
-    def column(self, name: str) -> pandas.Series:
-        """A column by name; InputError lists the columns there are, closest first."""
-        if name not in self.frame.columns:
-            there = listed(self.frame.columns, near=name)
-            raise InputError(f"{self.source} has no column {name}: it has {there}")
-        return self.frame[name]
+    def known(self, name: str) -> str:
+        """The column that a name means, in the spelling of the source or in ours; InputError
+        lists the columns there are, closest first."""
+        role = next((column for role, column in self.roles.items() if name == ROLES[role]), None)
+        for column in (self.spelling.get(name), name, role):
+            if column in self.frame.columns:
+                return column
+        there = listed(self.frame.columns, near=name)
+        raise InputError(f"{self.source} has no column {name}: it has {there}")
 
-    def matches(self, values: dict) -> np.ndarray:
-        """Fields that match any of the pairs of column and values, bool (fields,)."""
+    def own(self, column: str) -> str:
+        """A column in the spelling of the source."""
+        return next((own for own, ours in self.spelling.items() if ours == column), column)
+
+    def column(self, name: str) -> pandas.Series:
+        """A column by its name; see `known`."""
+        return self.frame[self.known(name)]
+
+    def known_values(self, values: dict, purpose: str = "to match") -> dict[str, list[str]]:
+        """Pairs of column and values as this table has them: columns and wells in our spelling,
+        numbers and doses as in its cells.
+
+        InputError names a value that no field has, and the nearest that there are.
+        """
+        found = {}
+        for name, wanted in values.items():
+            column, cells = self.known(name), found.setdefault(self.known(name), [])
+            there = self.frame[column].unique().tolist()
+            role = next((role for role, mine in self.roles.items() if mine == column), "")
+            for value in [wanted] if isinstance(wanted, str) else wanted:
+                same = same_cells(role, cell_text(value), there)
+                if not same:
+                    near = [f'"{cell}"' if "," in cell else cell for cell in there if cell]
+                    raise InputError(f"{self.source}: column {name} has no {value} {purpose}: it "
+                                     f"has {listed(near, near=str(value))}")
+                cells += [cell for cell in same if cell not in cells]
+        return found
+
+    def matches(self, values: dict, purpose: str = "to match") -> np.ndarray:
+        """Fields that match any of the pairs of column and values, bool (fields,); InputError for
+        a value that no field has."""
         mask = np.zeros(len(self), bool)
-        for column, wanted in values.items():
-            mask |= self.column(column).isin(wanted).to_numpy()
+        for column, wanted in self.known_values(values, purpose).items():
+            mask |= self.frame[column].isin(wanted).to_numpy()
         return mask
 
     def well_name(self, row: int) -> str:
-        """Plate and well of a field, "P1 B02"; "" where the table has no wells."""
+        """Batch, plate and well of a field, "P1 B02"; "" where the table has no wells."""
         well = self.role("well")
         if well is None or not well.iloc[row]:
             return ""
-        plate = self.role("plate")
-        return well.iloc[row] if plate is None else f"{plate.iloc[row]} {well.iloc[row]}".strip()
+        words = [self.role(role).iloc[row] for role in ("batch", "plate") if role in self.roles]
+        return " ".join(filter(None, [*words, well.iloc[row]]))
+
+    def well_names(self) -> list[str]:
+        """`well_name` of every field."""
+        if "well" not in self.roles:
+            return [""] * len(self)
+        roles = [role for role in ("batch", "plate", "well") if role in self.roles]
+        cells = zip(*(self.role(role).tolist() for role in roles))
+        return [" ".join(filter(None, words)) if words[-1] else "" for words in cells]
 
     def place(self, row: int) -> str:
         """Words for a row: "screen.csv line 7 (well P1 B02)"."""

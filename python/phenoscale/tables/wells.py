@@ -5,21 +5,48 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["PLATE_LAYOUTS", "normalise_well", "plate_layout", "row_letters", "row_name",
-           "well_position"]
+__all__ = ["PLATE_LAYOUTS", "is_well", "normalise_well", "plate_layout", "row_letters", "row_name",
+           "well_at", "well_position"]
 
-
-_WELL = re.compile(r"([A-Za-z]{1,2})[-_ ]?0*(\d{1,2})")
+#: what names of wells look like; groups Row and Column
+_FORMS = tuple(re.compile(form, re.IGNORECASE | re.ASCII) for form in (
+    r"(?:well[-_ :]*)?(?P<Row>[A-Z]{1,2})[-_ .,:]?0*(?P<Column>\d{1,2})",  # B02, b-2, Well B.2
+    r"r(?:ow)?[-_ ]?0*(?P<Row>\d{1,2})[-_ ,]*c(?:ol(?:umn)?)?[-_ ]?0*(?P<Column>\d{1,2})",  # r02c02
+    r"0*(?P<Column>\d{1,2})[-_ ]?(?P<Row>A[A-F]|[A-Z])"))  # 2B
 
 
 def normalise_well(name: str) -> str:
-    """Letters and at least two digits: "b2", "B-02", "B002" become "B02"; others stay.
+    """Letters and at least two digits: "b2", "B-02", "r02c02", "2B" become "B02"; others stay.
 
-    >>> normalise_well("b2"), normalise_well("AF48"), normalise_well("17")
-    ('B02', 'AF48', '17')
+    >>> normalise_well("b2"), normalise_well("AF48"), normalise_well("r02c11"), normalise_well("17")
+    ('B02', 'AF48', 'B11', '17')
     """
-    match = _WELL.fullmatch(name)
-    return f"{match[1].upper()}{int(match[2]):02d}" if match else name
+    match = next(filter(None, (form.fullmatch(name) for form in _FORMS)), None)
+    row = row_letters(match["Row"]) if match else ""
+    return f"{row.upper()}{int(match['Column']):02d}" if row else name
+
+
+def is_well(name: str) -> bool:
+    """Whether a word names a well of a plate of at most 1536, in any of the forms.
+
+    >>> is_well("A1"), is_well("r1c2"), is_well("DMSO"), is_well("A0")
+    (True, True, False, False)
+    """
+    place = well_position(normalise_well(name))
+    return place is not None and all(at < most for at, most in zip(place, PLATE_LAYOUTS[-1]))
+
+
+def well_at(row: str, column: str) -> str:
+    """The well of a row, letters or a number from 1, and a column; "" for what is no place.
+
+    >>> well_at("B", "2"), well_at("2", "02"), well_at("0", "1"), well_at("DMSO", "1")
+    ('B02', 'B02', '', '')
+    """
+    row, column = row.removesuffix(".0"), column.removesuffix(".0")
+    if not (column.isdecimal() and (row.isalpha() or row.isdecimal())):
+        return ""
+    well = normalise_well(f"{row_letters(row)}{column}")
+    return well if is_well(well) else ""
 
 
 PLATE_LAYOUTS = ((8, 12), (16, 24), (32, 48))

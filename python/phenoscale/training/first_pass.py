@@ -27,7 +27,7 @@ _ROUND = 16  # fields that a rank reads before ranks tell one another of them
 
 def provenance(table: Table, label: str, recipe: Recipe) -> dict:
     """What a model is told of the table that it was trained on, as attributes of a `Model`."""
-    return {"label": label, "sources": [channel.source() for channel in table.sources],
+    return {"label": table.known(label), "sources": [channel.source() for channel in table.sources],
             "z": table.chosen or recipe.z, "table_digest": table.digest()}
 
 
@@ -61,7 +61,8 @@ class Labelled:
     """
 
     def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int):
-        self.usable, self.table, self.label = fields, fields.table, label
+        self.usable, self.table = fields, fields.table
+        self.label = label = self.table.known(label)
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
         names = self.table.column(label)
         self.classes = class_names(names, label)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fields that have one name: the same plate, well and site in several rows.
+
+What tells plates apart is then not known: wells of two plates would be one, or one well two.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from phenoscale.tables.columns import FILE
+from phenoscale.tables.roles import column_key, row_groups
+from phenoscale.words import listed
+
+if TYPE_CHECKING:
+    from phenoscale.tables.table import Table
+
+__all__ = ["doubts", "repeats", "well_roles"]
+
+#: names of columns of time points, as `column_key` has them
+_TIMES = ("time", "timepoint", "timepointid", "timeindex")
+_NAMED = 4
+
+
+def well_roles(table: Table) -> list[str]:
+    """The roles that tell wells apart: batch, plate, well, those that the table has."""
+    return [role for role in ("batch", "plate", "well") if role in table.roles]
+
+
+def doubts(table: Table) -> list[str]:
+    """What keeps a split from being sure: wells that are not known, names that repeat."""
+    if "well" in table.roles:
+        return repeats(table)
+    return ["the wells are not known: that fields of one well are trained on and held out cannot "
+            "be excluded, and scores may be better than they should be"]
+
+
+def repeats(table: Table) -> list[str]:
+    """A sentence where one name stands for several fields, with the columns that may tell them
+    apart; fields of one well are no repeats where no column says which site each is, unless the
+    plate is not known either."""
+    if "well" not in table.roles or ("site" not in table.roles and "plate" in table.roles):
+        return []
+    frame = table.frame
+    roles = [*well_roles(table), *(["site"] if "site" in table.roles else [])]
+    columns = [table.roles[role] for role in roles]
+    columns += [c for c in frame.columns if column_key(c) in _TIMES and not FILE.fullmatch(c)]
+    named = (table.role("well") != "").to_numpy()
+    groups = row_groups(frame[named], columns)
+    sizes = np.bincount(groups)
+    if not (sizes > 1).any():
+        return []
+    rows = np.flatnonzero(named)[groups == sizes.argmax()]
+    name = " ".join(f"{'site ' * (role == 'site')}{table.role(role).iloc[rows[0]]}"
+                    for role in roles)
+    where = f"{table.unit}s {listed((table.lines[row] for row in rows), limit=_NAMED)}"
+    return [f"well {name} is there {len(rows)} times ({where}), {(sizes > 1).sum():,} such names "
+            f"repeat: which column tells plates apart? {_candidates(table, columns)}"]
+
+
+def _candidates(table: Table, columns) -> str:
+    """Columns that tell repeated fields apart, those called like plates first."""
+    plates = table.role("plate")  # one plate for all is none
+    role = "plate" if plates is None or plates.nunique() < 2 else "batch"
+    frame, found = table.frame, []
+    taken = {*table.roles.values(), *columns}
+    for column in frame.columns:
+        match = FILE.fullmatch(column)
+        if column in taken or match and match[1] != "PathName":
+            continue
+        count = frame[column].nunique()
+        if count < 2 or 2 * count > len(frame):
+            continue
+        if np.bincount(row_groups(frame, [*columns, column])).max() == 1:
+            key = column_key(column)
+            found.append((not ("plate" in key or "barcode" in key), bool(match), count, column))
+    names = [table.own(column) for *_, column in sorted(found)]
+    if names:
+        return f"{' or '.join(names[:_NAMED])}: --role {role}={names[0]}"
+    folders = {os.path.dirname(row[0]) for row in table.paths}
+    if len(folders) > 1:
+        names = listed(sorted(map(os.path.basename, folders)), limit=_NAMED)
+        return f"their files lie in {len(folders)} folders ({names}): give a column that says so"
+    return "no column does: give one, or remove rows that are there twice"

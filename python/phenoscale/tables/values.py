@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A value that a user writes -> the cells that mean the same.
+
+Below table.py: wells and doses are compared as they are read, numbers as numbers.
+"""
+
+from __future__ import annotations
+
+import re
+
+from phenoscale.errors import InputError
+from phenoscale.tables.doses import parse_dose, same_dose, tidy_doses
+from phenoscale.tables.wells import normalise_well
+
+__all__ = ["same_cells"]
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+def same_cells(role: str, value: str, cells) -> list[str]:
+    """Those of some distinct cells that a value means.
+
+    Parameters
+    ----------
+    role : str
+        Of the column, or "".
+    value : str
+        As the user writes it.
+    cells : sequence of str
+        Distinct.
+
+    Returns
+    -------
+    list of str
+        The cell itself where there is one, else the well or the number; of doses all that are
+        equal; of other numbers one, since 12 and 012 may be two plates.
+
+    >>> same_cells("well", "a1", ["A01", "B01"]), same_cells("concentration", "30 nM", ["0.03"])
+    (['A01'], ['0.03'])
+    >>> same_cells("plate", "12", ["0012", "0013"]), same_cells("plate", "12", ["0012", "012"])
+    (['0012'], [])
+    """
+    if role == "concentration" and value:
+        return _same_doses(value, cells)
+    for word in (value, value.strip(), normalise_well(value) if role == "well" else value):
+        if word in cells:
+            return [word]
+    if not _NUMBER.fullmatch(value.strip()):
+        return []
+    same = [cell for cell in cells if _NUMBER.fullmatch(cell) and float(cell) == float(value)]
+    return same if len(same) == 1 else []
+
+
+def _same_doses(value: str, cells) -> list[str]:
+    try:
+        (word,) = tidy_doses([value])
+    except ValueError as error:
+        raise InputError(f"concentration {error.args[1]}") from None
+    dose = parse_dose(word)
+    if dose is None:
+        return [word] if word in cells else []
+    others = ((cell, parse_dose(cell)) for cell in cells)
+    return [cell for cell, other in others if other and same_dose(dose[0], other[0])]
