@@ -210,8 +210,12 @@ def test_a_role_that_two_columns_could_play(tmp_path):
     fields = FIELDS.rename(columns={"Metadata_Compound": "Treatment"})
     table = read_table(fields, join=[tmp_path / "map.csv"], roles={"compound": "Treatment"})
     assert table.role("compound").tolist()[0] == "taxol"
-    assert "its compound, compound, differs from " in table.notes[-1]
+    assert "compound" in table.notes[-1]
     assert "in 1 of 6 fields (P1 A01: 'taxol', here 'ALLN')" in table.notes[-1]
+    (tmp_path / "map.csv").write_text("plate,well,my drug\nP1,A1,ALLN\n")
+    table = read_table(FIELDS, join=[tmp_path / "map.csv"], roles={"compound": "my drug"})
+    assert table.role("compound").tolist()[0] == "ALLN"
+    assert "its compound, my drug, differs from Metadata_Compound in 1 of 6" in table.notes[-1]
 
 
 def test_images_are_of_the_table_of_fields_alone(tmp_path):
