@@ -191,9 +191,20 @@ def test_a_conflict_of_columns_is_counted(tmp_path):
     table = joined(tmp_path, "plate,well,compound,concentration\nP1,A1,taxol,0.300\nP1,A2,DMSO,1\n"
                    "P2,A1,ALLN,0.3\n")
     assert cells(table, "Metadata_Compound") == ["taxol", "taxol", "DMSO", "taxol", "ALLN", ""]
-    assert table.notes[1:] == ["map.csv: compound differs in 2 of 6 fields (P1 A02: 'taxol', here "
-                               "'DMSO'): the table's own is kept; rename one, or remove the "
-                               "table's"]
+    assert table.notes[1:] == [
+        "map.csv: compound differs in 2 of 6 fields (P1 A02: 'taxol', here 'DMSO'): the table's "
+        "own is kept; rename one, or remove the table's",
+        "map.csv: concentration is not taken where the compounds differ (2 fields)"]
+
+
+def test_a_dose_goes_with_its_compound(tmp_path):
+    """The map's dose of taxol is none of the field's DMSO."""
+    (tmp_path / "map.csv").write_text("plate,well,compound,concentration\nP1,A1,taxol,5\n"
+                                      "P1,A2,ALLN,6\n")
+    fields = FIELDS.drop(columns="Metadata_Concentration")
+    table = join_table(read_table(fields), tmp_path / "map.csv")
+    assert cells(table, "Metadata_Concentration") == ["5", "", "", "", "", ""]
+    assert "map.csv: concentration is not taken where the compounds differ (1 field)" in table.notes
 
 
 def test_a_second_join_overwrites_nothing(tmp_path):

@@ -169,12 +169,17 @@ def _with_columns(table: Table, other: Other, key, named) -> Table:
     frame, roles, notes = table.frame.copy(), dict(table.roles), []
     in_key = {part.theirs for part in key.parts}
     plain = {plain_name(name): name for name in frame.columns}
+    alien = _of_other_compounds(table, other, key)
     for name in other.header:
         if name in in_key:
             continue
         theirs = other.cells(name)
         cells = ["" if row is None else theirs[row] for row in key.partner]
         role = next((role for role, column in other.roles.items() if column == name), None)
+        if role == "concentration" and any(cells[row] for row in alien):
+            cells = ["" if row in alien else cell for row, cell in enumerate(cells)]
+            notes.append(f"{other.spelling[name]} is not taken where the compounds differ "
+                         f"({count(len(alien), 'field')})")
         if name in frame.columns:
             old = frame[name].tolist()
             notes += _conflict(table, other, name, role, old, cells)
@@ -198,6 +203,17 @@ def _with_columns(table: Table, other: Other, key, named) -> Table:
            if theirs != ours and ours in frame.columns}
     return replace(table, frame=frame, roles=roles, notes=[*table.notes, *said],
                    spelling={**own, **table.spelling})
+
+
+def _of_other_compounds(table: Table, other: Other, key) -> set[int]:
+    """Fields that keep a compound of their own, whose dose is not that of the other table's."""
+    column = other.roles.get("compound")
+    if column != ROLES["compound"] or "compound" not in table.roles or any(
+            part.role == "compound" for part in key.parts):
+        return set()
+    theirs, ours = other.cells(column), table.role("compound").tolist()
+    return {row for row, (partner, mine) in enumerate(zip(key.partner, ours))
+            if partner is not None and mine and theirs[partner] not in ("", mine)}
 
 
 def _sentence(table: Table, other: Other, key) -> str:
