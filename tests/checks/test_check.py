@@ -363,3 +363,12 @@ def test_real_plate(shared_data, tmp_path):
     assert "dose ranks" in found.text()
     write_check_page(found, tmp_path / "check.html")
     assert (tmp_path / "check.html").stat().st_size < 3_000_000
+
+
+def test_fields_without_a_class_are_counted_beside_many_classes(tmp_path, planned):
+    """The row of those without a class is the last, and not among the first forty."""
+    table = screen(tmp_path, plates=5)
+    table.frame["Map"] = ["", "", *(f"drug {row}" for row in range(2, len(table)))]
+    text = check(table, label="Map").text()
+    assert len(table) == 45 and "(none)" not in text
+    assert "  and 3 more classes\n  and 2 fields without a class\n" in text

@@ -42,7 +42,7 @@ def test_wells_of_every_plate_and_of_one(tmp_path):
     table = joined(tmp_path, "well,sirna\nA1,x\nA02,y\nB03,z\nH12,w\n")
     assert cells(table, "sirna") == ["x", "y", "", "x", "y", "z"]
     assert table.notes == ["map.csv joined on well: 5 of 6 fields have a row; 1 of its rows have "
-                           "no field: H12"]
+                           "no field: H12; 1 field without a row, for example B01"]
     table = joined(tmp_path, "Plate,Well,sirna\nP1,A1,x\nP2,A02,y\n")
     assert cells(table, "sirna") == ["x", "", "", "", "y", ""]
 
@@ -184,3 +184,73 @@ def test_a_role_that_only_the_joined_table_has(tmp_path):
 def test_the_last_word_of_a_title_names_the_plate(tmp_path):
     text = "Compound plate: P2\nsirna,1,2\nA,x,y\n"
     assert cells(joined(tmp_path, text), "sirna") == ["", "", "", "x", "y", ""]
+
+
+def test_a_conflict_of_columns_is_counted(tmp_path):
+    """A map is never dropped without a word; doses and wells are compared as such."""
+    table = joined(tmp_path, "plate,well,compound,concentration\nP1,A1,taxol,0.300\nP1,A2,DMSO,1\n"
+                   "P2,A1,ALLN,0.3\n")
+    assert cells(table, "Metadata_Compound") == ["taxol", "taxol", "DMSO", "taxol", "ALLN", ""]
+    assert table.notes[1:] == [
+        "map.csv: compound differs in 2 of 6 fields (P1 A02: 'taxol', here 'DMSO'): the table's "
+        "own is kept; rename one, or remove the table's",
+        "map.csv: concentration is not taken where the compounds differ (2 fields)"]
+
+
+def test_a_dose_goes_with_its_compound(tmp_path):
+    """The map's dose of taxol is none of the field's DMSO."""
+    (tmp_path / "map.csv").write_text("plate,well,compound,concentration\nP1,A1,taxol,5\n"
+                                      "P1,A2,ALLN,6\n")
+    fields = FIELDS.drop(columns="Metadata_Concentration")
+    table = join_table(read_table(fields), tmp_path / "map.csv")
+    assert cells(table, "Metadata_Concentration") == ["5", "", "", "", "", ""]
+    assert "map.csv: concentration is not taken where the compounds differ (1 field)" in table.notes
+
+
+def test_a_second_join_overwrites_nothing(tmp_path):
+    (tmp_path / "a.csv").write_text("well,sirna\nA01,x\n")
+    (tmp_path / "b.csv").write_text("well,sirna\nA01,y\nA02,z\n")
+    table = read_table(FIELDS, join=[tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert cells(table, "sirna") == ["x", "z", "", "x", "z", ""]
+    assert [note.partition(" ")[0] for note in table.notes] == ["a.csv", "b.csv", "b.csv:"]
+    assert "sirna differs in 2 of 6 fields (P1 A01: 'x', here 'y')" in table.notes[2]
+
+
+def test_a_role_that_two_columns_could_play(tmp_path):
+    (tmp_path / "map.csv").write_text("plate,well,compound\nP1,A1,ALLN\n")
+    fields = FIELDS.rename(columns={"Metadata_Compound": "Treatment"})
+    table = read_table(fields, join=[tmp_path / "map.csv"], roles={"compound": "Treatment"})
+    assert table.role("compound").tolist()[0] == "taxol"
+    assert "compound" in table.notes[-1]
+    assert "in 1 of 6 fields (P1 A01: 'taxol', here 'ALLN')" in table.notes[-1]
+    (tmp_path / "map.csv").write_text("plate,well,my drug\nP1,A1,ALLN\n")
+    table = read_table(FIELDS, join=[tmp_path / "map.csv"], roles={"compound": "my drug"})
+    assert table.role("compound").tolist()[0] == "ALLN"
+    assert "its compound, my drug, differs from Metadata_Compound in 1 of 6" in table.notes[-1]
+
+
+def test_images_are_of_the_table_of_fields_alone(tmp_path):
+    """A LoadData CSV as a map: its files make no channels, and its planes of z no stacks."""
+    table = joined(tmp_path, "FileName_A,FileName_B,well,z,x\n9.tif,8.tif,A1,3,a\n")
+    assert not {"Image_FileName_B"} & set(table.frame.columns) and table.channels == ["A"]
+    assert table.frame["Image_FileName_A"].tolist()[0] == "0.tif" and "z" not in table.roles
+    assert "Image_FileName_A, Image_FileName_B left out" in table.notes[-1]
+
+
+def test_columns_that_add_nothing_or_stand_beside_others_are_said(tmp_path):
+    assert "it has no further column, and adds nothing" in joined(
+        tmp_path, "plate,well\nP1,A1\n").notes[-1]
+    (tmp_path / "map.csv").write_text("well,MOA\nA01,x\n")
+    table = join_table(read_table(FIELDS.assign(moa="y")), tmp_path / "map.csv")
+    assert table.notes[-1] == "map.csv: its column MOA stands beside the table's moa"
+
+
+def test_a_map_with_merged_cells(tmp_path):
+    """A plate's name in one tall cell is that of all its wells."""
+    book = pytest.importorskip("openpyxl").Workbook()
+    for row in (["Plate", "Well", "x"], ["P1", "A1", "a"], [None, "A2", "b"], ["P2", "A1", "c"]):
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    book.save(tmp_path / "map.xlsx")
+    table = join_table(read_table(FIELDS), tmp_path / "map.xlsx")
+    assert cells(table, "x") == ["a", "b", "", "c", "", ""]

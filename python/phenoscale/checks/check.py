@@ -133,7 +133,11 @@ class Check:
     def _label_lines(self) -> list[str]:
         cells = self.labels.cells(_MOST_PLATES, _MOST_CLASSES)
         cells[0][0], more = self.label, len(self.labels.fields) - len(cells) + 1
-        return [*_aligned(cells), *([f"  and {more:,} more classes"] if more else [])]
+        if not more:
+            return _aligned(cells)
+        alone = self.labels.fields.get("", 0)  # the last row, which is not among those shown
+        return [*_aligned(cells), f"  and {more - bool(alone):,} more classes",
+                *([f"  and {count(alone, 'field')} without a class"] if alone else [])]
 
     def _plan_lines(self) -> list[str]:
         cells = [["to train with", "field", "parameters", "memory", f"{EPOCHS} epochs"]]

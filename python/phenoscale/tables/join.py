@@ -1,38 +1,39 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What another table knows of wells or compounds, joined to the table of fields.
+"""What another table knows of plates, wells or compounds, joined to the table of fields.
 
-Two forms: a list with a row a well or a treatment, as screens publish them; or the plate drawn as
-a grid, as people fill it in a spreadsheet::
-
-    P1                                    lines that hold one cell name the plate of the grids
-    Compound    1      2      3           that follow, or the column of the next one where its
-    A         DMSO   taxol  taxol         corner is empty
-    B         DMSO   ALLN   ALLN
+    a list or a grid -> Other: its columns, their roles      grids.py draws wells from a grid
+             -> the key: which columns tell its rows apart   join_choice.py
+             -> for each field its row                       join_keys.py
+                (A1 is A01, 12 is 0012)                      spellings.py
+             -> the columns, and notes on all that was decided
 """
 
 from __future__ import annotations
 
-import math
 import os
-import re
+from collections import Counter
 from dataclasses import replace
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import as_table, read_cells
-from phenoscale.tables.columns import ROLES, clean_header
-from phenoscale.tables.doses import parse_dose, same_dose, tidy_doses
+from phenoscale.tables.columns import CHOSEN, FILE, ROLES, clean_header, without_index
+from phenoscale.tables.doses import tidy_doses
+from phenoscale.tables.grids import from_grids, is_grid
+from phenoscale.tables.join_choice import choose_key
+from phenoscale.tables.join_keys import Other
+from phenoscale.tables.roles import known_roles
+from phenoscale.tables.spellings import comparable, plain_name
 from phenoscale.tables.table import Table
-from phenoscale.tables.wells import normalise_well
-from phenoscale.words import listed
+from phenoscale.tables.wells import well_at
+from phenoscale.words import count, listed
 
 __all__ = ["columns_of", "join_table"]
 
-#: What may identify a row, best first; the other table has none of the roles left out.
-_KEYS = (("plate", "well", "site"), ("plate", "well"), ("well", "site"), ("well",),
-         ("compound", "concentration"), ("compound",))
-_ROW = re.compile(r"[A-Z]|A[A-F]", re.IGNORECASE)
-_TITLES = 20  # lines that may stand before a grid
 _NAMED = 3  # rows named in a note
+_MOST_COLUMNS = 8  # with a note each
+#: Columns that are a row and a column of a plate, as `plain_name` has them.
+_PLATE_ROWS = ("row", "wellrow", "platerow")
+_PLATE_COLUMNS = ("column", "col", "wellcolumn", "wellcol", "platecolumn", "platecol")
 
 
 def join_table(table: Table, path, roles=None) -> Table:
@@ -50,60 +51,51 @@ def join_table(table: Table, path, roles=None) -> Table:
     Returns
     -------
     Table
-        With one note on what was joined.  A list is joined on the first of plate, well and site;
-        plate and well; well; compound and concentration (as numbers, 0.3 = 0.300000); compound
-        that both tables have.  Rows without a partner have empty cells; a column that the table
-        of fields has already keeps its cells where they are not empty.
+        With notes on what was joined, and on what.  A list is joined on the well, with plate and
+        site where both tables have them; else on the compound, with the concentration (as
+        numbers, 0.3 = 0.300000); else on the plate; else on another column that both have.  A
+        further column of both takes part where rows are told apart by it alone.  Fields without a
+        row have empty cells; a column that the table of fields has already keeps its cells where
+        they are not empty.
 
     Raises
     ------
     InputError
         Where nothing identifies a row, two rows have one key, or no field finds a partner.
     """
-    path = os.fspath(path)
-    plates = set() if table.role("plate") is None else set(table.role("plate"))
-    header, spelling, rows, lines = _read(path, plates)
-    theirs = _roles_of(header, spelling, roles or {})
-    _tidy_doses(path, header, rows, lines, theirs)
-    key = next((key for key in _KEYS if set(key) <= set(theirs) and set(key) <= set(table.roles)),
-               None)
-    if key is None:
-        there = ", ".join(" and ".join(key) for key in _KEYS)
-        raise InputError(f"{path}: nothing tells which of its rows belongs to a field: both tables "
-                         f"need columns for {there}; name them with --role")
-    if "plate" not in theirs and len(plates) > 1 and "well" in key:
-        _refuse_plates(path, plates, header, rows)
-    partner = _find_partners(path, table, key, [header.index(theirs[role]) for role in key], rows,
-                             lines)
-    joined = _with_columns(table, path, header, rows, partner, key,
-                           {header.index(theirs[role]) for role in key}, theirs)
-    own = {own: ours for ours, own in spelling.items() if own not in table.spelling}
-    return replace(joined, spelling={**table.spelling, **own})
+    other = _read(os.fspath(path), set() if table.role("plate") is None else
+                  set(table.role("plate")))
+    own = {theirs: ours for ours, theirs in other.spelling.items()}
+    named = {role: own.get(column, column) for role, column in (roles or {}).items()}
+    named = {role: column for role, column in named.items() if column in other.header}
+    guessed = {role: column for role, column in _roles_of(other).items() if role not in named}
+    other.roles = {**guessed, **named}
+    guessed = [f"{other.spelling[column]} for the {role}" for role, column in guessed.items()
+               if plain_name(column) != role and role != "z"]
+    if guessed:
+        other.guess = (f"; taken by the names of its columns: {listed(guessed)} (--role "
+                       "ROLE=COLUMN says otherwise)")
+    _wells_of_rows_and_columns(other)
+    _tidy_doses(other)
+    _leave_out_files(other)
+    key = choose_key(table, other)
+    return _with_columns(table, other, key, named)
 
 
 def columns_of(path) -> set[str]:
     """Columns of another table, as it has them and as we spell them."""
-    header, spelling, _, _ = _read(os.fspath(path), set())
-    return {*header, *spelling.values()}
+    other = _read(os.fspath(path), set())
+    return {*other.header, *other.spelling.values()}
 
 
-# ---- the two forms -----------------------------------------------------------------------------
+# ---- the other table -----------------------------------------------------------------------------
 
 
-def _read(path: str, plates):
-    """Header in our spelling, our spelling to theirs, rows and their lines."""
+def _read(path: str, plates) -> Other:
     rows, lines = read_cells(path)
-    header, rows, lines = (_from_grids if _is_grid(rows) else _from_list)(path, rows, lines, plates)
-    return *clean_header(header, rows, path), rows, lines
-
-
-def _refuse_plates(path, plates, header, rows) -> None:
-    """A column that holds plates, whatever it is called, must be joined on."""
-    for at, name in enumerate(header):
-        cells = {row[at] for row in rows} - {""}
-        if cells and cells & plates and name != ROLES["well"]:
-            raise InputError(f"{path}: column {name} holds plates of the fields, but nothing says "
-                             f"so: --role plate={name}")
+    header, rows, lines = (from_grids if is_grid(rows) else _from_list)(path, rows, lines, plates)
+    header, rows, _ = without_index(header, rows, path)
+    return Other(path, *clean_header(header, rows, path), rows, lines)
 
 
 def _from_list(path, rows, lines, plates):
@@ -112,173 +104,161 @@ def _from_list(path, rows, lines, plates):
     return as_table(path, rows, lines)
 
 
-def _numbers_of(cells) -> dict[int, int]:
-    """Place of a cell to the number of a column, for the line above a grid; {} for others."""
-    found = {at: int(cell) for at, cell in enumerate(cells)
-             if at and cell.isdecimal() and len(cell) < 3}
-    is_rising = list(found.values()) == sorted(set(found.values()) - {0})
-    is_alone = len(found) == sum(map(bool, cells[1:]))
-    return found if is_rising and 1 in found and (is_alone or len(found) > 1) else {}
+def _roles_of(other: Other) -> dict[str, str]:
+    """The roles that its columns play by their names; an empty column plays none."""
+    filled = {role: [column for column in columns if any(other.cells(column))]
+              for role, columns in known_roles(other.header).items()}
+    return {role: columns[0] for role, columns in filled.items() if columns}
 
 
-def _is_grid(rows) -> bool:
-    rows = _without_margin(rows)
-    return any(_numbers_of(above) and _ROW.fullmatch(below[0])
-               for above, below in zip(rows[:_TITLES], rows[1:]))
-
-
-def _without_margin(rows):
-    """Without empty columns at the left."""
-    margin = min((next(at for at, cell in enumerate(row) if cell) for row in rows
-                  if sum(map(bool, row)) > 1), default=0)
-    return [row[margin:] if any(row[margin:]) else [next(filter(None, row))] for row in rows]
-
-
-def _from_grids(path, rows, lines, plates):
-    """One row for each plate and well that a grid speaks of."""
-    stem = os.path.basename(path).split(".")[0]
-    plate, heading, numbers, found, names = "", "", {}, {}, []
-    for cells, line in zip(_without_margin(rows), lines):
-        is_row = numbers and _ROW.fullmatch(cells[0])
-        above = {} if is_row else _numbers_of(cells)
-        if above:
-            name, numbers = cells[0] or heading or stem, above
-            if heading and (plates or found) and (cells[0] or stem in names):
-                known = f"which has {listed(sorted(plates), limit=_NAMED)}" if plates else \
-                    "which has no column of plates"
-                raise InputError(f"{path} line {line}: '{heading}' before this grid is no plate of "
-                                 f"the table of fields, {known}: correct or remove it")
-            heading = ""
-            if name not in names:
-                names.append(name)
-        elif is_row:
-            wells = ((number, cells[at] if at < len(cells) else "")
-                     for at, number in numbers.items())
-            for number, cell in wells:
-                well = found.setdefault((plate, normalise_well(f"{cells[0]}{number}")), {})
-                if name in well:
-                    raise InputError(f"{path} line {line}: well {cells[0]}{number} has a second "
-                                     f"{name}: name the plate in a line before each grid")
-                well[name] = cell
-        elif sum(map(bool, cells)) == 1:
-            title = next(filter(None, cells))
-            known = _plate_of(title, plates)
-            plate, heading = (known, "") if known else (plate, title)
-        else:
-            raise InputError(f"{path} line {line} is no part of a grid: it needs a letter and a "
-                             "cell for each column, and a grid begins with the columns' numbers")
-        beside = [at for at, cell in enumerate(cells) if at and cell and at not in numbers]
-        if (above or is_row) and beside:
-            raise InputError(f"{path} line {line}: '{cells[beside[0]]}' stands in no numbered "
-                             "column of the grid: number its column, or remove it")
-    if not found:
-        raise InputError(f"{path} has a grid without a well: fill in its rows")
-    is_by_plate = any(plate for plate, _ in found)
-    header = [*(["Plate"] if is_by_plate else []), "Well", *names]
-    body = [[*([plate] if is_by_plate else []), well, *(cells.get(name, "") for name in names)]
-            for (plate, well), cells in found.items()]
-    return header, body, [lines[0]] * len(body)
-
-
-def _plate_of(title: str, plates) -> str:
-    """The plate that a line before a grid names, "Plate: P1" or "0012" for "12"; "" for none."""
-    word = re.split(r"[\s:=]+", title.strip())[-1]
-    same = {title, word} | ({str(int(word))} if word.isdecimal() else set())
-    return next((plate for plate in sorted(plates)
-                 if plate in same or plate.lstrip("0") in same - {""}), "")
-
-
-# ---- partners ----------------------------------------------------------------------------------
-
-
-def _tidy_doses(path, header, rows, lines, theirs) -> None:
-    if "concentration" not in theirs:
+def _wells_of_rows_and_columns(other: Other) -> None:
+    """Row and Column make a well, where nothing else does."""
+    names = {plain_name(name): name for name in reversed(other.header)}
+    row = next((names[name] for name in _PLATE_ROWS if name in names), None)
+    column = next((names[name] for name in _PLATE_COLUMNS if name in names), None)
+    if row is None or column is None or "well" in other.roles or ROLES["well"] in other.header:
         return
-    at = header.index(theirs["concentration"])
+    wells = []
+    for letters, number in zip(other.cells(row), other.cells(column)):
+        if {"0", "0.0"} & {letters, number}:
+            raise InputError(f"{other.path}: columns {row} and {column} count from 0: let them "
+                             "count from 1, or give the wells one column, as A01")
+        wells.append(well_at(letters, number))
+    if not any(wells):
+        return
+    other.drop({row, column})
+    other.add(ROLES["well"], wells, f"{row} and {column}")
+    other.roles["well"] = ROLES["well"]
+    other.notes.append(f"{row} and {column} are its wells, for example {next(filter(None, wells))}")
+
+
+def _tidy_doses(other: Other) -> None:
+    if "concentration" not in other.roles:
+        return
+    column = other.roles["concentration"]
+    cells = other.cells(column)
+    distinct = list(dict.fromkeys(cells))
     try:
-        doses = tidy_doses([row[at] for row in rows])
+        doses = dict(zip(distinct, tidy_doses(distinct)))
     except ValueError as error:
-        row, words = error.args
-        raise InputError(f"{path} line {lines[row]}, column {header[at]}: {words}") from None
-    for row, dose in zip(rows, doses):
-        row[at] = dose
+        at, words = error.args
+        line = other.lines[cells.index(distinct[at])]
+        raise InputError(f"{other.path} line {line}, column {column}: {words}") from None
+    at = other.header.index(column)
+    for row in other.rows:
+        row[at] = doses[row[at]]
 
 
-def _roles_of(header, spelling, roles) -> dict[str, str]:
-    """The roles that the other table's columns play."""
-    ours = {theirs: name for name, theirs in spelling.items()}
-    theirs = {role: column for role, column in ROLES.items() if column in header}
-    named = {role: ours.get(column, column) for role, column in roles.items()}
-    theirs.update({role: column for role, column in named.items() if column in header})
-    return theirs
+def _leave_out_files(other: Other) -> None:
+    """Which files a field has is said by the table of fields alone."""
+    names = {name for name in other.header if FILE.fullmatch(name) or name == CHOSEN}
+    if names:
+        other.drop(names)
+        other.notes.append(f"{listed(sorted(names), limit=_NAMED)} left out: images are taken from "
+                           "the table of fields alone")
 
 
-def _cell(role: str, text: str):
-    """A cell as it is compared: wells in one spelling, doses as numbers."""
-    if role == "well":
-        return normalise_well(text)
-    if role == "site" and text.isdecimal():
-        return str(int(text))
-    if role == "concentration":
-        dose = parse_dose(text)
-        return text if dose is None else dose[0]
-    return text
+# ---- its columns ---------------------------------------------------------------------------------
 
 
-def _find_partners(path, table, key, at, rows, lines) -> list[int | None]:
-    """For each field the row of the other table."""
-    exact = [role != "concentration" for role in key]
-    places = {}  # the exact part of a key -> [(dose or None, row)]
-    for number, row in enumerate(rows):
-        cells = [_cell(role, row[c]) for role, c in zip(key, at)]
-        if not all(row[c] for c in at):
+def _with_columns(table: Table, other: Other, key, named) -> Table:
+    """The table with the other's columns, and the roles that they play.
+
+    named: role to column, as the user says.
+    """
+    frame, roles, notes = table.frame.copy(), dict(table.roles), []
+    in_key = {part.theirs for part in key.parts}
+    plain = {plain_name(name): name for name in frame.columns}
+    alien = _of_other_compounds(table, other, key)
+    for name in other.header:
+        if name in in_key:
             continue
-        dose = next((cell for cell, is_exact in zip(cells, exact) if not is_exact), None)
-        others = places.setdefault(tuple(c for c, is_exact in zip(cells, exact) if is_exact), [])
-        if any(_same(dose, other) for other, _ in others):
-            words = " ".join(row[c] for c in at)
-            raise InputError(f"{path} line {lines[number]}: {' and '.join(key)} {words} is there "
-                             "twice: remove one, or name what tells them apart with --role")
-        others.append((dose, number))
-    found, columns = [], [table.role(role).tolist() for role in key]
-    for cells in zip(*columns):
-        cells = [_cell(role, cell) for role, cell in zip(key, cells)]
-        dose = next((cell for cell, is_exact in zip(cells, exact) if not is_exact), None)
-        others = places.get(tuple(c for c, is_exact in zip(cells, exact) if is_exact), [])
-        found.append(next((row for other, row in others if _same(dose, other)), None))
-    if not any(row is not None for row in found):
-        ours = " ".join(table.role(role).iloc[0] for role in key)
-        other = " ".join(rows[0][c] for c in at)
-        raise InputError(f"{path}: no field of {table.source} has a {' and '.join(key)} of it: "
-                         f"the fields have for example '{ours}', it has '{other}'")
-    return found
-
-
-def _same(a, b) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return same_dose(a, b) and not math.isnan(a)
-    return a == b
-
-
-def _with_columns(table, path, header, rows, partner, key, at, theirs) -> Table:
-    """The table with the other's columns, and the roles that they play."""
-    frame = table.frame.copy()
-    roles = dict(table.roles)
-    for c, name in enumerate(header):
-        if c in at:
-            continue
-        cells = ["" if row is None else rows[row][c] for row in partner]
+        theirs = other.cells(name)
+        cells = ["" if row is None else theirs[row] for row in key.partner]
+        role = next((role for role, column in other.roles.items() if column == name), None)
+        if role == "concentration" and any(cells[row] for row in alien):
+            cells = ["" if row in alien else cell for row, cell in enumerate(cells)]
+            notes.append(f"{other.spelling[name]} is not taken where the compounds differ "
+                         f"({count(len(alien), 'field')})")
         if name in frame.columns:
-            cells = [old or new for old, new in zip(frame[name], cells)]
+            old = frame[name].tolist()
+            notes += _conflict(table, other, name, role, old, cells)
+            cells = [a or b for a, b in zip(old, cells)]
+        elif plain_name(name) in plain and any(cells):
+            notes.append(f"its column {other.spelling[name]} stands beside the table's "
+                         f"{plain[plain_name(name)]}")
+        is_named = name == named.get(role, "")
+        notes += _rival(table, other, name, role, cells, is_named)
         frame[name] = cells
-        role = next((role for role, column in theirs.items() if column == name), None)
-        if role is not None and any(cells) and (role not in roles or name != ROLES[role]):
+        if role not in (None, "z") and any(cells) and (role not in roles or is_named):
             roles[role] = name  # one that the user named comes first
-    used = {row for row in partner if row is not None}
-    unused = [" ".join(rows[row][c] for c in sorted(at)) for row in range(len(rows))
-              if row not in used]
-    note = (f"{os.path.basename(path)} joined on {' and '.join(key)}: "
-            f"{sum(row is not None for row in partner):,} of {len(partner):,} fields have a row")
+    if len(notes) > _MOST_COLUMNS:
+        notes[_MOST_COLUMNS:] = [f"{len(notes) - _MOST_COLUMNS} more columns are there twice"]
+    if not set(other.header) - in_key:
+        notes.append("it has no further column, and adds nothing")
+    name = os.path.basename(other.path)
+    said = [_sentence(table, other, key)]
+    said += [f"{name}: {note}" for note in (*other.notes, *key.notes, *notes)]
+    own = {theirs: ours for ours, theirs in other.spelling.items()
+           if theirs != ours and ours in frame.columns}
+    return replace(table, frame=frame, roles=roles, notes=[*table.notes, *said],
+                   spelling={**own, **table.spelling})
+
+
+def _of_other_compounds(table: Table, other: Other, key) -> set[int]:
+    """Fields that keep a compound of their own, whose dose is not that of the other table's."""
+    column = other.roles.get("compound")
+    if column != ROLES["compound"] or "compound" not in table.roles or any(
+            part.role == "compound" for part in key.parts):
+        return set()
+    theirs, ours = other.cells(column), table.role("compound").tolist()
+    return {row for row, (partner, mine) in enumerate(zip(key.partner, ours))
+            if partner is not None and mine and theirs[partner] not in ("", mine)}
+
+
+def _sentence(table: Table, other: Other, key) -> str:
+    """On what it was joined, how many fields have a row, and what has none."""
+    n, found = len(key.partner), sum(row is not None for row in key.partner)
+    words = (f"{os.path.basename(other.path)} joined on {key.words()}: {found:,} of {n:,} fields "
+             "have a row")
+    used = set(key.partner) | key.spare
+    unused = [row for row in range(len(other.rows)) if row not in used]
     if unused:
-        note += f"; {len(unused):,} of its rows have no field: {listed(unused, limit=_NAMED)}"
-    return replace(table, frame=frame, roles=roles, notes=[*table.notes, note])
+        places = [other.place(row, key.parts) for row in unused[:_NAMED]]
+        more = f" and {len(unused) - _NAMED} more" if len(unused) > _NAMED else ""
+        words += f"; {len(unused):,} of its rows have no field: {', '.join(places)}{more}"
+    alone = [key.place(row) for row in list(key.alone().values())[:_NAMED]]
+    if alone:
+        words += f"; {count(n - found, 'field')} without a row, for example {', '.join(alone)}"
+    return words + other.guess
+
+
+def _conflict(table: Table, other: Other, name: str, role, old, new) -> list[str]:
+    """What is to be said where both tables have a cell and the two differ."""
+    words = _differ(table, role, old, new)
+    return [f"{other.spelling[name]} differs in {words}: the table's own is kept; rename one, or "
+            "remove the table's"] if words else []
+
+
+def _rival(table: Table, other: Other, name: str, role, new, is_named) -> list[str]:
+    """What is to be said where a column plays a role that another column of the fields plays."""
+    mine = table.roles.get(role, name)
+    words = "" if role in (None, "z") or mine == name else _differ(
+        table, role, table.frame[mine].tolist(), new)
+    if not words:
+        return []
+    kept, left = (name, mine) if is_named else (mine, name)
+    return [f"its {role}, {other.spelling[name]}, differs from {mine} in {words}: the "
+            f"{role} is {kept}, and {left} a column beside it; --role {role}={left} says otherwise"]
+
+
+def _differ(table: Table, role, old, new) -> str:
+    """ "2 of 96 fields (P1 A01: 'Sample', here 'DMSO')", "" where nothing differs."""
+    pairs = Counter(pair for pair in zip(old, new) if all(pair))
+    ours, theirs, _ = comparable(role, {a for a, _ in pairs}, {b for _, b in pairs})
+    differ = {(a, b): n for (a, b), n in pairs.items() if ours[a] != theirs[b]}
+    if not differ:
+        return ""
+    row = next(row for row, pair in enumerate(zip(old, new)) if pair in differ)
+    return (f"{sum(differ.values()):,} of {count(len(old), 'field')} "
+            f"({table.well_name(row) or table.place(row)}: '{old[row]}', here '{new[row]}')")
