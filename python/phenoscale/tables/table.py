@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,7 +31,7 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["DEPTHS", "Plane", "Table", "clean_columns", "file_cells", "write_table"]
+__all__ = ["DEPTHS", "Plane", "Table", "clean_columns", "field_keys", "file_cells", "write_table"]
 
 #: the depths that fields may have; each holds the counts of those before it
 DEPTHS = ("uint8", "uint16", "float32")
@@ -102,16 +103,26 @@ class Table:
         """(fields, channels): the file of each channel, the first of a stack in several."""
         return [[planes[0].path for planes in row] for row in self.planes]
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """What tells each field from all others, in every file that is written of it; see
+        `field_keys`.  Some fields of a table keep those that they had in it."""
+        return field_keys(self)
+
     def select(self, which) -> Table:
         """The fields of a boolean mask (fields,) or of row numbers, in that order."""
         rows = np.asarray(which)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True),
+        some = replace(self, frame=self.frame.iloc[rows].reset_index(drop=True),
                        planes=[self.planes[row] for row in rows],
                        lines=[self.lines[row] for row in rows])
+        some.keys = [self.keys[row] for row in rows]
+        return some
 
     def with_channels(self, names) -> Table:
         """The same fields with these of their channels, in this order."""
+        if list(names) == self.channels:
+            return self
         at = [self.channels.index(name) for name in names]
         return replace(self, sources=[self.sources[k] for k in at],
                        planes=[[row[k] for k in at] for row in self.planes])
@@ -166,6 +177,21 @@ class Table:
         for row in self.frame[kept].itertuples(index=False, name=None):
             content.update(json.dumps(row).encode())
         return content.hexdigest()
+
+
+def field_keys(table: Table) -> list[str]:
+    """The key of each field: folder and file of one of its channels, for people, and a digest of the
+    path, page and sample of all of them in any order; where rows of a table share all of these, the
+    number of the row too, 1 for the first."""
+    keys = []
+    for row in table.planes:
+        places = sorted({(plane.path, str(plane.page), str(channel.number(plane.sample)))
+                         for channel, planes in zip(table.sources, row) for plane in planes})
+        name = "/".join(places[-1][0].rsplit(os.sep, 2)[-2:]) or "no file"
+        digest = hashlib.blake2b(json.dumps(places).encode(), digest_size=6).hexdigest()
+        keys.append(f"{name} {digest}")
+    uses = Counter(keys)
+    return [f"{key} row {row}" if uses[key] > 1 else key for row, key in enumerate(keys, 1)]
 
 
 def file_cells(table: Table, planes) -> dict[str, list]:

@@ -22,6 +22,7 @@ from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.predictions import KEY, about_columns
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
 from phenoscale.training.first_pass import Labelled, read_all
@@ -206,7 +207,7 @@ def _write_split(folder: RunFolder, fields: Labelled) -> None:
 
     table = fields.table
     files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
-    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == fields.label]
     columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
-               **{c: table.frame[c].to_numpy() for c in about}, "Split": fields.sides}
+               **{c: table.frame[c].to_numpy() for c in about_columns(table, fields.label)},
+               KEY: table.keys, "Split": fields.sides}
     write_csv(pandas.DataFrame(columns), folder.file(folder.SPLIT))
