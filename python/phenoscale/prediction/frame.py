@@ -10,10 +10,10 @@ import numpy as np
 from phenoscale.models.model import Model
 from phenoscale.prediction.inputs import with_model_channels
 from phenoscale.prediction.predict import Predictions
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import (
     CLASS,
     DISTANCE,
-    KEY,
     MODEL,
     about_columns,
     embedding_column,

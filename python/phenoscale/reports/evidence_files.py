@@ -13,8 +13,9 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import errors_beside, write_errors
-from phenoscale.tables.predictions import CLASS, KEY, PROBABILITY, probability_column
+from phenoscale.tables.predictions import CLASS, PROBABILITY, probability_column
 from phenoscale.tables.table import Table
 
 __all__ = ["write_evidence"]

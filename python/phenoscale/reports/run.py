@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.tables.controls import NEGATIVE, control_marks, control_notes, sign_of
-from phenoscale.tables.predictions import CLASS, KEY, known_columns, probability_columns
+from phenoscale.tables.keys import KEY
+from phenoscale.tables.predictions import CLASS, known_columns, probability_columns
 from phenoscale.tables.split import SIDES
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.words import count, listed

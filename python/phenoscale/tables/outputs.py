@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import check_csv_name, write_csv
-from phenoscale.tables.predictions import KEY
+from phenoscale.tables.keys import KEY
 
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from phenoscale.errors import InputError
 from phenoscale.files.csv import FORMULA
 from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.labels import class_key
 from phenoscale.words import listed
 
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CLASS", "DISTANCE", "FIELDS", "KEY", "MODEL", "PROBABILITY", "about_columns",
+__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
            "embedding_column", "is_embedding", "is_own", "known_columns", "probability_column",
            "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
-KEY = "Phenoscale_Field"  # tells a field from all others in every file that is written of it
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
@@ -75,7 +75,7 @@ def is_own(column: str) -> bool:
 
 
 def about_columns(table: Table, label: str) -> list[str]:
-    """Columns of a table that go with its fields: metadata, roles, the label, what says controls."""
+    """Columns of a table that go with its fields: metadata, roles, label, controls."""
     said = {*control_columns(table.frame.columns), *table.roles.values(), label}
     return [name for name in table.frame.columns if name.startswith("Metadata_") or name in said]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,12 +25,13 @@ from phenoscale.tables.columns import (
     SKIP,
     Channel,
 )
+from phenoscale.tables.keys import field_keys
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["DEPTHS", "Plane", "Table", "clean_columns", "field_keys", "file_cells", "write_table"]
+__all__ = ["DEPTHS", "Plane", "Table", "clean_columns", "file_cells", "write_table"]
 
 #: the depths that fields may have; each holds the counts of those before it
 DEPTHS = ("uint8", "uint16", "float32")
@@ -177,21 +177,6 @@ class Table:
         for row in self.frame[kept].itertuples(index=False, name=None):
             content.update(json.dumps(row).encode())
         return content.hexdigest()
-
-
-def field_keys(table: Table) -> list[str]:
-    """The key of each field: folder and file of one of its channels, for people, and a digest of the
-    path, page and sample of all of them in any order; where rows of a table share all of these, the
-    number of the row too, 1 for the first."""
-    keys = []
-    for row in table.planes:
-        places = sorted({(plane.path, str(plane.page), str(channel.number(plane.sample)))
-                         for channel, planes in zip(table.sources, row) for plane in planes})
-        name = "/".join(places[-1][0].rsplit(os.sep, 2)[-2:]) or "no file"
-        digest = hashlib.blake2b(json.dumps(places).encode(), digest_size=6).hexdigest()
-        keys.append(f"{name} {digest}")
-    uses = Counter(keys)
-    return [f"{key} row {row}" if uses[key] > 1 else key for row, key in enumerate(keys, 1)]
 
 
 def file_cells(table: Table, planes) -> dict[str, list]:

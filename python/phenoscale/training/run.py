@@ -21,8 +21,9 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import write_errors
-from phenoscale.tables.predictions import KEY, about_columns
+from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
 from phenoscale.training.first_pass import Labelled, read_all
@@ -31,6 +32,7 @@ from phenoscale.training.keeper import Keeper, Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.train import Trained, begin, fit
+from phenoscale.words import count
 
 __all__ = ["train_run"]
 
@@ -75,7 +77,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     begun, folder = time.monotonic(), RunFolder(out)
     split, controls = split or Split(), controls or {}
     running, crew = running or Running(), crew or Crew()
-    split_table(table, label, split, recipe.seed)  # its complaints before all files are looked at
+    good = np.setdiff1d(np.arange(len(table)), list(table.skipped()))
+    split_table(table.select(good) if len(good) else table, label, split, recipe.seed)  # early
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
     with (Keeper(folder, running, crew) if crew.is_first else Follower(crew)) as keeper:
@@ -94,7 +97,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             rows = np.flatnonzero(is_control[fields.usable.rows] & (fields.sides == "train"))
             model = _finish(fields, trained, keeper, rows, crew)
             unread = _score_rest(folder, model, fields, trained, crew)
-        notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
+        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "seconds": round(time.monotonic() - begun, 1)})
@@ -109,6 +112,14 @@ def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running:
     fields = Labelled(found, label, split, recipe, crew.threads)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
+
+
+def _gone(fields: Labelled) -> list[str]:
+    """A note on each class all of whose fields were left out."""
+    labels = fields.usable.whole.column(fields.label)
+    left_out = labels.iloc[sorted(fields.usable.left_out)].value_counts()
+    return [f"class {name} is none of the model's: {count(n, 'field')} of it, and all were left out"
+            for name, n in left_out.items() if name and n == (labels == name).sum()]
 
 
 def _begin(fields: Labelled, keeper, running: Running, crew: Crew) -> Trained:
