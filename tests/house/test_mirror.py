@@ -60,7 +60,6 @@ NOT_MIRRORED = {
     "reports/fields": "reports/test_report",
     "reports/gallery": "reports/test_pictures",
     "reports/page": "reports/test_report",
-    "reports/run": "reports/test_report",
     "reports/sections/curves": "reports/test_report",
     "reports/sections/doses": "reports/test_report",
     "reports/sections/evidence": "reports/test_report",

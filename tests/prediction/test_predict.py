@@ -168,7 +168,7 @@ def test_skipping_keeps_the_rest_and_names_each(broken, screen, model, tmp_path)
     listed = pandas.read_csv(write_errors(table, found.skipped, tmp_path / "out.csv"), dtype=str)
     assert listed["Line"].tolist() == ["3", "5", "6", "8"]
     assert listed["Well"].tolist() == ["P1 A02", "P1 A04", "P1 A05", "P1 A07"]
-    assert listed.columns.tolist() == ["Line", "Well", "Files", "Error"]
+    assert listed.columns.tolist() == ["Line", "Well", "Files", "Error", "Phenoscale_Field"]
 
 
 def test_stopping_is_the_default(broken, model):
@@ -208,8 +208,8 @@ def test_columns_of_the_predictions_file(screen, model):
     head = [
         "Metadata_Plate", "Metadata_Well", "Metadata_Site", "Metadata_Compound",
         "Metadata_Concentration", "Metadata_Class", "Image_FileName_DNA", "Image_PathName_DNA",
-        "Image_FileName_Actin", "Image_PathName_Actin", "Phenoscale_Class", *PROBABILITIES,
-        "Phenoscale_Model"]
+        "Image_FileName_Actin", "Image_PathName_Actin", "Phenoscale_Field", "Phenoscale_Class",
+        *PROBABILITIES, "Phenoscale_Model"]
     features = [f"Image_Phenoscale_Emb{k:04d}" for k in range(2048)]
     assert frame.columns.tolist() == head + features
     assert prediction_frame(model, table, found, "none").columns.tolist() == head

@@ -104,7 +104,7 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
     if crew.is_first:
         parts = fields.parts(blocks, skipped)
         write_csv(prediction_frames(model, table, parts, writing.embedding), out)
-        errors = write_errors(table, skipped, out)
+        errors = write_errors(fields.table, skipped, out)
         blocks.clear()
     return tuple(ranks.spread([len(table) - len(skipped), errors]))
 

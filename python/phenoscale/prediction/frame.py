@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.models.model import Model
+from phenoscale.prediction.inputs import with_model_channels
 from phenoscale.prediction.predict import Predictions
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import (
     CLASS,
     DISTANCE,
     MODEL,
+    about_columns,
     embedding_column,
     probability_column,
 )
@@ -48,9 +51,10 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
     import pandas
 
     frame, digest, begin = table.frame, model.digest()[:16], 0
-    about = {c: frame[c] for c in frame.columns if c.startswith("Metadata_") or c == model.label}
+    about = {c: frame[c] for c in about_columns(table, model.label)}
     files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
-    about = {name: pandas.Series(cells).to_numpy() for name, cells in {**about, **files}.items()}
+    about |= files | {KEY: with_model_channels(model, table).keys}
+    about = {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
     for part in parts:
         kept = np.array([i for i in range(len(part.logits)) if i not in part.skipped], np.int64)
         columns = {name: cells[begin + kept] for name, cells in about.items()}

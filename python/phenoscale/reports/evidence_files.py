@@ -13,6 +13,7 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import errors_beside, write_errors
 from phenoscale.tables.predictions import CLASS, PROBABILITY, probability_column
 from phenoscale.tables.table import Table
@@ -102,7 +103,7 @@ def _write_one(explainer, table, row: int, field, name, out) -> dict:
     figure.savefig(os.path.join(out, f"{stem}.png"), dpi=200)
     tifffile.imwrite(os.path.join(out, f"{stem}.tif"), found.map.astype(np.float32))
     about = {c: table.frame[c].iloc[row] for c in table.frame.columns if c.startswith("Metadata_")}
-    return {"Line": table.lines[row], **about, CLASS: found.name,
+    return {"Line": table.lines[row], **about, KEY: table.keys[row], CLASS: found.name,
             probability_column(found.name) if name else PROBABILITY: p,
             "Phenoscale_Logit": found.logit, "Phenoscale_Bias": found.bias,
             **{f"Phenoscale_Scale{side}": share for side, share in sorted(found.scales.items())},

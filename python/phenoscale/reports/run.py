@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the files of a run say, for the sections of its report.
 
-A field the network was trained on is taken out here, and reaches no score, map or curve.
+A field the network was trained on is taken out here, and reaches no score, map or curve.  Fields
+of split.csv and predictions.csv are one where their keys are.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from phenoscale.profiles.aggregate import aggregate
+from phenoscale.tables.controls import NEGATIVE, control_marks, control_notes, sign_of
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import CLASS, known_columns, probability_columns
 from phenoscale.tables.split import SIDES
 from phenoscale.training.run_folder import RunFolder
-from phenoscale.words import count
+from phenoscale.words import count, listed
 
 __all__ = ["Run", "named_values", "read_run"]
 
@@ -36,6 +39,10 @@ class Run:
         Predictions of fields not trained on, with Side, Truth, Mark.
     positive, negative : str or None
         The class of the negative controls; of two classes, the other.
+    side : str or None
+        Where the fields are that the headline is of, "test" or "val".
+    refused : str
+        Why there is no headline although there are such fields; else "".
     """
 
     folder: RunFolder
@@ -47,6 +54,14 @@ class Run:
     scored: object = None
     positive: str | None = None
     negative: str | None = None
+    side: str | None = None
+    refused: str = ""
+
+    @property
+    def has_wells(self) -> bool:
+        """Whether the training knew of any wells."""
+        wells = None if self.fields is None else self.fields.get("Metadata_Well")
+        return wells is not None and bool((wells != "").any())
 
     def wells(self, frame, *extra):
         """Fields to wells by `aggregate`, with Mark; None where there are no wells."""
@@ -80,14 +95,13 @@ def read_run(path) -> Run:
     if log is not None and {"epoch", "loss"} <= set(log):
         run.log = log.apply(pandas.to_numeric, errors="coerce").dropna(subset="epoch")
     if split is not None and "Split" in split:
-        run.fields = _known(config, split)
-        known = run.fields[(run.fields["Mark"] == "-") & run.fields["Truth"].isin(run.classes)]
-        run.negative = known["Truth"].mode().iloc[0] if len(known) else None
-    if len(run.classes) == 2:
-        run.negative = run.negative or run.classes[0]
-        run.positive = run.classes[1 - run.classes.index(run.negative)]
+        run.fields = _known(config, split).reset_index(drop=True)
+        _controls(run, split)
     if predictions is not None:
         run.scored = _not_trained_on(run, _known(config, predictions))
+    if run.fields is not None:
+        run.fields["Metadata_Plate"] = _plate_names(run.fields)
+        _refuse(run, folder.cells(folder.ERRORS))
     return run
 
 
@@ -96,24 +110,78 @@ def _known(config: dict, cells):
                          named_values(config.get("controls")))
 
 
-def _not_trained_on(run, frame):
-    """Predictions with the side of each field, without those that were or may be trained on."""
+def _controls(run: Run, split) -> None:
+    """Which class is the negative one, and what has to be said of how that is known."""
+    said = [note.rstrip(".") for note in run.config.get("notes") or []]
+    run.notes += [f"{note[0].upper()}{note[1:]}." for note in control_notes(split)
+                  if note not in said]
+    marked = run.fields["Mark"] == NEGATIVE
+    if marked.any() and not any(control_marks(split)[0]) and not run.config.get("controls"):
+        names = sorted(set(run.fields.loc[marked, "Metadata_Compound"]))
+        run.notes.append("No column says which wells are controls: those of the compound "
+                         f"{listed(names)} are taken for the negative ones.")
+    known = run.fields[marked & run.fields["Truth"].isin(run.classes)]
+    run.negative = known["Truth"].mode().iloc[0] if len(known) else None
+    if len(run.classes) == 2:
+        named = [name for name in run.classes if sign_of(name) == NEGATIVE]
+        if run.negative is None and len(named) == 1:
+            run.negative = named[0]
+        if run.negative is None:
+            run.negative = run.classes[0]
+            run.notes += [f"No negative controls are known: class {run.negative}, the first by "
+                          "name, is taken for the negative one."] * run.has_wells
+        run.positive = run.classes[1 - run.classes.index(run.negative)]
+
+
+def _plate_names(fields):
+    """Plates; of those that are in several batches, each batch's own."""
+    plates = fields["Metadata_Plate"]
+    if "Metadata_Batch" not in fields:
+        return plates
+    batches = fields.groupby("Metadata_Plate")["Metadata_Batch"].transform("nunique")
+    both = (fields["Metadata_Batch"] + " " + plates).str.strip()
+    return plates.where(batches < 2, both)
+
+
+def _same_fields(run: Run, frame) -> list[str]:
+    """The columns by which fields are those of split.csv: the key, or of a run of an earlier
+    version the names of files, with plate, well and site."""
+    if KEY in run.fields and KEY in frame:
+        return [KEY]
+    run.notes.append(f"Written by an earlier version, without {KEY}: fields are told by the names "
+                     "of their files.")
+    return ["Metadata_Plate", *[c for c in run.fields if c in frame and c.startswith(
+        ("FileName_", "PathName_", "Frame_", "Sample_", "Metadata_Well", "Metadata_Site"))]]
+
+
+def _not_trained_on(run: Run, frame):
+    """Predictions with what split.csv says of each field, without those that were or may be trained
+    on; None where none is left."""
     import pandas
 
     if run.fields is None:
         run.notes.append("No prediction is used: there is no split.csv with a column Split that "
                          "says which fields were trained on.")
         return None
-    keys = ["Metadata_Plate", *[c for c in run.fields if c in frame and c.startswith(
-        ("FileName_", "Metadata_Well", "Metadata_Site"))]]
-    known = run.fields[[*keys, "Side", "Truth"]].drop_duplicates()
+    keys = _same_fields(run, frame)
+    known = run.fields.assign(Number=range(len(run.fields)),
+                              Metadata_Plate_Name=_plate_names(run.fields))
+    known = known[[c for c in known if c in keys or c.startswith("Metadata_")
+                   or c in ("Side", "Truth", "Mark", "Number")]]
     known = known[~known.duplicated(keys, keep=False)]  # a field on two sides is on none
-    frame = frame.drop(columns=["Side", "Truth"]).merge(known, how="left", on=keys)
+    is_once = ~frame.duplicated(keys, keep=False)
+    frame = frame.drop(columns=[c for c in known if c in frame and c not in keys])
+    frame = frame.merge(known, how="left", on=keys)
+    frame["Metadata_Plate"] = frame.pop("Metadata_Plate_Name")
+    if len(known) and frame["Side"].isna().all():
+        run.refused = (f"None of the {count(len(frame), 'field')} of predictions.csv is in "
+                       "split.csv: it is of another table, or the images lie elsewhere now. ")
     probabilities = probability_columns(frame, run.classes)
     frame[probabilities] = frame[probabilities].apply(pandas.to_numeric, errors="coerce")
     is_ours = frame[CLASS].isin(run.classes) & frame[probabilities].notna().all(axis=1)
     for keep, why in ((frame["Side"] != "train", "trained on"),
                       (frame["Side"].isin(SIDES), "not to be found in split.csv"),
+                      (is_once.reset_index(drop=True), "there twice"),
                       (is_ours, "without a class of this run")):
         left_out = int((~keep[frame.index]).sum())
         if left_out:
@@ -121,3 +189,33 @@ def _not_trained_on(run, frame):
                              f"{count(left_out, 'field')} of predictions.csv {why}.")
         frame = frame[keep[frame.index]]
     return frame.reset_index(drop=True) if len(frame) else None
+
+
+def _refuse(run: Run, errors) -> None:
+    """No headline where a field that it is of has no prediction, other than for a stated fault."""
+    fields = run.fields[run.fields["Truth"].isin(run.classes)]
+    run.side = next((side for side in ("test", "val") if (fields["Side"] == side).any()), None)
+    fields = fields[fields["Side"] == run.side]
+    missing = fields if run.scored is None else fields[~fields.index.isin(run.scored["Number"])]
+    if KEY in fields and errors is not None and KEY in errors:
+        unread = missing[KEY].isin(errors[KEY])
+        if unread.any():
+            run.notes.append(f"{count(int(unread.sum()), 'field')} of the {len(fields)} to be "
+                             "scored cannot be read: see errors.csv.")
+        missing = missing[~unread]
+    if not len(missing):
+        run.refused = ""
+        return
+    which = {"test": "held-out", "val": "validation"}[run.side]
+    run.refused += (f"{'All' if len(missing) == len(fields) else len(missing)} of the "
+                    f"{count(len(fields), f'{which} field')} of split.csv have no partner in "
+                    "predictions.csv")
+    names = missing[[c for c in missing if c == KEY or c.startswith("FileName_")]]
+    if names.shape[1]:
+        run.refused += f", such as {names.iloc[0, -1]}"
+    if KEY not in fields and run.fields[names.columns].duplicated().any():
+        run.refused += (": split.csv was written by an earlier version, and the names of files "
+                        "repeat in it, so that they do not tell its fields apart: train again.")
+    else:
+        run.refused += (": predict all fields of the table of the training again, to "
+                        f"{run.folder.file(run.folder.PREDICTIONS)}.")

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import check_csv_name, write_csv
+from phenoscale.tables.keys import KEY
 
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["errors_beside", "refuse_to_lose", "write_errors"]
 
-_COLUMNS = ("Line", "Well", "Files", "Error")
+_COLUMNS = ("Line", "Well", "Files", "Error", KEY)
+_OLD = _COLUMNS[:4]  # of a list of an earlier version
 
 
 def refuse_to_lose(*outputs, inputs=(), table=None, errors=None) -> None:
@@ -88,7 +90,8 @@ def write_errors(table: Table, skipped: dict[int, str], out) -> str | None:
                 os.remove(path)
         return None
     cells = ([table.lines[row] for row in rows], [table.well_name(row) for row in rows],
-             [" ".join(table.paths[row]) for row in rows], [skipped[row] for row in rows])
+             [" ".join(table.paths[row]) for row in rows], [skipped[row] for row in rows],
+             [table.keys[row] for row in rows])
     write_csv(pandas.DataFrame(dict(zip(_COLUMNS, cells))), path)
     return path
 
@@ -97,6 +100,6 @@ def _is_errors(path: str) -> bool:
     """Whether a file is such a list."""
     try:
         with open(path, "rb") as file:
-            return file.readline(100).strip() == ",".join(_COLUMNS).encode()
-    except OSError:
+            return file.readline(100).strip().decode() in map(",".join, (_COLUMNS, _OLD))
+    except (OSError, UnicodeDecodeError):
         return False

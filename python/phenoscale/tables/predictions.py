@@ -2,6 +2,7 @@
 """The predictions file: the names of its columns, and its reader.
 
     Metadata_*, the label, Image_FileName_* ...      what the table says of a field
+    Phenoscale_Field                                 its key, as `Table.keys` has it
     Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, the probability of each
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Model                                 the beginning of the digest of its weights
@@ -18,22 +19,26 @@ from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import FORMULA
+from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.labels import class_key
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "embedding_column",
-           "is_embedding", "is_own", "known_columns", "probability_column", "probability_columns",
-           "text_frame"]
+    from phenoscale.tables.table import Table
+
+__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
+           "embedding_column", "is_embedding", "is_own", "known_columns", "probability_column",
+           "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
-_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
 
 
 def probability_column(name: str) -> str:
@@ -67,6 +72,12 @@ def is_embedding(column: str) -> bool:
 def is_own(column: str) -> bool:
     """Whether a column is of one field alone, or made anew when fields become wells."""
     return bool(_OWN.fullmatch(column))
+
+
+def about_columns(table: Table, label: str) -> list[str]:
+    """Columns of a table that go with its fields: metadata, roles, label, controls."""
+    said = {*control_columns(table.frame.columns), *table.roles.values(), label}
+    return [name for name in table.frame.columns if name.startswith("Metadata_") or name in said]
 
 
 def text_frame(path) -> pandas.DataFrame | None:
@@ -111,7 +122,7 @@ def known_columns(cells: pandas.DataFrame, label: str, roles, controls) -> panda
     Returns
     -------
     pandas.DataFrame
-        Roles as Metadata_<Role>; Side; Truth, the label; Mark, "-" and "+" controls, "c" others.
+        Roles as Metadata_<Role>; Side; Truth, the label; Mark, as of `control_marks`.
     """
     frame = cells.rename(columns=lambda name: name.removeprefix("Image_"))
     frame = frame[[c for c in frame if c.startswith(
@@ -124,12 +135,12 @@ def known_columns(cells: pandas.DataFrame, label: str, roles, controls) -> panda
     frame["Truth"], frame["Side"] = cells.get(label, ""), cells.get("Split", "")
     for name in ("Metadata_Plate", CLASS):
         frame[name] = frame.get(name, "")
-    kinds = {"n": "-", "p": "+", "": ""}
-    frame["Mark"] = ([kinds.get(cell[:1].lower(), "c") for cell in cells["Metadata_Control"]]
-                     if "Metadata_Control" in cells else "")
+    frame["Mark"] = control_marks(cells)[0]
     for column, values in controls.items():
         if column in cells:
-            frame.loc[cells[column].isin(values) & (frame["Mark"] == ""), "Mark"] = "-"
-    if (frame["Mark"] == "").all() and "Metadata_Compound" in frame:
-        frame.loc[frame["Metadata_Compound"].str.upper() == "DMSO", "Mark"] = "-"
+            frame.loc[cells[column].isin(values) & frame["Mark"].isin(["", ANY]), "Mark"] = NEGATIVE
+    if "Metadata_Compound" in frame:  # its name may say the sign, and where nothing else does all
+        is_solvent = frame["Metadata_Compound"].map(sign_of) == NEGATIVE
+        asked = frame["Mark"].isin(["", ANY] if (frame["Mark"] == "").all() else [ANY])
+        frame.loc[is_solvent & asked, "Mark"] = NEGATIVE
     return frame

@@ -17,6 +17,7 @@ from phenoscale.tables.columns import (
     file_columns_of,
     without_index,
 )
+from phenoscale.tables.controls import control_notes
 from phenoscale.tables.doses import tidy_doses
 from phenoscale.tables.folders import find_preset, folder_frame
 from phenoscale.tables.join import columns_of, join_table
@@ -122,6 +123,7 @@ def read_table(source, reading: Reading | None = None, **words) -> Table:
     table = _table_of(_cells(source, reading), reading, roles, elsewhere)
     for other in reading.join:
         table = join_table(table, other, roles)
+    table.notes = [*table.notes, *control_notes(table.frame)]
     return table
 
 

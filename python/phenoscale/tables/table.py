@@ -25,6 +25,7 @@ from phenoscale.tables.columns import (
     SKIP,
     Channel,
 )
+from phenoscale.tables.keys import field_keys
 from phenoscale.tables.values import same_cells
 from phenoscale.words import listed
 
@@ -106,16 +107,26 @@ class Table:
         """(fields, channels): the file of each channel, the first of a stack in several."""
         return [[planes[0].path for planes in row] for row in self.planes]
 
+    @cached_property
+    def keys(self) -> list[str]:
+        """What tells each field from all others, in every file that is written of it; see
+        `field_keys`.  Some fields of a table keep those that they had in it."""
+        return field_keys(self)
+
     def select(self, which) -> Table:
         """The fields of a boolean mask (fields,) or of row numbers, in that order."""
         rows = np.asarray(which)
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
-        return replace(self, frame=self.frame.iloc[rows].reset_index(drop=True),
+        some = replace(self, frame=self.frame.iloc[rows].reset_index(drop=True),
                        planes=[self.planes[row] for row in rows],
                        lines=[self.lines[row] for row in rows])
+        some.keys = [self.keys[row] for row in rows]
+        return some
 
     def with_channels(self, names) -> Table:
         """The same fields with these of their channels, in this order."""
+        if list(names) == self.channels:
+            return self
         at = [self.channels.index(name) for name in names]
         return replace(self, sources=[self.sources[k] for k in at],
                        planes=[[row[k] for k in at] for row in self.planes])

@@ -21,7 +21,9 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.split import SIDES, Split, split_table
@@ -32,6 +34,7 @@ from phenoscale.training.keeper import Keeper, Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.train import Trained, begin, fit
+from phenoscale.words import count
 
 __all__ = ["train_run"]
 
@@ -77,7 +80,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
-    split_table(table, label, split, recipe.seed)  # its complaints before all files are looked at
+    good = np.setdiff1d(np.arange(len(table)), list(table.skipped()))
+    split_table(table.select(good) if len(good) else table, label, split, recipe.seed)  # early
     crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
@@ -97,7 +101,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             rows = np.flatnonzero(is_control[fields.usable.rows] & (fields.sides == "train"))
             model = _finish(fields, trained, keeper, rows, crew)
             unread = _score_rest(folder, model, fields, trained, crew)
-        notes = [*table.notes, *fields.notes, *keeper.notes, *unread]
+        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "seconds": round(time.monotonic() - begun, 1)})
@@ -112,6 +116,14 @@ def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running:
     fields = Labelled(found, label, split, recipe, crew.threads)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
+
+
+def _gone(fields: Labelled) -> list[str]:
+    """A note on each class all of whose fields were left out."""
+    labels = fields.usable.whole.column(fields.label)
+    left_out = labels.iloc[sorted(fields.usable.left_out)].value_counts()
+    return [f"class {name} is none of the model's: {count(n, 'field')} of it, and all were left out"
+            for name, n in left_out.items() if name and n == (labels == name).sum()]
 
 
 def _begin(fields: Labelled, keeper, running: Running, crew: Crew) -> Trained:
@@ -210,7 +222,7 @@ def _write_split(folder: RunFolder, fields: Labelled) -> None:
 
     table = fields.table
     files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
-    about = [c for c in table.frame.columns if c.startswith("Metadata_") or c == fields.label]
     columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
-               **{c: table.frame[c].to_numpy() for c in about}, "Split": fields.sides}
+               **{c: table.frame[c].to_numpy() for c in about_columns(table, fields.label)},
+               KEY: table.keys, "Split": fields.sides}
     write_csv(pandas.DataFrame(columns), folder.file(folder.SPLIT))

@@ -18,16 +18,16 @@ __all__ = ["section"]
 def section(run: Run) -> dict:
     """The headline: how the fields that were not trained on are told apart."""
     labelled = None if run.scored is None else run.scored[run.scored["Truth"].isin(run.classes)]
-    sides = set() if labelled is None else set(labelled["Side"])
-    side = next((s for s in ("test", "val") if s in sides), None)
     held_out = named_values(run.config.get("holdout"))
-    view = {"side": side, "z": None, "holdout": list(held_out.items()),
+    view = {"side": run.side, "z": None, "holdout": list(held_out.items()),
             **{name: {} if frame is None else frame[[column, "Side"]].value_counts().to_dict()
                for name, frame, column in (("sides", run.fields, "Truth"),
                                            ("calls", run.scored, CLASS))}}
-    if side is None:
+    if run.refused:
+        return view | {"why": run.refused}
+    if run.side is None or labelled is None:
         return view | {"why": "No labelled field outside the training fields has a prediction."}
-    fields = labelled[labelled["Side"] == side]
+    fields = labelled[labelled["Side"] == run.side]
     wells = run.wells(fields, "Truth")
     by_field, by_well = _score(run, fields), None if wells is None else _score(run, wells)
     if run.positive and wells is not None:
