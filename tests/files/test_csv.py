@@ -72,13 +72,13 @@ def test_a_large_workbook_is_refused_at_once(tmp_path):
 def test_doses():
     given = ["0,3", "3e-4", "30 micromolar", "30 nM", "1.000000", "5 µM", "low", "", "1 dozen",
              "2 mM"]
-    tidy = ["0.3", "3e-4", "30", "0.03", "1.000000", "5", "low", "", "1 dozen", "2000"]
+    tidy = ["0.3", "0.0003", "30", "0.03", "1", "5", "low", "", "1 dozen", "2000"]
     assert tidy_doses(given) == tidy
 
 
 def test_commas_of_both_sorts():
     """Decimal where any of the column can only be that; thousands where they can only be that."""
-    assert tidy_doses(["1,250", "0,3"]) == ["1.250", "0.3"]
+    assert tidy_doses(["1,250", "0,3"]) == ["1.25", "0.3"]
     assert tidy_doses(["1,000,000", "2,500.5 nM", "7"]) == ["1000000", "2.5005", "7"]
     assert tidy_doses(["10 µmol/L", "5 mmol/l", "2 nanomolar", "3 mol/l"]) == [
         "10", "5000", "0.002", "3000000"]

@@ -21,7 +21,7 @@ from phenoscale import InputError, _core, load
 from phenoscale.files.atomic import write_atomically
 from phenoscale.models import networks
 from phenoscale.models.model import Model
-from phenoscale.tables.labels import class_key
+from phenoscale.tables.class_keys import class_key
 
 TINY = ("field: input channels=1 height=8 width=8 pad=1\n"
         "conv: conv filters=2 kernel=3 relu=1\n"
@@ -88,7 +88,7 @@ def test_the_metadata_has_all_that_design_promises(parts):
     assert about.keys() == {
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
-        "embedding", "controls", "temperature", "novelty", "version"}
+        "embedding", "controls", "temperature", "novelty", "version", "keys"}
     assert [about[key] for key in ("bin", "z", "controls", "temperature", "novelty")] == [
         1, None, None, None, None]
 
@@ -162,6 +162,21 @@ def test_class_keys():
         "Eg5inhibitors", "abcd", "", "7"]
 
 
+def test_keys_are_kept_and_older_files_have_those_of_their_letters(tmp_path):
+    """A later rule for keys changes no column of a model that was trained before it."""
+    model = tiny_model(classes=["+DOX", "-DOX"], keys=["up", "down"])
+    model.save(tmp_path / "m")
+    assert load(tmp_path / "m").keys == ["up", "down"]
+    assert tiny_model(classes=["+DOX", "-DOX"]).keys == ["plusDOX", "minusDOX"]
+    tiny_model().save(tmp_path / "m")
+    header, data = split_file(tmp_path / "m")
+    about = json.loads(header["__metadata__"]["phenoscale"])
+    del about["keys"]
+    header["__metadata__"]["phenoscale"] = json.dumps(about)
+    (tmp_path / "m").write_bytes(join_file(header, data))
+    assert load(tmp_path / "m").keys == [class_key(name) for name in tiny_model().classes]
+
+
 # ---- what is no model -----------------------------------------------------------------------
 
 
@@ -230,7 +245,6 @@ def test_keys_that_are_there_twice(tmp_path, parts):
 @pytest.mark.parametrize("key, value", [
     ("classes", []), ("classes", ["a"]), ("classes", ["a", "a"]), ("classes", ["a", 1]),
     ("classes", ["a", ""]), ("classes", {"a": 1}), ("classes", ["a", "b", "c"]),
-    ("classes", ["a b", "ab"]), ("classes", ["+", "b"]),
     ("channels", []), ("channels", ["DNA", "Actin"]), ("channels", "DNA"), ("channels", [None]),
     ("size", [8]), ("size", [8, 8.0]), ("size", [8, -8]), ("size", [8, True]), ("size", [8, 9]),
     ("size", [2**40, 8]), ("size", "8x8"),
@@ -254,6 +268,14 @@ def test_metadata_that_makes_no_sense(tmp_path, parts, key, value):
     del about[key]
     header["__metadata__"]["phenoscale"] = json.dumps(about)
     refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing")
+
+
+@pytest.mark.parametrize("keys", [["a", "a"], ["a"], ["a", "b", "c"], ["a b", "c"], ["", "b"], "ab"])
+def test_keys_that_are_none(tmp_path, parts, keys):
+    header, data = parts
+    about = json.loads(header["__metadata__"]["phenoscale"])
+    header["__metadata__"]["phenoscale"] = json.dumps({**about, "keys": keys})
+    refused(tmp_path / "m", join_file(header, data), "its 'keys' is missing or makes no sense")
 
 
 @pytest.mark.parametrize("old, new", [

@@ -12,7 +12,7 @@ from phenoscale.errors import InputError
 from phenoscale.images.moments import Moments, measure
 from phenoscale.images.usable import Usable
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_names
+from phenoscale.tables.labels import class_cells, class_names, label_words
 from phenoscale.tables.split import SIDES, Split, check_training, split_table
 from phenoscale.tables.table import Table
 from phenoscale.training.recipe import Recipe
@@ -63,7 +63,8 @@ class Labelled:
     def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int):
         self.usable, self.table, self.label = fields, fields.table, label
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
-        names = self.table.column(label)
+        names = class_cells(self.table, label)
+        self.notes += label_words(self.table, label)
         self.classes = class_names(names, label)
         left_out, shape = len(fields.left_out), fields.survey.shape
         if left_out:

@@ -21,6 +21,7 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
+from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
@@ -140,7 +141,7 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
     table = fields.table
     return {
         "table": table.source, "label": fields.label, "channels": table.channels,
-        "classes": fields.classes, "size": list(fields.source.size),
+        "classes": fields.classes, "keys": class_keys(fields.classes), "size": list(fields.source.size),
         "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                           "scale": trained.scale, "offset": trained.offset},
