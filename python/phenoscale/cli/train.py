@@ -29,7 +29,6 @@ from phenoscale.ranks.job import join
 from phenoscale.ranks.roll_call import agree
 from phenoscale.reports.report import write_report
 from phenoscale.signals import Stopped
-from phenoscale.tables.labels import label_words
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.keeper import Running
@@ -153,7 +152,7 @@ def verb(table, label, out, recipe, split, running, reading, machine):
     fields = read_table(table, reading)
     try:
         with Progress(quiet) as progress:
-            progress.note([*fields.notes, *label_words(fields, label)])
+            progress.note(fields.notes)
             train_run(fields, label, out, recipe(reading.z), *split, running,
                       Crew(ranks, machine["threads"], progress, quiet))
     except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own

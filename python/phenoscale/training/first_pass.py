@@ -17,6 +17,7 @@ from phenoscale.tables.split import SIDES, Split, check_training, split_table
 from phenoscale.tables.table import Table
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import PART
+from phenoscale.words import listed
 
 __all__ = ["LABELLED", "Labelled", "provenance", "read_all"]
 
@@ -66,6 +67,10 @@ class Labelled:
         names = class_cells(self.table, label)
         self.notes += label_words(self.table, label)
         self.classes = class_names(names, label)
+        gone = sorted(set(class_cells(fields.whole, label)) - {"", *self.classes})
+        if gone:
+            self.notes.append(f"column {label}: no field of {listed(gone)} can be used, which is "
+                              "no class of this training")
         left_out, shape = len(fields.left_out), fields.survey.shape
         if left_out:
             self.notes.append(f"{left_out} of {len(fields.whole)} fields were left out: see "

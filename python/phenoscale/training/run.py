@@ -57,7 +57,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     running : Running, optional
         Fields that cannot be used, checkpoints, event files.
     crew : Crew, optional
-        Who does it; told of the stages "check", "statistics", "step", "epoch" and "predict".
+        Who does it; told of notes, and of the stages "check", "statistics", "step", "epoch" and
+        "predict".
 
     Returns
     -------
@@ -75,7 +76,9 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     begun, folder = time.monotonic(), RunFolder(out)
     split, controls = split or Split(), controls or {}
     running, crew = running or Running(), crew or Crew()
-    split_table(table, label, split, recipe.seed)  # its complaints before all files are looked at
+    marked = table.skipped()  # fields that do not count, nor do classes that have no other
+    unmarked = table.select([row for row in range(len(table)) if row not in marked])
+    split_table(unmarked, label, split, recipe.seed)  # complains before files are looked at
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
     with (Keeper(folder, running, crew) if crew.is_first else Follower(crew)) as keeper:
@@ -107,6 +110,7 @@ def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running:
     """The labelled fields of a table whose files can be used."""
     found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks)
     fields = Labelled(found, label, split, recipe, crew.threads)
+    crew.watch.note(fields.notes)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
 
