@@ -18,7 +18,7 @@ def table_of(names, column="moa"):
 
 
 def words_of(names):
-    return label_words(table_of(names), "moa")
+    return label_words(table_of(names).column("moa"), "moa")
 
 
 def test_class_names():
@@ -49,7 +49,7 @@ def test_words_that_are_classes(name):
 def test_none_is_no_class_and_is_counted():
     names = ["a", "a", "NA", "#N/A", "NA", "", "b", "b"]
     table = table_of(names)
-    assert label_words(table, "moa") == [
+    assert label_words(table.column("moa"), "moa") == [
         "column moa: 3 fields without a class, since its cell says none ('NA' (2 fields), '#N/A' "
         "(1 field)): rename what is a class"]
     sides, _ = split_table(table, "moa")
@@ -106,7 +106,7 @@ def test_doses_have_one_spelling():
     table = table_of(["0.3", "0.30", "3e-1", ".3", "300 nM", "1", "1.0", "01"], "concentration")
     label = "Metadata_Concentration"
     assert table.column(label).tolist() == ["0.3"] * 5 + ["1"] * 3
-    assert label_words(table, label) == []
+    assert label_words(table.column(label), label) == []
 
 
 # ---- dates ---------------------------------------------------------------------------------------
@@ -133,5 +133,5 @@ def test_dates_of_a_workbook(tmp_path):
     for row in (["FileName_A", "gene"], ["a.tif", datetime.datetime(2024, 3, 1)], ["b.tif", "B"]):
         book.active.append(row)
     book.save(tmp_path / "t.xlsx")
-    words, = label_words(read_table(tmp_path / "t.xlsx"), "gene")
+    words, = label_words(read_table(tmp_path / "t.xlsx").column("gene"), "gene")
     assert "'2024-03-01 00:00:00' (1 field) is a date" in words

@@ -125,7 +125,7 @@ def _of_labels(table: Table, labels, label):
         yield Finding("class", f"{name} has one field: two or more are needed to train")
     if len(single) > _MOST_NAMED:
         yield Finding("class", f"{len(single) - _MOST_NAMED:,} more classes have one field")
-    yield from (Finding("label", words) for words in label_words(table, label))
+    yield from (Finding("label", words) for words in label_words(table.column(label), label))
     names = class_cells(table, label)
     for role in ("plate", "batch"):
         groups = table.role(role)

@@ -10,6 +10,7 @@ from phenoscale.models.model import Model
 from phenoscale.tables.columns import Channel
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.table import Table
+from phenoscale.words import listed
 
 __all__ = ["check_fits", "read_fields", "with_model_channels"]
 
@@ -54,7 +55,13 @@ def read_fields(model: Model, source, reading: Reading | None = None) -> Table:
 
 
 def with_model_channels(model: Model, table: Table) -> Table:
-    """The channels of the model, by name where the table has them all, else in order."""
-    if set(model.channels) <= set(table.channels):
-        return table.with_channels(model.channels)
-    return table
+    """The channels of the model, by their names; InputError where the table has not all of them:
+    never by order."""
+    missing = [name for name in model.channels if name not in table.channels]
+    if missing:
+        words = ",".join(f"{name}=COLUMN" for name in model.channels)
+        raise InputError(
+            f"{table.source} has no channel {missing[0]} of the model, its channels are "
+            f"{listed(table.channels)}: say which is which by --channels {words}, in Python by "
+            f"read_table(..., channels={words.split(',')})")
+    return table.with_channels(model.channels)

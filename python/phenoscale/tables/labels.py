@@ -65,21 +65,23 @@ def class_names(names, label: str = "") -> list[str]:
 # ---- what should be known of names ---------------------------------------------------------------
 
 
-def label_words(table: Table, label: str) -> list[str]:
-    """Sentences on the names in a column of classes: words that are none, names that differ in
-    their spelling only, and names that a spreadsheet made dates of."""
-    fields = Counter(table.column(label))
-    return [*_of_none(fields, label), *_of_variants(fields, label), *_of_dates(fields, label)]
+def label_words(cells, label: str = "") -> list[str]:
+    """Sentences on the names of classes, of a column `label`: words that are none, names that
+    differ in their spelling only, and names that a spreadsheet made dates of."""
+    fields = Counter(cells)
+    begin = f"column {label}" if label else "the labels"
+    return [f"{begin}: {words}" for words in (*_of_none(fields), *_of_variants(fields),
+                                              *_of_dates(fields))]
 
 
-def _of_none(fields: Counter, label: str):
+def _of_none(fields: Counter):
     none = {name: n for name, n in fields.items() if name and is_no_class(name)}
     if none:
-        yield (f"column {label}: {count(sum(none.values()), 'field')} without a class, since its "
-               f"cell says none ({_counted(none)}): rename what is a class")
+        yield (f"{count(sum(none.values()), 'field')} without a class, since its cell says none "
+               f"({_counted(none)}): rename what is a class")
 
 
-def _of_variants(fields: Counter, label: str):
+def _of_variants(fields: Counter):
     groups = {}
     for name in fields:
         if not is_no_class(name):
@@ -87,19 +89,18 @@ def _of_variants(fields: Counter, label: str):
     groups = [sorted(names) for names in groups.values() if len(names) > 1]
     for names in groups[:_MOST]:
         same = _counted({name: fields[name] for name in names})
-        yield (f"column {label}: {same} are {len(names)} classes and differ in {_difference(names)}"
-               " only: write them alike if they are one")
+        yield (f"{same} are {len(names)} classes and differ in {_difference(names)} only: write "
+               "them alike if they are one")
     if len(groups) > _MOST:
-        yield (f"column {label}: {len(groups) - _MOST:,} more groups of names differ in their "
-               "spelling only")
+        yield f"{len(groups) - _MOST:,} more groups of names differ in their spelling only"
 
 
-def _of_dates(fields: Counter, label: str):
+def _of_dates(fields: Counter):
     dates = {name: n for name, n in fields.items() if _DATE.fullmatch(name)}
     if dates:
-        yield (f"column {label}: {_counted(dates)} {'is a date' if len(dates) == 1 else 'are dates'}"
-               ": a spreadsheet makes dates of names such as MARCH1, SEPT2 or 1-2; type them again "
-               "in a column of the format text")
+        yield (f"{_counted(dates)} {'is a date' if len(dates) == 1 else 'are dates'}: a spreadsheet "
+               "makes dates of names such as MARCH1, SEPT2 or 1-2; type them again in a column of "
+               "the format text")
 
 
 def _counted(fields: dict) -> str:
