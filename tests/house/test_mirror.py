@@ -74,7 +74,6 @@ NOT_MIRRORED = {
     "tables/outputs": "prediction/test_predict",
     "tables/predictions": "reports/test_report",
     "tables/read": "tables/test_table",
-    "training/first_pass": "training/test_run",
     "training/follower": "ranks/test_mpi",
     "training/keeper": "training/test_resume",
     "training/run_folder": "training/test_run",

@@ -162,21 +162,6 @@ def test_class_keys():
         "Eg5inhibitors", "abcd", "", "7"]
 
 
-def test_keys_are_kept_and_older_files_have_those_of_their_letters(tmp_path):
-    """A later rule for keys changes no column of a model that was trained before it."""
-    model = tiny_model(classes=["+DOX", "-DOX"], keys=["up", "down"])
-    model.save(tmp_path / "m")
-    assert load(tmp_path / "m").keys == ["up", "down"]
-    assert tiny_model(classes=["+DOX", "-DOX"]).keys == ["plusDOX", "minusDOX"]
-    tiny_model().save(tmp_path / "m")
-    header, data = split_file(tmp_path / "m")
-    about = json.loads(header["__metadata__"]["phenoscale"])
-    del about["keys"]
-    header["__metadata__"]["phenoscale"] = json.dumps(about)
-    (tmp_path / "m").write_bytes(join_file(header, data))
-    assert load(tmp_path / "m").keys == [class_key(name) for name in tiny_model().classes]
-
-
 # ---- what is no model -----------------------------------------------------------------------
 
 
@@ -268,14 +253,6 @@ def test_metadata_that_makes_no_sense(tmp_path, parts, key, value):
     del about[key]
     header["__metadata__"]["phenoscale"] = json.dumps(about)
     refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing")
-
-
-@pytest.mark.parametrize("keys", [["a", "a"], ["a"], ["a", "b", "c"], ["a b", "c"], ["", "b"], "ab"])
-def test_keys_that_are_none(tmp_path, parts, keys):
-    header, data = parts
-    about = json.loads(header["__metadata__"]["phenoscale"])
-    header["__metadata__"]["phenoscale"] = json.dumps({**about, "keys": keys})
-    refused(tmp_path / "m", join_file(header, data), "its 'keys' is missing or makes no sense")
 
 
 @pytest.mark.parametrize("old, new", [

@@ -51,7 +51,11 @@ def read_fields(model: Model, source, reading: Reading | None = None) -> Table:
     try:
         return read_table(source, replace(reading, channels=known or model.channels))
     except NoChannel:
+        pass
+    try:
         return read_table(source, replace(reading, channels=model.channels))
+    except NoChannel as error:
+        raise NoChannel(f"{error}: {_which_is_which(model)}") from None
 
 
 def with_model_channels(model: Model, table: Table) -> Table:
@@ -59,9 +63,12 @@ def with_model_channels(model: Model, table: Table) -> Table:
     never by order."""
     missing = [name for name in model.channels if name not in table.channels]
     if missing:
-        words = ",".join(f"{name}=COLUMN" for name in model.channels)
-        raise InputError(
-            f"{table.source} has no channel {missing[0]} of the model, its channels are "
-            f"{listed(table.channels)}: say which is which by --channels {words}, in Python by "
-            f"read_table(..., channels={words.split(',')})")
+        raise NoChannel(f"{table.source} has no channel {missing[0]} of the model, its channels are "
+                        f"{listed(table.channels)}: {_which_is_which(model)}")
     return table.with_channels(model.channels)
+
+
+def _which_is_which(model: Model) -> str:
+    words = [f"{name}=COLUMN" for name in model.channels]
+    return (f"say which is which by --channels {','.join(words)} (in Python, read_table with "
+            f"channels={words})")
