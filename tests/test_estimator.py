@@ -95,17 +95,56 @@ def test_the_same_again(data, fitted):
 def test_classes_may_be_numbers_and_missing(data):
     images = data[0]
     one = classifier().fit(images, [0, 1, 0, 1, None, float("nan")])
-    assert one.classes_.tolist() == ["0", "1"] and one.log_[0]["images"] == 4
+    assert one.classes_.tolist() == [0, 1] and one.log_[0]["images"] == 4
     predicted = one.predict(images)
     assert one.score(images, [int(name) for name in predicted]) == 1
     assert one.score(images, [int(predicted[0]), *[None] * 5]) == 1
     assert one.score(images, [1 - int(predicted[0]), *[None] * 5]) == 0
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("labels", [
+    np.array([10, 2] * 3), np.array([1.0, 0.0] * 3), np.array([True, False] * 3),
+    np.array(["b", "a"] * 3), [10, 2] * 3, ["b", "a"] * 3, [True, False] * 3,
+    pandas.Series([10, 2] * 3, index=list("fedcba")), pandas.Series(["b", "a"] * 3, dtype="category"),
+    pandas.Series([10, 2] * 3, dtype="Int64"), np.array([0.1, 1e-5] * 3, np.float32)], ids=repr)
+def test_labels_keep_their_type(data, labels):
+    """`classes_` is sorted as scikit-learn sorts; predictions compare equal to the labels."""
+    one = classifier().fit(data[0], labels)
+    truth = np.asarray(labels)
+    assert one.classes_.tolist() == np.unique(truth).tolist()
+    predicted = one.predict(data[0])
+    assert set(predicted.tolist()) <= set(truth.tolist())
+    assert one.score(data[0], labels) == (predicted == truth).mean()
+    assert one.score(data[0], predicted) == 1
+    if isinstance(labels, np.ndarray):
+        assert predicted.dtype == labels.dtype
+    probabilities = one.predict_proba(data[0])
+    assert (one.classes_[probabilities.argmax(axis=1)] == predicted).all()
+
+
+def test_scorers_of_scikit_learn_agree(data):
+    metrics = pytest.importorskip("sklearn.metrics")
+    for labels in (np.array([10, 2] * 3), np.array([True, False] * 3), np.array(["b", "a"] * 3)):
+        one = classifier().fit(data[0], labels)
+        assert metrics.get_scorer("accuracy")(one, data[0], labels) == one.score(data[0], labels)
+        assert 0 <= metrics.get_scorer("roc_auc")(one, data[0], labels) <= 1
+        assert 0 <= metrics.get_scorer("balanced_accuracy")(one, data[0], labels) <= 1
+
+
+def test_words_for_none_are_no_class_with_a_warning(data):
+    labels = ["a", "b", "a", "b", "NA", "#N/A"]
+    with pytest.warns(UserWarning, match="2 fields without a class, since its cell says none"):
+        one = classifier().fit(data[0], labels)
+    assert one.classes_.tolist() == ["a", "b"] and one.log_[0]["images"] == 4
+    with pytest.warns(UserWarning, match="differ in case only"):
+        classifier().fit(data[0], ["a", "A"] * 3)
+
+
 @pytest.mark.parametrize("labels, words", [
     (["a"] * 6, "at least two classes"),
     (["a", "b"], "2 labels for 6 images"),
-    (["a", "b", "a", "b", "a", "b!"], "'b!' has no letters or digits of its own beside 'b'"),
+    (["1", 1, "a", "b", "a", "b"], "the labels '1' and 1 are written alike: give labels of one"),
     ([""] * 6, "at least two classes"),
 ])
 def test_labels_that_will_not_do(data, labels, words):
@@ -166,6 +205,37 @@ def test_table_path_and_frame_are_one(screen):
     right = of_path.predict(images)[known] == table.column(LABEL)[known]
     assert of_path.score(screen, LABEL) == right.mean()
     assert of_path.score(table, table.column(LABEL)) == right.mean()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("to", [{"coarse": 10, "fine": 2}, {"coarse": True, "fine": False},
+                                {"coarse": 0.5, "fine": 1e-3}])
+def test_columns_keep_their_type(screen, to):
+    """Of a DataFrame; the fields without a class are NaN."""
+    frame = pandas.read_csv(screen)
+    for channel in screens.CHANNELS:
+        frame[f"PathName_{channel}"] = [
+            os.path.join(screen.parent, name) for name in frame.pop(f"Image_PathName_{channel}")]
+    frame = frame.rename(columns=lambda name: name.removeprefix("Image_"))
+    frame["answer"] = frame[LABEL].map(to)
+    one, known = classifier().fit(frame, "answer"), frame["answer"].notna()
+    assert one.classes_.tolist() == sorted(to.values())
+    right = (one.predict(frame)[known] == frame["answer"][known]).mean()
+    assert one.score(frame, "answer") == one.score(frame, frame["answer"]) == right
+    part = frame[known].iloc[::-1]
+    assert one.score(part, part["answer"].reset_index(drop=True)) == right
+    with pytest.raises(InputError, match="the rows of the table in another order: give "
+                                         r"label.loc\[table.index\], or label.to_numpy"):
+        one.score(part, frame["answer"][known])
+
+
+def test_channels_are_never_taken_by_order(screen):
+    one = classifier().fit(screen, LABEL)
+    frame = pandas.read_csv(screen).rename(columns=lambda name: name.replace("DNA", "w1").replace(
+        "Actin", "w2"))
+    for source in (frame, read_table(frame, root=screen.parent)):
+        with pytest.raises(InputError, match="has no channel DNA"):
+            one.predict_proba(source)
 
 
 def test_a_channel_alone(screen):

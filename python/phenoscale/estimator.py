@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from dataclasses import fields as dataclass_fields
 
 import numpy as np
@@ -16,10 +17,11 @@ from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.predict import predict as predict_fields
 from phenoscale.prediction.predict import predict_table
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_names
+from phenoscale.tables.labels import class_cells, label_words
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.split import Split
 from phenoscale.tables.table import Table
+from phenoscale.tables.typed_labels import TypedLabels
 from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
@@ -45,7 +47,9 @@ class WholeImageClassifier:
 
     Attributes
     ----------
-    classes_ : ndarray of str, (k,)
+    classes_ : ndarray, (k,)
+        Sorted, of the type of the labels that it was trained on: text, numbers or booleans.  A
+        model file holds names: after `load` they are text.
     model_ : phenoscale.models.model.Model
     log_ : list of dict
         One row an epoch.
@@ -95,8 +99,9 @@ class WholeImageClassifier:
         Parameters
         ----------
         table : Table, path of a LoadData CSV, DataFrame, or array (n, channels, height, width)
-        label : str or sequence of str
-            Column of the classes; for arrays the classes themselves, (n,).
+        label : str or sequence
+            Column of the classes; for arrays the classes themselves, (n,): text, numbers or
+            booleans.  None, NaN and words for none ("NA") are no class, and not trained on.
 
         Returns
         -------
@@ -105,18 +110,24 @@ class WholeImageClassifier:
         recipe = Recipe(**{name: getattr(self, name) for name in _DEFAULTS})
         crew = Crew(threads=self.threads, progress=self.progress)
         if isinstance(table, np.ndarray):
-            source, classes, labels = _of_arrays(table, label, recipe)
+            source, given = FieldArrays(table, recipe.bin), TypedLabels(label)
+            labels, words = _of_arrays(source, given), label_words(given.cells)
+            classes = given.sorted(given.values)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
             about = {"z": recipe.z}
         else:
-            table = _as_table(table, Reading(z=recipe.z))
-            fields = Labelled(usable(table), _column_name(label), Split(val_fraction=0), recipe,
-                              crew.threads)
-            source, classes, labels = fields.source, fields.classes, fields.labels
+            given = _of_column(table, _column_name(label))
+            table = table if isinstance(table, Table) else read_table(table, Reading(z=recipe.z))
+            fields = Labelled(usable(table), label, Split(val_fraction=0), recipe, crew.threads)
+            source, words = fields.source, fields.words
+            classes = given.sorted(fields.classes)
+            labels = _numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
+        for sentence in words:
+            warnings.warn(sentence, stacklevel=2)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
         self.log_ = trained.log
-        self.classes_ = np.array(classes, dtype=object)
+        self.classes_ = given.array(classes)
         self.model_ = trained.model(classes, channels, **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
@@ -149,10 +160,13 @@ class WholeImageClassifier:
 
     def score(self, table, label) -> float:
         """Accuracy on the fields of known class: a column, or the classes themselves (n,)."""
+        model = self._trained()
         if isinstance(label, str):
-            table = _as_table(table)
+            table = table if isinstance(table, Table) else read_fields(model, table)
             label = table.column(label)
-        truth, predicted = np.array(_names(label), dtype=object), self.predict(table)
+        _check_order(table, label)
+        truth = np.array(TypedLabels(label).names, dtype=object)
+        predicted = np.array(model.classes, object)[self.predict_proba(table).argmax(axis=1)]
         if len(truth) != len(predicted):
             raise InputError(f"{len(truth)} labels for {len(predicted)} fields: give one each")
         if not (truth != "").any():
@@ -174,30 +188,42 @@ class WholeImageClassifier:
         return classifier
 
 
-def _names(label) -> list[str]:
-    """Classes as text; "" where there is none."""
-    return ["" if v is None or v != v else str(v) for v in label]
-
-
 def _column_name(label) -> str:
     if not isinstance(label, str):
         raise InputError("label: for a table give the name of its column of classes")
     return label
 
 
-def _of_arrays(images, label, recipe: Recipe) -> tuple:
-    """Source, classes and their numbers, of arrays."""
-    source, names = FieldArrays(images, recipe.bin), _names(label)
-    if len(names) != source.n:
-        raise InputError(f"{len(names)} labels for {source.n} images: give one each")
-    if len(set(names) - {""}) < 2:
+def _of_column(table, label: str) -> TypedLabels:
+    """The labels of a column of a DataFrame, where they are more than text."""
+    is_frame = hasattr(table, "columns") and label in table.columns
+    given = TypedLabels(table[label] if is_frame else [])
+    return TypedLabels([]) if given.is_text() else given
+
+
+def _of_arrays(source: FieldArrays, given: TypedLabels) -> np.ndarray:
+    """The number of each label of arrays."""
+    if len(given.names) != source.n:
+        raise InputError(f"{len(given.names)} labels for {source.n} images: give one each")
+    if len(given.values) < 2:
         raise InputError("a classifier needs at least two classes")
-    classes = class_names(names)
-    return source, classes, np.array([classes.index(v) if v else -1 for v in names], np.int64)
+    return _numbers(given.sorted(given.values), given.names)
 
 
-def _as_table(table, reading: Reading | None = None) -> Table:
-    return table if isinstance(table, Table) else read_table(table, reading or Reading())
+def _numbers(classes, names) -> np.ndarray:
+    """The number of the class of each name, -1 for none."""
+    number = {"": -1, **{name: k for k, name in enumerate(classes)}}
+    return np.array([number[name] for name in names], np.int64)
+
+
+def _check_order(table, label) -> None:
+    """InputError for labels whose index has the rows of a DataFrame in another order."""
+    ours, theirs = getattr(table, "index", None), getattr(label, "index", None)
+    if not hasattr(ours, "equals") or not hasattr(theirs, "equals") or ours.equals(theirs):
+        return
+    if len(ours) == len(theirs) and set(ours) == set(theirs):
+        raise InputError("the labels have the rows of the table in another order: give "
+                         "label.loc[table.index], or label.to_numpy() if their order is right")
 
 
 def _signature() -> inspect.Signature:

@@ -72,13 +72,13 @@ def test_a_large_workbook_is_refused_at_once(tmp_path):
 def test_doses():
     given = ["0,3", "3e-4", "30 micromolar", "30 nM", "1.000000", "5 µM", "low", "", "1 dozen",
              "2 mM"]
-    tidy = ["0.3", "3e-4", "30", "0.03", "1.000000", "5", "low", "", "1 dozen", "2000"]
+    tidy = ["0.3", "0.0003", "30", "0.03", "1", "5", "low", "", "1 dozen", "2000"]
     assert tidy_doses(given) == tidy
 
 
 def test_commas_of_both_sorts():
     """Decimal where any of the column can only be that; thousands where they can only be that."""
-    assert tidy_doses(["1,250", "0,3"]) == ["1.250", "0.3"]
+    assert tidy_doses(["1,250", "0,3"]) == ["1.25", "0.3"]
     assert tidy_doses(["1,000,000", "2,500.5 nM", "7"]) == ["1000000", "2.5005", "7"]
     assert tidy_doses(["10 µmol/L", "5 mmol/l", "2 nanomolar", "3 mol/l"]) == [
         "10", "5000", "0.002", "3000000"]
@@ -100,7 +100,7 @@ def test_an_unclear_dose_is_named_with_its_line(write_text):
 def test_formulas_are_defused_and_numbers_are_not(tmp_path):
     cells = ["=1+1", "+x", "-x", "@f", "\tx", "-0.5", "+1e3", "plain", "＝1"]
     frame = pandas.DataFrame({"name": cells, "value": -1.5, "Image_FileName_A": "=a.tif"})
-    write_csv(frame, tmp_path / "out.csv")
+    write_csv(frame, tmp_path / "out.csv", safe=True)
     with open(tmp_path / "out.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]
     expected = ["'=1+1", "'+x", "'-x", "'@f", "'\tx", "-0.5", "+1e3", "plain", "'＝1"]
@@ -108,14 +108,21 @@ def test_formulas_are_defused_and_numbers_are_not(tmp_path):
     assert {row[1] for row in rows} == {"-1.5"} and {row[2] for row in rows} == {"=a.tif"}
 
 
-def test_every_text_reads_back_the_same(tmp_path):
+def test_cells_are_as_they_are_unless_safe_ones_are_asked_for(tmp_path):
+    cells = ["+DOX", "-DOX", "=1", "@x", "-0.5", "DMSO"]
+    write_csv(pandas.DataFrame({"moa": cells}), tmp_path / "out.csv")
+    assert pandas.read_csv(tmp_path / "out.csv", dtype=str)["moa"].tolist() == cells
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_every_text_reads_back_the_same(tmp_path, safe):
     cells = ["+", "-", "-JQ1", "@x", "=1", "'=1", "''+2", "'x", "-0.5", "'-0.5", "a\nb", 'a"b',
              "c,d", "ü µ", "+1e3"]
     frame = pandas.DataFrame({"name": cells, "FileName_A": cells}).replace("a\nb", "a\rb")
-    write_csv(frame, tmp_path / "out.csv")
+    write_csv(frame, tmp_path / "out.csv", safe)
     header, rows, _ = read_csv(str(tmp_path / "out.csv"))
     assert [row[0] for row in rows] == cells and [row[1] for row in rows] == cells
-    write_csv(frame, tmp_path / "out.csv.gz")
+    write_csv(frame, tmp_path / "out.csv.gz", safe)
     assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == (
         tmp_path / "out.csv").read_bytes()
     assert read_csv(str(tmp_path / "out.csv.gz"))[1] == rows
@@ -152,6 +159,6 @@ def test_points_where_a_comma_is_decimal():
 
 
 def test_headers_are_defused(tmp_path):
-    write_csv(pandas.DataFrame({"=1+1": ["x"], "moa": ["y"]}), tmp_path / "t.csv")
+    write_csv(pandas.DataFrame({"=1+1": ["x"], "moa": ["y"]}), tmp_path / "t.csv", safe=True)
     assert (tmp_path / "t.csv").read_text().startswith("'=1+1,")
     assert read_csv(str(tmp_path / "t.csv"))[0] == ["=1+1", "moa"]

@@ -16,7 +16,7 @@ import cellprofilers as cp
 import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.models.controls import controls_of
-from phenoscale.tables.labels import class_key
+from phenoscale.tables.class_keys import class_key
 from screens import CLASSES, make_model, write_screen
 
 CHANNELS = ["DNA", "Actin", "Tubulin"]

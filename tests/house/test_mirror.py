@@ -75,7 +75,6 @@ NOT_MIRRORED = {
     "tables/predictions": "reports/test_report",
     "tables/read": "tables/test_table",
     "tables/spellings": "tables/test_join_keys",
-    "training/first_pass": "training/test_run",
     "training/follower": "ranks/test_mpi",
     "training/keeper": "training/test_resume",
     "training/run_folder": "training/test_run",

@@ -21,7 +21,7 @@ tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Imag
 from phenoscale import InputError
 from phenoscale.files.csv import write_csv
 from phenoscale.reports.report import write_report
-from phenoscale.tables.labels import class_key
+from phenoscale.tables.class_keys import class_key
 
 PHENOTYPES = ["Normal", "Bundled tubulin", "Actin aggregates", "Fragmented nuclei", "Elongated",
               "Mitotic arrest"]

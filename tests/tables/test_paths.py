@@ -66,3 +66,60 @@ def test_nothing_outside_of_the_root_is_read(write_text, tmp_path, name):
         assert read_table(write_text(f"FileName_A\n{name}\n"), root=root).paths[0][0].startswith(
             str(root))
     assert "is no folder" in fails(write_text("FileName_A\na.tif\n"), root=root / "none")
+
+
+# ---- names in another spelling -------------------------------------------------------------------
+
+
+def on_disk(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+NFC, NFD = "Käse", "Ka\u0308se"
+
+
+@pytest.mark.parametrize(("there", "asked"), [
+    ("a.TIF", "a.tif"), ("a.tif", "a.TIF"), ("a.Tiff", "a.tiff"),
+    (f"{NFD}.tif", f"{NFC}.tif"), (f"{NFC}.tif", f"{NFD}.tif"), (f"{NFD}.TIF", f"{NFC}.tif"),
+    (f"{NFD}/a.tif", f"{NFC}/a.tif"), (f"{NFC}/x/{NFC}/a.TIF", f"{NFD}/x/{NFD}/a.tif")])
+def test_names_in_another_spelling_are_found(write_text, tmp_path, there, asked):
+    """With a word, in tables with a few files of a folder and with many, inside of a root."""
+    on_disk(tmp_path, there)
+    for more in (0, 100):
+        rows = [asked, *(f"{k}.tif" for k in range(more))]
+        path = write_text("FileName_A\n" + "\n".join(rows) + "\n")
+        for table in (read_table(path), read_table(path, root=tmp_path)):
+            assert table.paths[0] == [f"{tmp_path}/{there}"]
+            assert all(table.paths[k + 1] == [f"{tmp_path}/{k}.tif"] for k in range(more))
+            assert table.notes == [f"1 file there by a name in another spelling: {tmp_path}/{asked} "
+                                   f"is {f'{tmp_path}/{there}'!r}"]
+
+
+def test_only_one_file_that_fits_is_taken(write_text, tmp_path):
+    """Not one of two, not another stem, and the name itself before any other."""
+    on_disk(tmp_path, "a.TIF", "a.Tif", "B.tif", "c.tif", "c.TIF", f"d/{NFC}/x.tif", f"d/{NFD}/x.tif")
+    names = ["a.tif", "b.tif", "c.tif", "none/a.tif", "d/Kase/x.tif"]
+    table = read_table(write_text("FileName_A\n" + "\n".join(names) + "\n"))
+    assert table.paths == [[f"{tmp_path}/{name}"] for name in names] and table.notes == []
+
+
+def test_a_name_in_another_spelling_stays_inside_of_the_root(write_text, tmp_path):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.TIF").symlink_to("/etc/hostname")
+    table = read_table(write_text("FileName_A\na.tif\n"), root=root)
+    assert table.paths == [[f"{root}/a.tif"]]
+
+
+def test_a_folder_is_listed_once(write_text, tmp_path, monkeypatch):
+    import os
+
+    on_disk(tmp_path, *(f"p/{k}.TIF" for k in range(90)), "q/a.tif")
+    listed, listdir = [], os.listdir
+    monkeypatch.setattr(os, "listdir", lambda folder: listed.append(folder) or listdir(folder))
+    rows = [f"p/{k}.tif,p/{k}.tif,q/a.tif" for k in range(90)]
+    table = read_table(write_text("FileName_A,FileName_B,FileName_C\n" + "\n".join(rows) + "\n"))
+    assert listed == [f"{tmp_path}/p"] and len(table) == 90
+    assert table.notes[0].startswith("90 files there by a name in another spelling")

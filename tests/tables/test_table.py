@@ -55,7 +55,7 @@ def test_loaddata_csv(write_text, tmp_path):
     }
     assert table.role("well").tolist() == ["B02", "B02", "B12"]
     assert table.role("plate").tolist() == ["P1", "P1", "007"]  # text stays text
-    assert table.role("concentration").tolist() == ["0.30", "1e-3", ""]
+    assert table.role("concentration").tolist() == ["0.3", "0.001", ""]
     assert table.role("batch") is None
     assert table.column("moa").tolist() == ["Actin", "", "Eg5"]
     assert table.lines == [2, 3, 4]

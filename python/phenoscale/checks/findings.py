@@ -15,6 +15,7 @@ from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
+from phenoscale.tables.labels import class_cells, label_words
 from phenoscale.tables.table import Table
 from phenoscale.words import count, listed, shares
 
@@ -107,10 +108,10 @@ def _of_pixels(table: Table, found: Survey, pixels: Pixels, label):
     for (a, b), rows in pixels.same_channels().items():
         yield Finding("same channels", f"channels {names[a]} and {names[b]} have the same pixels "
                       f"in {count(len(rows), 'field')}: one file stands for both", rows)
-    labels = None if label is None else table.column(label)
+    labels = None if label is None else class_cells(table, label)
     for rows in pixels.duplicates():
         words = "; ".join(table.place(row) for row in rows[:_MOST_NAMED])
-        differ = labels is not None and labels.iloc[rows].nunique() > 1
+        differ = labels is not None and len(set(labels[rows])) > 1
         yield Finding("duplicate", f"{count(len(rows), 'field')} with the same pixels"
                       + (", of different classes" if differ else "") + f": {words}", rows)
     plate = table.role("plate")
@@ -147,7 +148,8 @@ def _of_labels(table: Table, labels, label):
         yield Finding("class", f"{name} has one field: two or more are needed to train")
     if len(single) > _MOST_NAMED:
         yield Finding("class", f"{len(single) - _MOST_NAMED:,} more classes have one field")
-    names = table.column(label).to_numpy()
+    yield from (Finding("label", words) for words in label_words(table.column(label), label))
+    names = class_cells(table, label)
     for role in ("plate", "batch"):
         groups = table.role(role)
         if groups is None or groups.nunique() < 2:

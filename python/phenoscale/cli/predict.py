@@ -33,6 +33,9 @@ _WRITING = {
     "resume": click.option("--resume", is_flag=True, help="Go on from the blocks of fields that a "
                            "stopped run left in OUT.parts, to the same file; begin where there "
                            "are none."),
+    "safe": click.option("--safe-cells", "safe", is_flag=True, help="An apostrophe before cells "
+                         "that a spreadsheet would take for formulas (-DOX, =x), which reading "
+                         "takes away again."),
     "tower": tower_option}
 
 

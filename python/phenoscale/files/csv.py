@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""CSV files as cells of text: in with line numbers, out whole and safe for spreadsheets.
+"""CSV files as cells of text: in with line numbers, out whole, as they are or safe for
+spreadsheets.
 
 Below tables/table.py, which gives the cells their meaning; every CSV of the package is written
 here.
@@ -11,6 +12,7 @@ import codecs
 import csv
 import gzip
 import io
+import numbers
 import os
 import re
 import zipfile
@@ -18,6 +20,7 @@ import zlib
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
+from phenoscale.files.kinds import refuse_other_kinds
 
 __all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "read_csv",
            "write_csv"]
@@ -28,6 +31,8 @@ _LIMIT_CELL = 1 << 20  # characters
 _LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
 _ROWS = 256  # made into text at a time: embeddings are wide
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
+_INDEX = re.compile(r"__index_level_\d+__")  # of pandas, without a name
+_OTHER = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".zip", ".bz2", ".xz", ".zst")
 #: What a spreadsheet takes for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
@@ -61,10 +66,13 @@ def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
     """Rows of stripped cells, those without content left out, and the line where each begins.
 
     A CSV with commas, semicolons or tabs, UTF-8 with or without a mark or UTF-16 with one, LF,
-    CRLF or CR, plain or .gz; or the first sheet of an .xlsx.  InputError names the line of
-    anything else.
+    CRLF or CR, plain or gzip; the first sheet of an .xlsx; or Parquet.  InputError names the line
+    of anything else, and what a file of another kind is.
     """
     content = _read_bytes(path)
+    refuse_other_kinds(path, content)
+    if content.startswith(b"PAR1"):
+        return _read_parquet(path, content)
     if content.startswith(b"PK\x03\x04"):
         return _read_sheet(path, content)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) \
@@ -150,6 +158,32 @@ def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
     return [row for row, _ in kept], [line for _, line in kept]
 
 
+def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
+    """The rows as a CSV would have them; the header counts as line 1."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError(f"{path} is Parquet, which pyarrow reads: pip install pyarrow, or save it "
+                         "as CSV") from None
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(content))
+        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
+        if len(names) > _LIMIT_COLUMNS or table.num_rows > _LIMIT_ROWS:
+            raise InputError(f"{path}: a table has at most {_LIMIT_COLUMNS:,} columns and "
+                             f"{_LIMIT_ROWS:,} rows: split it")
+        columns, seen = [], {}
+        for name in names:
+            cells = map(cell_text, table.column(name).to_pylist())
+            columns.append([seen.setdefault(cell, cell) for cell in cells])
+    except pyarrow.ArrowException as error:
+        raise InputError(f"{path} cannot be read as Parquet ({error}): write it again, or as CSV"
+                         ) from None
+    rows = [(list(row), line) for line, row in enumerate(zip(*columns), 2) if any(row)]
+    return ([[name.strip() for name in names], *(row for row, _ in rows)],
+            [1, *(line for _, line in rows)])
+
+
 def _sheet_text(path: str, cell, results) -> str:
     """A cell of a sheet, a formula's result from the sheet of `results`."""
     value, shown = cell.value, cell.number_format
@@ -170,22 +204,29 @@ def cell_text(cell) -> str:
     """A cell of a sheet or frame as a CSV would have it: whole floats without ".0"."""
     if cell is None:
         return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, numbers.Real) and not isinstance(cell, numbers.Integral):
+        if cell != cell:
+            return ""
+        return str(int(cell)) if float(cell).is_integer() else str(cell)
     return str(cell).strip()
 
 
-def write_csv(frame, path) -> None:
+def write_csv(frame, path, safe: bool = False) -> None:
     """Write a frame as CSV, .gz where the name says so, whole or not at all.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it, which reading
-    takes away again; numbers, and the file names that other programs must find, stay as they are.
-
-    frame: pandas.DataFrame, or an iterable of them with the same columns, written as they come.
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Or an iterable of them with the same columns, written as they come.
+    path : path
+    safe : bool
+        Whether text that a spreadsheet would take for a formula gets an apostrophe before it,
+        which reading takes away again; numbers, and the file names that other programs must find,
+        stay as they are.  By default every cell is as it is.
     """
     path = os.fspath(path)
     check_csv_name(path)
-    parts = _texts([frame] if hasattr(frame, "columns") else frame)
+    parts = _texts([frame] if hasattr(frame, "columns") else frame, _defuse if safe else _escape)
     try:
         write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
     except UnicodeEncodeError as error:
@@ -194,15 +235,15 @@ def write_csv(frame, path) -> None:
                          "folder") from None
 
 
-def _texts(frames):
+def _texts(frames, write_cell):
     """The lines of some frames, a few at a time, below one header."""
     is_first = True
     for frame in frames:
         safe = frame.copy(deep=False)
         for name in frame.columns:
             if frame[name].dtype.kind not in "biuf":
-                safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else _defuse)
-        safe.columns = [_defuse(name) for name in frame.columns]
+                safe[name] = frame[name].map(_escape if _FILE.fullmatch(name) else write_cell)
+        safe.columns = [write_cell(name) for name in frame.columns]
         for at in range(0, max(len(safe), is_first), _ROWS):
             yield safe.iloc[at : at + _ROWS].to_csv(index=False, header=is_first,
                                                     lineterminator="\n")
@@ -211,7 +252,7 @@ def _texts(frames):
 
 def check_csv_name(path) -> None:
     """InputError for a name that would promise another kind of file."""
-    if os.fspath(path).lower().endswith((".xlsx", ".xls")):
+    if os.fspath(path).lower().endswith(_OTHER):
         raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
                          ".csv or .csv.gz")
 
@@ -251,11 +292,13 @@ def _blocks(file):
 
 
 def _read_bytes(path: str) -> bytes:
-    """The file, unpacked when it is a .gz."""
+    """The file, unpacked when it is one of gzip, whatever its name."""
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise InputError(f"{path} is a device or a pipe: give a file")
-        with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+        with open(path, "rb") as file:
+            is_packed = path.endswith(".gz") or file.read(2) == b"\x1f\x8b"
+        with (gzip.open if is_packed else open)(path, "rb") as file:
             content = b"".join(_blocks(file))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None

@@ -29,7 +29,6 @@ from phenoscale.prediction.inputs import check_fits
 from phenoscale.prediction.predict import Network
 from phenoscale.progress import Watch, words
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_key
 from phenoscale.tables.read import Reading
 from phenoscale.words import listed
 
@@ -135,7 +134,7 @@ def _about(inputs: dict, watch) -> dict:
     """What is in a model file."""
     model = _model(inputs)
     return {"channels": model.channels, "classes": model.classes,
-            "keys": [class_key(name) for name in model.classes], "label": model.label,
+            "keys": model.keys, "label": model.label,
             "network": model.network, "size": list(model.size), "dtype": model.dtype,
             "any_size": model.takes_any_size(), "bin": model.bin, "z": model.z,
             "embedding": model.embedding["size"], "has_controls": model.controls is not None,

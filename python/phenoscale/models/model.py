@@ -20,7 +20,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.models import networks
-from phenoscale.tables.labels import class_key
+from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.table import DEPTHS
 
 __all__ = ["Model", "load"]
@@ -32,6 +32,7 @@ LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
+_LATER = {"keys"}  # what older files do not have
 
 
 @dataclass
@@ -50,6 +51,8 @@ class Model:
         Its name: "mcnn" or "mcnn-gap".
     classes, channels : list of str
         In the order of the probabilities, and of the channels of a field.
+    keys : list of str
+        What the columns of the classes are called by; see `phenoscale.tables.class_keys`.
     sources : list of str
         Where the channels were in the training table: COLUMN or COLUMN:NUMBER.
     size : list of int
@@ -109,6 +112,10 @@ class Model:
     temperature: float | None = None
     novelty: float | None = None
     version: str = ""
+    keys: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.keys = self.keys or class_keys(self.classes)
 
     def takes_any_size(self) -> bool:
         """Whether fields of another size than the training fields can be classified."""
@@ -211,7 +218,8 @@ def _is_controls(value) -> bool:
 _CHECKS = {
     "description": lambda v: isinstance(v, str),
     "network": lambda v: isinstance(v, str),
-    "classes": lambda v: _is_names(v) and len(v) > 1 and _is_names([class_key(n) for n in v]),
+    "classes": lambda v: _is_names(v) and len(v) > 1,
+    "keys": lambda v: _is_names(v) and all(re.fullmatch("[0-9A-Za-z_]+", key) for key in v),
     "channels": _is_names,
     "size": lambda v: (isinstance(v, list) and len(v) == 2
                        and all(type(n) is int and 0 < n <= _LIMITS["side"] for n in v)),
@@ -238,9 +246,12 @@ _CHECKS = {
 def _faults(about: dict) -> list[str]:
     """Entries of the metadata that are missing or make no sense."""
     wanted = {f.name for f in fields(Model)} - _NO_TEXT
+    wanted -= _LATER - about.keys()
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
     if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
+    if not bad and "keys" in about and len(about["keys"]) != len(about["classes"]):
+        bad = ["keys"]
     if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
         bad = ["sources"]
     if not bad and about["controls"] and (
@@ -255,4 +266,5 @@ def _check_about(path: str, about: dict) -> Model:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
-                 **{key: about[key] for f in fields(Model) if (key := f.name) not in _NO_TEXT})
+                 **{f.name: about[f.name] for f in fields(Model)
+                    if f.name not in _NO_TEXT and f.name in about})

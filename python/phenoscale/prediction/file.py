@@ -49,6 +49,8 @@ class Writing:
     resume : bool, optional
         Whether to go on from the blocks that a stopped prediction left beside the file; False:
         they are an error.  By default nothing is kept on disk, nor looked for.
+    safe : bool
+        Whether cells are safe for spreadsheets; see `phenoscale.files.csv.write_csv`.
     keep : sequence of path
         More files that must not be written over, as that of the model.
     """
@@ -57,6 +59,7 @@ class Writing:
     on_error: str = "skip"
     tower: str = "fused"
     resume: bool | None = None
+    safe: bool = False
     keep: Sequence = ()
 
     def __post_init__(self):
@@ -103,7 +106,8 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
     skipped, errors = {}, None
     if crew.is_first:
         parts = fields.parts(blocks, skipped)
-        write_csv(prediction_frames(model, table, parts, writing.embedding), out)
+        write_csv(prediction_frames(model, table, parts, writing.embedding), out,
+                  writing.safe)
         errors = write_errors(fields.table, skipped, out)
         blocks.clear()
     return tuple(ranks.spread([len(table) - len(skipped), errors]))

@@ -61,8 +61,8 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
         begin += len(part.logits)
         probabilities = part.probabilities[kept]
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
-        for k, name in enumerate(model.classes):
-            columns[probability_column(name)] = probabilities[:, k]
+        for k, key in enumerate(model.keys):
+            columns[probability_column(key)] = probabilities[:, k]
         if model.controls is not None:
             columns[DISTANCE] = model.distances(part.embeddings[kept])
         columns[MODEL] = [digest] * len(kept)

@@ -10,6 +10,7 @@ from phenoscale.models.model import Model
 from phenoscale.tables.columns import Channel
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.table import Table
+from phenoscale.words import listed
 
 __all__ = ["check_fits", "read_fields", "with_model_channels"]
 
@@ -50,11 +51,24 @@ def read_fields(model: Model, source, reading: Reading | None = None) -> Table:
     try:
         return read_table(source, replace(reading, channels=known or model.channels))
     except NoChannel:
+        pass
+    try:
         return read_table(source, replace(reading, channels=model.channels))
+    except NoChannel as error:
+        raise NoChannel(f"{error}: {_which_is_which(model)}") from None
 
 
 def with_model_channels(model: Model, table: Table) -> Table:
-    """The channels of the model, by name where the table has them all, else in order."""
-    if set(model.channels) <= set(table.channels):
-        return table.with_channels(model.channels)
-    return table
+    """The channels of the model, by their names; InputError where the table has not all of them:
+    never by order."""
+    missing = [name for name in model.channels if name not in table.channels]
+    if missing:
+        raise NoChannel(f"{table.source} has no channel {missing[0]} of the model, its channels are "
+                        f"{listed(table.channels)}: {_which_is_which(model)}")
+    return table.with_channels(model.channels)
+
+
+def _which_is_which(model: Model) -> str:
+    words = [f"{name}=COLUMN" for name in model.channels]
+    return (f"say which is which by --channels {','.join(words)} (in Python, read_table with "
+            f"channels={words})")

@@ -173,8 +173,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
                   progress=None, tower: str = "fused") -> Predictions:
     """Classify the fields of a table; see `predict`.
 
-    The channels are those of the model, by name where the table has them all, else in order.
-    Fields that a check marked are left out.
+    The channels are those of the model, by name.  Fields that a check marked are left out.
     """
     fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)

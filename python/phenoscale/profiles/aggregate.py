@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.predictions import (
     CLASS,
     FIELDS,
@@ -37,8 +38,8 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
         Predictions, one row a field (or what this function gave).
     by : list of str
         Columns that make a group.
-    classes : list of str
-        In the order of the model.
+    classes : list of str, or dict of str to str
+        In the order of the model; or its keys, by class.
 
     Returns
     -------
@@ -98,8 +99,13 @@ def wells(frame: pandas.DataFrame, roles, classes) -> pandas.DataFrame:
                              if role in roles], classes)
 
 
-def log_odds(frame: pandas.DataFrame, positive: str, negative: str) -> np.ndarray:
-    """Score of each row, float64 (rows,): log of p(positive) against p(negative), + EPSILON."""
-    columns = probability_columns(frame, [positive, negative])
+def log_odds(frame: pandas.DataFrame, positive: str, negative: str, keys=None) -> np.ndarray:
+    """Score of each row, float64 (rows,): log of p(positive) against p(negative), + EPSILON.
+
+    keys: of the model, by class, where its classes are more than these two.
+    """
+    keys = keys or keys_by_class([positive, negative])
+    columns = probability_columns(frame, {name: keys.get(name, name)
+                                          for name in (positive, negative)})
     up, down = (frame[column].to_numpy(dtype=np.float64) for column in columns)
     return np.log(up + EPSILON) - np.log(down + EPSILON)

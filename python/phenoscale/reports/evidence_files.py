@@ -96,7 +96,8 @@ def _write_one(explainer, table, row: int, field, name, out) -> dict:
         "plate", "well", "site") if table.role(role) is not None]
     stem = re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(place))
     title = found.name + (" (coarse)" if found.is_coarse else "")
-    p = float(found.probabilities[explainer.model.classes.index(found.name)])
+    number = explainer.model.classes.index(found.name)
+    p, key = float(found.probabilities[number]), explainer.model.keys[number]
     figure = gallery.evidence([(gallery.thumbnail(field, 512),
                                 gallery.thumbnail(found.heat()[None], 512)[0], title,
                                 f"{' '.join(place[1:])} p {p:.2f}")])
@@ -104,7 +105,7 @@ def _write_one(explainer, table, row: int, field, name, out) -> dict:
     tifffile.imwrite(os.path.join(out, f"{stem}.tif"), found.map.astype(np.float32))
     about = {c: table.frame[c].iloc[row] for c in table.frame.columns if c.startswith("Metadata_")}
     return {"Line": table.lines[row], **about, KEY: table.keys[row], CLASS: found.name,
-            probability_column(found.name) if name else PROBABILITY: p,
+            probability_column(key) if name else PROBABILITY: p,
             "Phenoscale_Logit": found.logit, "Phenoscale_Bias": found.bias,
             **{f"Phenoscale_Scale{side}": share for side, share in sorted(found.scales.items())},
             "Phenoscale_Picture": f"{stem}.png", "Phenoscale_Map": f"{stem}.tif"}

@@ -10,9 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from phenoscale.profiles.aggregate import aggregate
+from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.controls import NEGATIVE, control_marks, control_notes, sign_of
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.predictions import CLASS, known_columns, probability_columns
+from phenoscale.tables.predictions import (
+    CLASS,
+    known_columns,
+    probability_column,
+    probability_columns,
+)
 from phenoscale.tables.split import SIDES
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.words import count, listed
@@ -29,6 +35,8 @@ class Run:
     folder : RunFolder
     config : dict
     classes : list of str
+    keys : dict of str to str
+        Class to what its column is called by.
     notes : list of str
         What was left out, and why.
     log : pandas.DataFrame or None
@@ -48,6 +56,7 @@ class Run:
     folder: RunFolder
     config: dict
     classes: list
+    keys: dict
     notes: list = field(default_factory=list)
     log: object = None
     fields: object = None
@@ -63,12 +72,16 @@ class Run:
         wells = None if self.fields is None else self.fields.get("Metadata_Well")
         return wells is not None and bool((wells != "").any())
 
+    def column(self, name: str) -> str:
+        """The column of a class's probabilities."""
+        return probability_column(self.keys[name])
+
     def wells(self, frame, *extra):
         """Fields to wells by `aggregate`, with Mark; None where there are no wells."""
         if frame is None or "Metadata_Well" not in frame or (frame["Metadata_Well"] == "").all():
             return None
         by, frame = ["Metadata_Plate", "Metadata_Well", *extra], frame[frame["Metadata_Well"] != ""]
-        wells = aggregate(frame.drop(columns="Mark"), by, self.classes)
+        wells = aggregate(frame.drop(columns="Mark"), by, self.keys)
         return wells.merge(frame.groupby(by, as_index=False)["Mark"].first(), on=by)
 
 
@@ -90,7 +103,8 @@ def read_run(path) -> Run:
 
     folder = RunFolder(path)
     config = folder.config()
-    run = Run(folder, config, config["classes"])
+    classes = config["classes"]
+    run = Run(folder, config, classes, keys_by_class(classes, config.get("keys")))
     log, split, predictions = map(folder.cells, (folder.LOG, folder.SPLIT, folder.PREDICTIONS))
     if log is not None and {"epoch", "loss"} <= set(log):
         run.log = log.apply(pandas.to_numeric, errors="coerce").dropna(subset="epoch")
@@ -176,7 +190,7 @@ def _not_trained_on(run: Run, frame):
     if len(known) and frame["Side"].isna().all():
         run.refused = (f"None of the {count(len(frame), 'field')} of predictions.csv is in "
                        "split.csv: it is of another table, or the images lie elsewhere now. ")
-    probabilities = probability_columns(frame, run.classes)
+    probabilities = probability_columns(frame, run.keys)
     frame[probabilities] = frame[probabilities].apply(pandas.to_numeric, errors="coerce")
     is_ours = frame[CLASS].isin(run.classes) & frame[probabilities].notna().all(axis=1)
     for keep, why in ((frame["Side"] != "train", "trained on"),

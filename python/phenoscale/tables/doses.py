@@ -40,7 +40,8 @@ def parse_dose(text: str) -> tuple[float, bool] | None:
 
 
 def tidy_doses(cells) -> list[str]:
-    """Doses as plain numbers for tables: decimal point, no unit; other text as it is.
+    """Doses as plain numbers for tables, one spelling for each: decimal point, no unit, no zeros at
+    an end; other text as it is.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def tidy_doses(cells) -> list[str]:
         (row, words) for a comma that may be either sort, in a column where no other tells.
 
     >>> tidy_doses(["0,3", "1,250", "30 micromolar", "1e-3", "high", "1,000,000 nM"])
-    ['0.3', '1.250', '30', '1e-3', 'high', '1000']
+    ['0.3', '1.25', '30', '0.001', 'high', '1000']
     """
     cells = [cell.strip() for cell in cells]
     is_decimal = any(_COMMA.match(cell) and not _THOUSANDS.match(cell) and not _UNCLEAR.match(cell)
@@ -73,7 +74,7 @@ def _tidy(text: str) -> str:
     dose = parse_dose(plain)
     if dose is None:
         return text
-    return f"{dose[0]:.12g}" if dose[1] else plain
+    return f"{dose[0]:.12g}"
 
 
 def same_dose(a: float, b: float) -> bool:

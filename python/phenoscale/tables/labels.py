@@ -1,46 +1,157 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The classes of a table: their names, the keys of their columns, how many there are."""
+"""The classes of a table: their names, what is none, how many there are."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.tables.table import Table
+from phenoscale.tables.doses import parse_dose
+from phenoscale.words import count, listed
 
-__all__ = ["Labels", "class_key", "class_names"]
+if TYPE_CHECKING:
+    from phenoscale.tables.table import Table
 
-
-def class_key(name: str) -> str:
-    """The letters and digits of a class name, for column names.
-
-    >>> class_key("Eg5 inhibitors")
-    'Eg5inhibitors'
-    """
-    return re.sub(r"[^0-9A-Za-z]", "", name)
-
+__all__ = ["Labels", "class_cells", "class_names", "is_no_class", "label_words"]
 
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
+#: What stands in a cell for none, in small letters: of R, pandas, SQL, spreadsheets, screens.
+_NONE = frozenset(("", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null",
+                   "(null)", "#null!", "none", "nil", "-666", "-666.0", "#ref!", "#value!",
+                   "#name?", "#div/0!", "#num!"))
+_MONTH = (r"(?:jan|feb|mar|mär|mrz|apr|may|mai|jun|jul|aug|sep|sept|oct|okt|nov|dec|dez)\.?")
+_DATE = re.compile(rf"\d{{4}}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?|\d\d?[- .]{{1,2}}"
+                   rf"{_MONTH}(?:[- ]\d{{2,4}})?|{_MONTH}[- ]\d{{2,4}}|\d\d?[/.]\d\d?[/.]\d{{2,4}}",
+                   re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.,])(?<!\w-)\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2},\d{3}")
+_DASHES = str.maketrans("‐‑‒–—−’", "------'")
+_HIDDEN = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]+")
+_MOST = 5  # sentences of a kind
+
+
+def is_no_class(name: str) -> bool:
+    """Whether a cell says that there is no class.
+
+    >>> [is_no_class(name) for name in ("", "NaN", "#N/A", "-666", "DMSO")]
+    [True, True, True, True, False]
+    """
+    return name.lower() in _NONE
+
+
+def class_cells(table: Table, label: str) -> np.ndarray:
+    """The class of every field, object (fields,): "" where the cell of the column says none."""
+    cells = table.column(label).to_numpy(dtype=object)
+    none = {name for name in set(cells) if is_no_class(name)} - {""}
+    if not none:
+        return cells
+    return np.array(["" if name in none else name for name in cells], dtype=object)
 
 
 def class_names(names, label: str = "") -> list[str]:
-    """The classes among the labels, sorted; InputError where two would share a column of
-    probabilities, or the labels one with what a run writes."""
+    """The classes among the labels, sorted; InputError where the column is one that a run
+    writes."""
     if label.startswith(_TAKEN) or label == "Split":
         raise InputError(f"column {label} cannot be the label, a run writes another of that "
                          "name: rename it")
-    classes = sorted(set(names) - {""})
-    keys = {}
-    for name in classes:
-        key = class_key(name)
-        if not key or key in keys:
-            raise InputError(
-                (f"column {label}: " if label else "")
-                + f"the class '{name}' has no letters or digits of its own"
-                + (f" beside '{keys[key]}'" if key else "") + ": rename one")
-        keys[key] = name
-    return classes
+    return sorted(set(names) - {""})
+
+
+# ---- what should be known of names ---------------------------------------------------------------
+
+
+def label_words(cells, label: str = "") -> list[str]:
+    """Sentences on the names of classes, of a column `label`: words that are none, names that
+    differ in their spelling only, and names that a spreadsheet made dates of."""
+    fields = Counter(cells)
+    begin = f"column {label}" if label else "the labels"
+    return [f"{begin}: {words}" for words in (*_of_none(fields), *_of_variants(fields),
+                                              *_of_dates(fields))]
+
+
+def _of_none(fields: Counter):
+    none = {name: n for name, n in fields.items() if name and is_no_class(name)}
+    if none:
+        yield (f"{count(sum(none.values()), 'field')} without a class, since its cell says none "
+               f"({_counted(none)}): rename what is a class")
+
+
+def _of_variants(fields: Counter):
+    groups = {}
+    for name in fields:
+        if not is_no_class(name):
+            groups.setdefault(_folded(name), []).append(name)
+    groups = [sorted(names) for names in groups.values() if len(names) > 1]
+    for names in groups[:_MOST]:
+        same = _counted({name: fields[name] for name in names})
+        yield (f"{same} are {len(names)} classes and differ in {_difference(names)} only: write "
+               "them alike if they are one")
+    if len(groups) > _MOST:
+        yield f"{len(groups) - _MOST:,} more groups of names differ in their spelling only"
+
+
+def _of_dates(fields: Counter):
+    dates = {name: n for name, n in fields.items() if _DATE.fullmatch(name)}
+    if dates:
+        yield (f"{_counted(dates)} {'is a date' if len(dates) == 1 else 'are dates'}: a spreadsheet "
+               "makes dates of names such as MARCH1, SEPT2 or 1-2; type them again in a column of "
+               "the format text")
+
+
+def _counted(fields: dict) -> str:
+    return listed([f"{_shown(name)} ({count(n, 'field')})" for name, n in fields.items()], None,
+                  _MOST)
+
+
+def _shown(name: str) -> str:
+    """A name in quotes, what would not be seen in it as its number."""
+    name = re.sub("[^\\S ]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f\u00b5\u03bc]",
+                  lambda match: f"<U+{ord(match[0]):04X}>", name)
+    return f"'{name if len(name) < 80 else name[:77] + '...'}'"
+
+
+def _plain_letters(name: str) -> str:
+    """Letters that look alike in one form; blanks, which are another matter, as they are."""
+    return re.sub(r"\S+", lambda match: unicodedata.normalize("NFKC", match[0]),
+                  name).translate(_DASHES)
+
+
+def _plain_numbers(name: str) -> str:
+    dose = parse_dose(name)
+    if dose is not None and dose[1]:
+        return f"{dose[0]:.12g} uM"
+    return _NUMBER.sub(lambda match: match[0] if _THOUSANDS.fullmatch(match[0]) else
+                       f"{float(match[0].replace(',', '.')):.12g}", name)
+
+
+#: In what two spellings of one name may differ, to what makes them alike.
+_FOLDS = {"case": str.lower, "blanks": lambda name: _HIDDEN.sub("", name),
+          "the form of a letter (Unicode)": _plain_letters,
+          "the spelling of a number": _plain_numbers}
+
+
+def _folded(name: str, without: str | None = None) -> str:
+    for what in ("the form of a letter (Unicode)", "the spelling of a number", "case", "blanks"):
+        if what != without:
+            name = _FOLDS[what](name)
+    return name
+
+
+def _difference(names) -> str:
+    """In what some spellings differ."""
+    for what, fold in _FOLDS.items():
+        if len(set(map(fold, names))) == 1:
+            return what
+    needed = [what for what in _FOLDS if len({_folded(name, what) for name in names}) > 1]
+    return " and ".join(needed or ["their spelling"])
+
+
+# ---- how many ------------------------------------------------------------------------------------
 
 
 class Labels:
@@ -55,7 +166,7 @@ class Labels:
     """
 
     def __init__(self, table: Table, label: str):
-        names, plate = table.column(label).tolist(), table.role("plate")
+        names, plate = class_cells(table, label).tolist(), table.role("plate")
         order = sorted(set(names), key=lambda name: (name == "", name))
         wells = {name: set() for name in order}
         self.fields, self.plates = Counter(names), {name: Counter() for name in order}

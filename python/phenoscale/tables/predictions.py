@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import FORMULA
+from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.labels import class_key
+from phenoscale.tables.labels import is_no_class
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -41,14 +42,18 @@ _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 _OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
 
 
-def probability_column(name: str) -> str:
-    """The column of a class."""
-    return f"{PROBABILITY}_{class_key(name)}"
+def probability_column(key: str) -> str:
+    """The column of a class, by its key (`phenoscale.tables.class_keys`)."""
+    return f"{PROBABILITY}_{key}"
 
 
 def probability_columns(frame: pandas.DataFrame, classes) -> list[str]:
-    """The column of each class, in the order of `classes`; InputError names a missing one."""
-    columns = [probability_column(name) for name in classes]
+    """The column of each class, in their order; InputError names a missing one.
+
+    classes: all classes of a model, or of some the keys, by class.
+    """
+    keys = classes if isinstance(classes, dict) else keys_by_class(classes)
+    columns = [probability_column(key) for key in keys.values()]
     for name, column in zip(classes, columns):
         if column not in frame.columns:
             there = [other for other in frame.columns if other.startswith(f"{PROBABILITY}_")]
@@ -133,6 +138,7 @@ def known_columns(cells: pandas.DataFrame, label: str, roles, controls) -> panda
         if column in cells:
             frame["Metadata_" + role.capitalize()] = cells[column]
     frame["Truth"], frame["Side"] = cells.get(label, ""), cells.get("Split", "")
+    frame.loc[frame["Truth"].map(is_no_class), "Truth"] = ""
     for name in ("Metadata_Plate", CLASS):
         frame[name] = frame.get(name, "")
     frame["Mark"] = control_marks(cells)[0]

@@ -26,7 +26,7 @@ from phenoscale.tables.roles import find_roles
 from phenoscale.tables.stacks import stack_rows
 from phenoscale.tables.table import Plane, Table
 from phenoscale.tables.wells import normalise_well
-from phenoscale.words import listed
+from phenoscale.words import count, listed
 
 __all__ = ["Reading", "read_table"]
 
@@ -232,7 +232,20 @@ def _find_planes(table: Table, rules: PathRules) -> list[list[tuple[Plane, ...]]
     unused = [old for old, _ in rules.maps if old not in rules.used]
     if unused:
         raise InputError(f"{table.source}: no path begins with {unused[0]}, which --path-map names")
+    _take_other_names(table, columns, rules)
     return [list(row) for row in zip(*columns)]
+
+
+def _take_other_names(table: Table, columns, rules: PathRules) -> None:
+    """Files that are there by a name in another spelling, with a word."""
+    others = rules.found_as(plane.path for planes in columns for plane, in planes if plane.path)
+    if others:
+        for planes in columns:
+            planes[:] = [(plane._replace(path=others.get(plane.path, plane.path)),)
+                         for plane, in planes]
+        path, other = next(iter(others.items()))
+        table.notes.append(f"{count(len(others), 'file')} there by a name in another spelling: "
+                           f"{path} is {other!r}")
 
 
 def _numbers(series: str, frame: str, sample: str) -> list[int | None]:

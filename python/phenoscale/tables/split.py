@@ -13,6 +13,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.tables.repeats import doubts, repeats, well_roles
+from phenoscale.tables.labels import class_cells
 from phenoscale.tables.table import Table
 from phenoscale.words import listed
 
@@ -75,7 +76,7 @@ def split_table(table: Table, label: str, split: Split | None = None, seed: int 
         fields to train on; a well or an image on two sides.
     """
     split = split or Split()
-    labels = table.column(label).to_numpy(dtype=object)
+    labels = class_cells(table, label)
     _check_classes(table, label, labels)
     if split.column is not None:
         if split.holdout or split.val_fraction is not None:
@@ -106,7 +107,7 @@ def _check_classes(table: Table, label: str, labels: np.ndarray) -> None:
 
 def check_training(table: Table, label: str, sides: np.ndarray) -> None:
     """InputError for a class with fewer than two fields on the side "train"."""
-    labels = table.column(label).to_numpy(dtype=object)
+    labels = class_cells(table, label)
     for name in sorted(set(labels) - {""}):
         rows = np.flatnonzero((labels == name) & (sides == "train"))
         if len(rows) >= 2:

@@ -12,11 +12,12 @@ from phenoscale.errors import InputError
 from phenoscale.images.moments import Moments, measure
 from phenoscale.images.usable import Usable
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_names
+from phenoscale.tables.labels import class_cells, class_names, label_words
 from phenoscale.tables.split import SIDES, Split, check_training, split_table
 from phenoscale.tables.table import Table
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import PART
+from phenoscale.words import listed
 
 __all__ = ["LABELLED", "Labelled", "provenance", "read_all"]
 
@@ -53,6 +54,8 @@ class Labelled:
     labels : ndarray of int64, (fields,)
         Number of the class, -1 for none.
     notes : list of str
+    words : list of str
+        Those of them that are on the names of classes.
     recipe : Recipe
         What of it these fields allow.
     source : FieldFiles or FieldPictures
@@ -64,8 +67,14 @@ class Labelled:
         self.usable, self.table = fields, fields.table
         self.label = label = self.table.known(label)
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
-        names = self.table.column(label)
-        self.classes = class_names(names, label)
+        names = class_cells(self.table, label)
+        self.classes, self.words = class_names(names, label), label_words(
+            self.table.column(label), label)
+        gone = sorted(set(class_cells(fields.whole, label)) - {"", *self.classes})
+        if gone:
+            self.words.append(f"column {label}: no field of {listed(gone)} can be used, which is "
+                              "no class of this training")
+        self.notes += self.words
         left_out, shape = len(fields.left_out), fields.survey.shape
         if left_out:
             self.notes.append(f"{left_out} of {len(fields.whole)} fields were left out: see "
@@ -74,7 +83,8 @@ class Labelled:
             recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
             self.notes.append("fields are not square: no quarter turns")
         self.recipe = recipe
-        self.labels = np.array([self.classes.index(v) if v else -1 for v in names], np.int64)
+        number = {"": -1, **{name: k for k, name in enumerate(self.classes)}}
+        self.labels = np.array([number[name] for name in names], np.int64)
         self.source = fields.open(max(threads, PART), recipe.bin)
         self.about = {**provenance(self.table, label, recipe),
                       "split": {**asdict(split), "seed": recipe.seed}}

@@ -22,6 +22,7 @@ from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.keys import KEY
+from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
 from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.repeats import doubts
@@ -61,7 +62,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     running : Running, optional
         Fields that cannot be used, checkpoints, event files.
     crew : Crew, optional
-        Who does it; told of the stages "check", "statistics", "step", "epoch" and "predict".
+        Who does it; told of notes, and of the stages "check", "statistics", "step", "epoch" and
+        "predict".
 
     Returns
     -------
@@ -80,8 +82,9 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
-    good = np.setdiff1d(np.arange(len(table)), list(table.skipped()))
-    split_table(table.select(good) if len(good) else table, label, split, recipe.seed)  # early
+    marked = table.skipped()  # fields that do not count, nor do classes that have no other
+    unmarked = table.select([row for row in range(len(table)) if row not in marked])
+    split_table(unmarked, label, split, recipe.seed)  # complains before files are looked at
     crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
@@ -114,6 +117,7 @@ def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running:
     """The labelled fields of a table whose files can be used."""
     found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks)
     fields = Labelled(found, label, split, recipe, crew.threads)
+    crew.watch.note(fields.notes)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
 
@@ -156,7 +160,7 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
     table = fields.table
     return {
         "table": table.source, "label": fields.label, "channels": table.channels,
-        "classes": fields.classes, "size": list(fields.source.size),
+        "classes": fields.classes, "keys": class_keys(fields.classes), "size": list(fields.source.size),
         "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                           "scale": trained.scale, "offset": trained.offset},

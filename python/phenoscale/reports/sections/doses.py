@@ -55,8 +55,8 @@ def _dose_wells(run):
     for name, part in treated.groupby("Metadata_Compound", sort=False):
         target = run.positive or own.get(name)
         if name and target is not None and part["Dose"].nunique() > 1:
-            parts.append(part.assign(Score=log_odds(part, target, run.negative)))
-            controls[name] = log_odds(background, target, run.negative)
+            parts.append(part.assign(Score=log_odds(part, target, run.negative, run.keys)))
+            controls[name] = log_odds(background, target, run.negative, run.keys)
     if not parts:
         return "No compound of a known class has two doses or more in wells not trained on."
     label = f"log-odds, {run.positive or 'own class'} : {run.negative}"

@@ -9,7 +9,7 @@ from phenoscale.reports import gallery
 from phenoscale.reports.fields import stored_fields
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
-from phenoscale.tables.predictions import CLASS, probability_column
+from phenoscale.tables.predictions import CLASS
 
 __all__ = ["section"]
 
@@ -27,7 +27,7 @@ def section(run: Run) -> dict:
     chosen = []
     for name in [c for c in run.classes if c in model.classes][:_MOST_CLASSES]:
         fields = run.scored[run.scored[CLASS] == name]
-        fields = fields.sort_values(probability_column(name), ascending=False, kind="stable")
+        fields = fields.sort_values(run.column(name), ascending=False, kind="stable")
         chosen += [(name, row) for _, row in fields[:1].iterrows()]
     rows, coarse, explainer = [], False, None
     for (name, row), pixels in zip(chosen, stored_fields(run, [row for _, row in chosen])):
@@ -41,7 +41,7 @@ def section(run: Run) -> dict:
         coarse |= found.is_coarse
         where = " ".join(row[c] for c in ("Metadata_Plate", "Metadata_Well") if c in row)
         rows.append((gallery.thumbnail(pixels), gallery.thumbnail(found.heat()[None])[0], name,
-                     f"{where}, p {row[probability_column(name)]:.2f}"))
+                     f"{where}, p {row[run.column(name)]:.2f}"))
     if not rows:
         return {"why": "The images of the predicted fields are no longer where they were."}
     return {"image": encode(gallery.evidence(rows), "jpeg", 130), "coarse": coarse,

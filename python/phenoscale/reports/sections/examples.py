@@ -9,7 +9,7 @@ from phenoscale.reports import gallery
 from phenoscale.reports.fields import stored_fields
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
-from phenoscale.tables.predictions import CLASS, probability_column
+from phenoscale.tables.predictions import CLASS
 from phenoscale.words import count
 
 __all__ = ["section"]
@@ -44,7 +44,7 @@ def _spread(run: Run, name: str) -> list:
     """Some fields of a predicted class, evenly over its probability, of as many wells."""
     where = ["Metadata_Plate", "Metadata_Well"] if "Metadata_Well" in run.scored else []
     fields = run.scored[run.scored[CLASS] == name]
-    fields = fields.sort_values(probability_column(name), ascending=False, kind="stable")
+    fields = fields.sort_values(run.column(name), ascending=False, kind="stable")
     fields = fields.drop_duplicates(where) if where else fields
     places = np.linspace(0, len(fields) - 1, min(_EXAMPLES, len(fields))).round().astype(int)
     return [row for _, row in fields.iloc[places].iterrows()]
@@ -55,4 +55,4 @@ def _caption(run: Run, name: str, row) -> tuple[str, bool]:
     is_wrong = row["Truth"] in run.classes and row["Truth"] != name
     truth = f", is {row['Truth']}" if is_wrong else ", right" if row["Truth"] else ""
     where = [row[c] for c in ("Metadata_Plate", "Metadata_Well") if "Metadata_Well" in row]
-    return f"{' '.join(where)}\np {row[probability_column(name)]:.2f}{truth}", is_wrong
+    return f"{' '.join(where)}\np {row[run.column(name)]:.2f}{truth}", is_wrong

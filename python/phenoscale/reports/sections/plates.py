@@ -7,7 +7,7 @@ from phenoscale.profiles.aggregate import log_odds
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
-from phenoscale.tables.predictions import CLASS, probability_column, probability_columns
+from phenoscale.tables.predictions import CLASS, probability_columns
 
 __all__ = ["section"]
 
@@ -46,9 +46,9 @@ def _plate_score(run, wells):
     """What the heat map shows: its name in words, and its values."""
     if run.positive:
         return (f"log-odds, {run.positive} : {run.negative}",
-                log_odds(wells, run.positive, run.negative))
+                log_odds(wells, run.positive, run.negative, run.keys))
     if run.negative:
         return (f"probability of any class but {run.negative}",
-                1 - wells[probability_column(run.negative)])
-    columns = probability_columns(wells, run.classes)
+                1 - wells[run.column(run.negative)])
+    columns = probability_columns(wells, run.keys)
     return "probability of the predicted class", wells[columns].max(axis=1)

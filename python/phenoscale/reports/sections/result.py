@@ -31,7 +31,7 @@ def section(run: Run) -> dict:
     wells = run.wells(fields, "Truth")
     by_field, by_well = _score(run, fields), None if wells is None else _score(run, wells)
     if run.positive and wells is not None:
-        score = log_odds(wells, run.positive, run.negative)
+        score = log_odds(wells, run.positive, run.negative, run.keys)
         is_positive = (wells["Truth"] == run.positive).to_numpy()
         view["z"] = z_prime(score[is_positive], score[~is_positive])
     return view | {

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Labels of a notebook, text, numbers or booleans: to names of classes, and back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phenoscale.errors import InputError
+from phenoscale.files.csv import cell_text
+from phenoscale.tables.labels import is_no_class
+
+__all__ = ["TypedLabels"]
+
+
+class TypedLabels:
+    """Labels by name, and what each name was.
+
+    Parameters
+    ----------
+    labels : sequence
+        None, NaN and words for none are no class.
+
+    Attributes
+    ----------
+    cells : list of str
+        As a table would have them; "" for None and NaN.
+    names : list of str
+        Those of classes; "" where there is none.
+    values : dict of str to object
+        Name to the label.
+
+    Raises
+    ------
+    InputError
+        For labels that differ and are written alike, such as 1 and "1".
+    """
+
+    def __init__(self, labels):
+        import pandas
+
+        if not hasattr(labels, "dtype"):
+            labels = pandas.Series(list(labels), dtype=object)
+        array = np.asarray(labels)
+        if array.ndim != 1:
+            raise InputError(f"labels of shape {array.shape}: give one for each field")
+        self._kind = array.dtype if array.dtype.kind in "biufU" else None
+        self.cells = ["" if is_none else cell_text(value)
+                      for value, is_none in zip(array, pandas.isna(array))]
+        self.names, self.values = ["" if is_no_class(cell) else cell for cell in self.cells], {}
+        for value, name in zip(array, self.names):
+            if name and self.values.setdefault(name, value) != value:
+                raise InputError(f"the labels {self.values[name]!r} and {value!r} are written alike: "
+                                 "give labels of one type, without blanks at their ends")
+
+    def is_text(self) -> bool:
+        """Whether any label is text, which a table says as well."""
+        return any(isinstance(value, str) for value in self.values.values())
+
+    def sorted(self, names) -> list[str]:
+        """Names of classes in the order of their labels: 2 before 10."""
+        try:
+            return sorted(names, key=self.values.__getitem__)
+        except (KeyError, TypeError):
+            return sorted(names)
+
+    def array(self, names) -> np.ndarray:
+        """The labels of some names, of the type that they were given in."""
+        values = [self.values.get(name, name) for name in names]
+        is_text = any(isinstance(value, str) for value in values)
+        array = np.array(values, dtype=object if is_text else None)
+        return array if self._kind is None else array.astype(self._kind)
