@@ -224,3 +224,19 @@ ps_samples_not_finite(const ps_samples *self, int64_t n, const void *native)
     }
     return found;
 }
+
+int
+ps_samples_narrow(const ps_samples *self, ps_dtype dtype)
+{
+    return self->format == SIGNED && self->bytes == (int)dtype && dtype < self->dtype;
+}
+
+int64_t
+ps_samples_negative(const ps_samples *self, int64_t n, const void *native)
+{
+    int64_t found = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        found += (self->bytes == 1 ? ((const int8_t *)native)[i] : ((const int16_t *)native)[i]) < 0;
+    return found;
+}
