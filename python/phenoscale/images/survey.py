@@ -182,6 +182,9 @@ def _read_header(path: str, page: int = 0):
 
 def _find(z: str | None, channel: Channel, planes, headers) -> Found:
     found = []
+    if len(planes) > 1 and not planes[-1].path:
+        return Found(None, [], ("missing", f"is one of {len(planes)} planes of z, of which not all "
+                                           "are named: give the files"))
     for plane in planes:
         info = headers[plane.path]
         if isinstance(info, tuple):
@@ -306,7 +309,9 @@ def _heights(z: str | None, planes: int, is_part: bool) -> list[int]:
 
 
 def _problem(table: Table, row: int, c: int, kind: str, words: str) -> Problem:
-    path = table.planes[row][c][0].path
+    path, site = table.planes[row][c][0].path, table.role("site")
+    if not path and site is not None:
+        words = words.replace("give the file", f"give the file of site {site.iloc[row]}")
     sentence = (f"{table.place(row)}, column {table.file_column(c)}: "
                 f"{path or 'the file of ' + table.channels[c]} {words}, or leave the row out")
     return Problem(kind, row, table.lines[row], table.well_name(row), path, sentence)
