@@ -226,7 +226,8 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
     frame.index += 1
     skipped = ", ".join(f"{n} {what}" for what, n in passed.items() if n)
     if projections:
-        notes.append(f"{projections} projections are left out: planes of z lie beside them")
+        notes.append(f"{len(projections)} projections of z are left out, as {min(projections)}: "
+                     "the planes lie beside them")
     return frame, [*notes, *([preset.note] if preset.note else []),
                    *([f"passed over: {skipped}"] if skipped else [])]
 
@@ -245,9 +246,8 @@ def _like(stranger: str) -> str:
     return f", but {stranger}: {cure}, or give the folder that holds the images"
 
 
-def _leave_projections_out(fields: dict, projections) -> int:
-    """Of each plate and channel that has planes, the files that are projections of them; how
-    many."""
+def _leave_projections_out(fields: dict, projections) -> list[str]:
+    """Of each plate and channel that has planes, the files that are projections of them."""
     def is_projection(about):
         z = dict(about).get("Z")
         return z is not None and (z.lstrip("0") or z[:1]) in projections
@@ -255,12 +255,11 @@ def _leave_projections_out(fields: dict, projections) -> int:
     plain = {about: files for about, files in fields.items() if not is_projection(about)}
     stacks = {(about[0], channel) for about, files in plain.items() for channel in files}
     known = {_without_z(about) for about in plain}
-    left_out = 0
+    left_out = []
     for about in set(fields) - set(plain):
         files = fields[about]
         for channel in [name for name in files if (about[0], name) in stacks]:
-            del files[channel]
-            left_out += 1
+            left_out.append(files.pop(channel))
         if not files and _without_z(about) in known:
             del fields[about]
     return left_out

@@ -63,6 +63,7 @@ class Labelled:
     def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int):
         self.usable, self.table, self.label = fields, fields.table, label
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
+        self.notes += fields.survey.notes
         names = self.table.column(label)
         self.classes = class_names(names, label)
         left_out, shape = len(fields.left_out), fields.survey.shape
