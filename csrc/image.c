@@ -31,7 +31,7 @@ struct ps_image {
     int64_t per_pixel;        /* samples of a pixel in a block: 1 when planar */
     int64_t row_bytes;        /* of a block */
     uint16_t codec;
-    int is_tiled, is_mapped, is_guessed; /* mapped: by a palette; guessed: a strip's length */
+    int is_tiled, is_mapped, is_guessed, is_estimated; /* by a palette; lengths */
     unsigned char map[256];
     char complaint[200]; /* libtiff's last, of the current call */
     char path[];
@@ -45,6 +45,7 @@ on_complaint(TIFF *unused, void *image, const char *module, const char *format, 
 
     (void)unused, (void)module;
     self->is_guessed |= strncmp(format, "Bogus", 5) == 0;
+    self->is_estimated |= strstr(format, "calculating from imagelength") != NULL;
     vsnprintf(self->complaint, sizeof self->complaint, format, arguments);
     return 1; /* handled: the global handler would print */
 }
@@ -176,7 +177,7 @@ static int
 check_lengths(const ps_image *self)
 {
     const int64_t height = self->info.height, n = (height - 1) / self->block_h + 1;
-    ps_strips strips = {.is_wrong = self->is_guessed};
+    ps_strips strips = {.is_wrong = self->is_estimated};
 
     for (int64_t i = 0; i < n * (self->info.samples / self->per_pixel); i++) {
         int64_t rows = i % n < n - 1 ? self->block_h : height - (n - 1) * self->block_h;
@@ -364,7 +365,6 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
     const int64_t bytes = self->kind->bytes;
     const int is_narrow = ps_samples_narrow(self->kind, dtype);
     int ret = PS_OK;
-    int64_t bad;
     unsigned char *native, *spare = NULL;
 
     if ((dtype < self->info.dtype && !is_narrow) ||
@@ -377,9 +377,8 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
     TRY(read_native(self, native));
     if (!is_narrow)
         ps_samples_widen(self->kind, dtype, n, native, pixels);
-    else if ((bad = ps_samples_negative(self->kind, n, native)) != 0)
-        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are negative, which counts are "
-             "not; add an offset, or save it as 32-bit float", bad, n);
+    else
+        TRY(ps_samples_check_counts(self->kind, n, native));
 out:
     free(spare);
     return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());
