@@ -14,7 +14,7 @@
 
 #define COPY "copy the file again from its source"
 #define LIMIT_ENTRIES 4096 /* of a directory, as libtiff's */
-enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, PREDICTOR = 317, METAMORPH_PLANES = 33629 };
+enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, STRIPS = 273, PREDICTOR = 317, METAMORPH_PLANES = 33629 };
 enum { SHORT = 3, LONG8 = 16 }; /* types of values */
 
 /* Where the numbers of a file are: classic and BigTIFF differ in their sizes only. */
@@ -101,6 +101,8 @@ find_tags(ps_pages *self, const layout *in, int64_t at, uint64_t entries)
         uint64_t tag = number_at(self, at, 2, in->is_big_endian);
         if (tag == PREDICTOR)
             self->predictor = number_at(self, at + 4 + n, 2, in->is_big_endian);
+        else if (tag == STRIPS)
+            self->strips = number_at(self, at + 4, n, in->is_big_endian);
         else if (tag == METAMORPH_PLANES) /* one value a plane */
             self->planes = number_at(self, at + 4, n, in->is_big_endian);
     }
@@ -207,6 +209,7 @@ out:
 void
 ps_strips_add(ps_strips *self, uint64_t at, uint64_t stated, int64_t bytes)
 {
+    self->n++;
     self->is_wrong |= stated < (uint64_t)bytes;
     self->is_mixed |= at == 0 || at < self->end || at > UINT64_MAX - (uint64_t)bytes;
     self->first = self->end == 0 ? at : self->first;
@@ -220,7 +223,8 @@ ps_strips_check(const ps_strips *self, const ps_pages *file)
 
     for (int64_t i = 0; i < file->pages; i++)
         is_met |= file->page[i].offset >= self->first && file->page[i].offset < self->end;
-    if (self->is_wrong && (self->is_mixed || is_met || self->end > (uint64_t)file->bytes))
+    if (self->is_wrong && (self->is_mixed || is_met || self->n != file->strips ||
+                           self->end > (uint64_t)file->bytes))
         FAIL(PS_BAD_IMAGE, "the size of its strips is wrong, and its rows do not all lie where "
              "they begin; " COPY);
 out:

@@ -10,6 +10,7 @@ typedef struct {
     int64_t bytes, pages;
     uint64_t offset;   /* of the directory of the page asked for */
     uint64_t predictor; /* of that page, 0 where there is none: libtiff hides it from some codecs */
+    uint64_t strips;    /* that it lists */
     uint64_t planes;    /* that a MetaMorph stack has in its one page; 0 in other files */
     struct {
         uint64_t offset;        /* of its directory */
@@ -24,7 +25,7 @@ int ps_pages_find(ps_pages *self, const char *path, int64_t page);
 /* Uncompressed strips, added in their order: where they lie, and whether a stated length is short
  * of their rows. */
 typedef struct {
-    uint64_t first, end;
+    uint64_t n, first, end;
     int is_wrong, is_mixed; /* mixed: they do not follow each other */
 } ps_strips;
 
