@@ -14,7 +14,8 @@
 
 #define COPY "copy the file again from its source"
 #define LIMIT_ENTRIES 4096 /* of a directory, as libtiff's */
-enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, STRIPS = 273, PREDICTOR = 317, METAMORPH_PLANES = 33629 };
+enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, STRIPS = 273, PREDICTOR = 317 };
+enum { METAMORPH_PLANES = 33629 };
 enum { SHORT = 3, LONG8 = 16 }; /* types of values */
 
 /* Where the numbers of a file are: classic and BigTIFF differ in their sizes only. */

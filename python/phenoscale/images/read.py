@@ -67,8 +67,8 @@ def image_info(path, page: int = 0) -> dict:
     with _opened(path, kind) as picture:
         samples, dtype = _samples(path, kind, picture)
         width, height = picture.size
-    return {"pages": 1, "reduced": (), "samples": samples, "height": height, "width": width, "dtype": dtype,
-            "native": dtype, "is_min_white": False, "description": "", "kind": kind}
+    return {"pages": 1, "reduced": (), "samples": samples, "height": height, "width": width,
+            "dtype": dtype, "native": dtype, "is_min_white": False, "description": "", "kind": kind}
 
 
 def read_image(path, page: int = 0) -> np.ndarray:

@@ -135,8 +135,8 @@ def sentences(problems: list[Problem]) -> list[str]:
         folder = _missing_folder(problem, known)
         said.setdefault(folder or number, problem.sentence)
         counts[folder or number] += 1
-    return [words if n == 1 else f"the folder {folder} does not exist: {count(n, 'file')} of it are "
-            "missing: restore it, or correct the paths, or leave these rows out"
+    return [words if n == 1 else f"the folder {folder} does not exist: {count(n, 'file')} of it "
+            "are missing: restore it, or correct the paths, or leave these rows out"
             for (folder, words), n in zip(said.items(), counts.values())]
 
 
