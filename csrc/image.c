@@ -11,6 +11,7 @@
 #include <tiffio.h>
 #include <unistd.h>
 
+#include "codecs.h"
 #include "internal.h"
 #include "pages.h"
 #include "samples.h"
@@ -22,6 +23,7 @@
 
 struct ps_image {
     ps_image_info info;
+    ps_pages file;
     TIFF *tiff;
     const ps_samples *kind;
     int bits;                 /* of a sample, as the file has it */
@@ -29,32 +31,10 @@ struct ps_image {
     int64_t per_pixel;        /* samples of a pixel in a block: 1 when planar */
     int64_t row_bytes;        /* of a block */
     uint16_t codec;
-    int is_tiled, is_mapped, is_guessed; /* mapped: by a palette; guessed: a strip's length */
+    int is_tiled, is_mapped, is_guessed, is_estimated; /* by a palette; lengths */
     unsigned char map[256];
     char complaint[200]; /* libtiff's last, of the current call */
     char path[];
-};
-
-/* expansion: most decoded bytes a byte of file may stand for; 0: known by name, not read */
-static const struct {
-    uint16_t code;
-    const char *name;
-    int64_t expansion;
-} codecs[] = {
-    {COMPRESSION_NONE, "none", PS_LIMIT_EXPANSION},
-    {COMPRESSION_LZW, "LZW", PS_LIMIT_EXPANSION},
-    {COMPRESSION_ADOBE_DEFLATE, "Deflate", PS_LIMIT_EXPANSION},
-    {COMPRESSION_DEFLATE, "Deflate", PS_LIMIT_EXPANSION},
-    {COMPRESSION_PACKBITS, "PackBits", PS_LIMIT_EXPANSION},
-    {COMPRESSION_ZSTD, "ZSTD", PS_LIMIT_EXPANSION_ZSTD},
-    {COMPRESSION_JPEG, "JPEG", PS_LIMIT_EXPANSION},
-    {COMPRESSION_OJPEG, "old-style JPEG", 0},
-    {COMPRESSION_CCITTFAX3, "CCITT fax", 0},
-    {COMPRESSION_CCITTFAX4, "CCITT fax", 0},
-    {COMPRESSION_JP2000, "JPEG 2000", 0},
-    {COMPRESSION_LZMA, "LZMA", 0},
-    {COMPRESSION_WEBP, "WebP", 0},
-    {0, "unknown", 0},
 };
 
 /* For errors and warnings both: the last one tells why a call failed. */
@@ -65,6 +45,7 @@ on_complaint(TIFF *unused, void *image, const char *module, const char *format, 
 
     (void)unused, (void)module;
     self->is_guessed |= strncmp(format, "Bogus", 5) == 0;
+    self->is_estimated |= strstr(format, "calculating from imagelength") != NULL;
     vsnprintf(self->complaint, sizeof self->complaint, format, arguments);
     return 1; /* handled: the global handler would print */
 }
@@ -80,9 +61,10 @@ product(int64_t a, int64_t b)
 
 /* Hand the file to libtiff, at its page; the descriptor is then libtiff's. */
 static int
-attach(ps_image *self, ps_pages *file)
+attach(ps_image *self)
 {
     int ret = PS_OK;
+    ps_pages *file = &self->file;
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
 
     if (options == NULL)
@@ -104,13 +86,14 @@ out:
 }
 
 static int
-check_size(ps_image *self, const ps_pages *file)
+check_size(ps_image *self)
 {
     ps_image_info *info = &self->info;
-    int ret = PS_OK, row = 0;
+    const ps_pages *file = &self->file;
+    int ret = PS_OK;
+    const ps_codec *codec;
     uint16_t bits, format, samples;
     uint32_t depth, height = 0, tile_depth, width = 0;
-    int64_t bytes;
 
     TIFFGetField(self->tiff, TIFFTAG_IMAGEWIDTH, &width);
     TIFFGetField(self->tiff, TIFFTAG_IMAGELENGTH, &height);
@@ -130,11 +113,10 @@ check_size(ps_image *self, const ps_pages *file)
              PS_LIMIT_PIXELS);
     if (depth != 1 || tile_depth != 1 || file->planes > 1)
         FAIL(PS_UNSUPPORTED, "is a volume in one page; save its planes as pages");
-    while (codecs[row].code != 0 && codecs[row].code != self->codec)
-        row++;
-    if (codecs[row].expansion == 0 || !TIFFIsCODECConfigured(self->codec))
+    codec = ps_codec_find(self->codec);
+    if (codec->expansion == 0 || !TIFFIsCODECConfigured(self->codec))
         FAIL(PS_UNSUPPORTED, "compression %d (%s) is not read here; save it uncompressed or with "
-             "Deflate", self->codec, codecs[row].name);
+             "Deflate", self->codec, codec->name);
     self->bits = bits;
     self->kind = ps_samples_find(format, bits);
     if (self->kind == NULL || (self->codec == COMPRESSION_JPEG && bits != 8))
@@ -145,14 +127,7 @@ check_size(ps_image *self, const ps_pages *file)
         FAIL(PS_UNSUPPORTED, "has a predictor without compression; save it with Deflate");
     *info = (ps_image_info){file->pages, samples, height, width, self->kind->dtype,
                             self->kind->native, self->kind->bytes, 0};
-    bytes = info->samples * info->height * info->width * self->kind->bytes;
-    if (bytes > PS_LIMIT_IMAGE_BYTES)
-        FAIL(PS_LIMIT, "%" PRId64 " bytes of pixels, the limit is %lld; cut it into fields", bytes,
-             PS_LIMIT_IMAGE_BYTES);
-    bytes = bytes / (8 * self->kind->bytes) * bits; /* as they are packed */
-    if (bytes > PS_LIMIT_SMALL && bytes > codecs[row].expansion * file->bytes + 1024)
-        FAIL(PS_LIMIT, "claims %" PRId64 " bytes of pixels, more than %" PRId64 " times its size; "
-             "save it again, uncompressed", bytes, codecs[row].expansion);
+    TRY(ps_codec_check(codec, info, bits, file->bytes));
 out:
     return ret;
 }
@@ -197,6 +172,21 @@ out:
     return ret;
 }
 
+/* The stated lengths of uncompressed strips may be wrong: their rows say what they are. */
+static int
+check_lengths(const ps_image *self)
+{
+    const int64_t height = self->info.height, n = (height - 1) / self->block_h + 1;
+    ps_strips strips = {.is_wrong = self->is_estimated};
+
+    for (int64_t i = 0; i < n * (self->info.samples / self->per_pixel); i++) {
+        int64_t rows = i % n < n - 1 ? self->block_h : height - (n - 1) * self->block_h;
+        ps_strips_add(&strips, TIFFGetStrileOffset(self->tiff, (uint32_t)i),
+                      TIFFGetStrileByteCount(self->tiff, (uint32_t)i), rows * self->row_bytes);
+    }
+    return ps_strips_check(&strips, &self->file);
+}
+
 static int
 check_blocks(ps_image *self)
 {
@@ -211,7 +201,8 @@ check_blocks(ps_image *self)
                           &block_h);
     self->block_w = self->is_tiled ? block_w : info->width;
     self->block_h = !self->is_tiled && block_h > info->height ? info->height : block_h;
-    if (self->block_w == 0 || self->block_h == 0 || self->is_guessed)
+    if (self->block_w == 0 || self->block_h == 0 ||
+        (self->is_guessed && (self->is_tiled || self->codec != COMPRESSION_NONE)))
         FAIL(PS_BAD_IMAGE, "the size of its strips or tiles is wrong; " COPY);
     blocks = ((info->width - 1) / self->block_w + 1) * ((info->height - 1) / self->block_h + 1);
     self->row_bytes = (self->block_w * self->per_pixel * self->bits + 7) / 8;
@@ -222,6 +213,8 @@ check_blocks(ps_image *self)
     if ((self->is_tiled || self->per_pixel > 1) && bytes > LIMIT_ALLOCATION)
         FAIL(PS_LIMIT, "strips or tiles of %" PRId64 " bytes, the limit is %" PRId64 "; save it "
              "in smaller ones", bytes, LIMIT_ALLOCATION);
+    if (!self->is_tiled && self->codec == COMPRESSION_NONE)
+        TRY(check_lengths(self));
 out:
     return ret;
 }
@@ -230,23 +223,20 @@ int
 ps_image_open(ps_image **self, const char *path, int64_t page)
 {
     int ret = PS_OK;
-    ps_pages file = {.fd = -1};
     ps_image *image = calloc(1, sizeof *image + strlen(path) + 1);
 
     *self = NULL;
     if (image == NULL)
         FAIL(PS_NO_MEMORY, "no memory to open it");
     strcpy(image->path, path);
-    TRY(ps_pages_find(&file, path, page));
-    TRY(attach(image, &file));
-    TRY(check_size(image, &file));
+    TRY(ps_pages_find(&image->file, path, page));
+    TRY(attach(image));
+    TRY(check_size(image));
     TRY(check_colour(image));
     TRY(check_blocks(image));
     *self = image;
     image = NULL;
 out:
-    if (file.fd >= 0)
-        close(file.fd);
     ps_image_close(image);
     return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", path, ps_error_detail());
 }
@@ -257,11 +247,19 @@ ps_image_about(const ps_image *self)
     return &self->info;
 }
 
+int
+ps_image_is_reduced(const ps_image *self, int64_t page)
+{
+    return page >= 0 && page < self->file.pages && self->file.page[page].is_reduced;
+}
+
 void
 ps_image_close(ps_image *self)
 {
     if (self != NULL && self->tiff != NULL)
         TIFFClose(self->tiff);
+    else if (self != NULL && self->file.is_open)
+        close(self->file.fd);
     free(self);
 }
 
@@ -273,9 +271,9 @@ read_block(ps_image *self, uint32_t block, int64_t bytes, unsigned char *pixels)
     int64_t got;
 
     self->complaint[0] = '\0';
-    /* libtiff reads uncompressed strips whatever their stated length, and missing ones at 0 */
+    /* libtiff reads uncompressed tiles whatever their stated length, and missing ones at 0 */
     if (TIFFGetStrileOffset(self->tiff, block) == 0 ||
-        (self->codec == COMPRESSION_NONE &&
+        (self->is_tiled && self->codec == COMPRESSION_NONE &&
          TIFFGetStrileByteCount(self->tiff, block) < (uint64_t)bytes))
         FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is missing or too short; " COPY, kind, block);
     got = self->is_tiled ? TIFFReadEncodedTile(self->tiff, block, pixels, bytes)
@@ -365,10 +363,11 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
 {
     const int64_t n = self->info.samples * self->info.height * self->info.width;
     const int64_t bytes = self->kind->bytes;
+    const int is_narrow = ps_samples_narrow(self->kind, dtype);
     int ret = PS_OK;
     unsigned char *native, *spare = NULL;
 
-    if (dtype < self->info.dtype ||
+    if ((dtype < self->info.dtype && !is_narrow) ||
         (dtype != PS_UINT8 && dtype != PS_UINT16 && dtype != PS_FLOAT32))
         FAIL(PS_BAD_VALUE, "%s pixels do not fit %d bits; ask for a wider type",
              self->info.native, 8 * (int)dtype);
@@ -376,7 +375,10 @@ ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
         TRY(ps_array(&spare, n, (size_t)bytes));
     native = spare ? spare : (unsigned char *)pixels + n * ((int64_t)dtype - bytes);
     TRY(read_native(self, native));
-    ps_samples_widen(self->kind, dtype, n, native, pixels);
+    if (!is_narrow)
+        ps_samples_widen(self->kind, dtype, n, native, pixels);
+    else
+        TRY(ps_samples_check_counts(self->kind, n, native));
 out:
     free(spare);
     return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());

@@ -14,7 +14,9 @@
 
 #define COPY "copy the file again from its source"
 #define LIMIT_ENTRIES 4096 /* of a directory, as libtiff's */
-enum { PREDICTOR = 317, METAMORPH_PLANES = 33629 };
+enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, STRIPS = 273, PREDICTOR = 317 };
+enum { METAMORPH_PLANES = 33629 };
+enum { SHORT = 3, LONG8 = 16 }; /* types of values */
 
 /* Where the numbers of a file are: classic and BigTIFF differ in their sizes only. */
 typedef struct {
@@ -58,7 +60,8 @@ open_regular(ps_pages *self, const char *path)
     struct stat about;
 
     self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would block */
-    if (self->fd < 0 || fstat(self->fd, &about) != 0)
+    self->is_open = self->fd >= 0;
+    if (!self->is_open || fstat(self->fd, &about) != 0)
         FAIL(PS_IO, "cannot be opened: %s", strerror(errno));
     if (!S_ISREG(about.st_mode))
         FAIL(PS_IO, "is a %s; name a TIFF file", S_ISDIR(about.st_mode) ? "folder" : "device");
@@ -99,9 +102,62 @@ find_tags(ps_pages *self, const layout *in, int64_t at, uint64_t entries)
         uint64_t tag = number_at(self, at, 2, in->is_big_endian);
         if (tag == PREDICTOR)
             self->predictor = number_at(self, at + 4 + n, 2, in->is_big_endian);
+        else if (tag == STRIPS)
+            self->strips = number_at(self, at + 4, n, in->is_big_endian);
         else if (tag == METAMORPH_PLANES) /* one value a plane */
             self->planes = number_at(self, at + 4, n, in->is_big_endian);
     }
+}
+
+/* The kind and the size of a page: tags lie in order, these among the first. */
+static void
+measure_page(ps_pages *self, const layout *in, int64_t number)
+{
+    const int n = in->offset_bytes;
+    int64_t at = (int64_t)self->page[number].offset + in->count_bytes;
+    uint64_t kind, tag, value;
+
+    for (int entry = 0; entry <= HEIGHT - KIND; entry++, at += in->entry_bytes) {
+        tag = number_at(self, at, 2, in->is_big_endian);
+        kind = number_at(self, at + 2, 2, in->is_big_endian);
+        value = number_at(self, at + 4 + n, kind == SHORT ? 2 : kind == LONG8 && n == 8 ? 8 : 4,
+                          in->is_big_endian);
+        if (tag == KIND)
+            self->page[number].is_reduced |= (value & 5) != 0; /* a reduced copy, or a mask */
+        else if (tag == OLD_KIND)
+            self->page[number].is_reduced |= value == 2;
+        else if (tag == WIDTH || tag == HEIGHT)
+            *(tag == WIDTH ? &self->page[number].width : &self->page[number].height) =
+                value > UINT32_MAX ? 0 : (uint32_t)value;
+        else if (tag > HEIGHT)
+            break;
+    }
+}
+
+/* Thumbnails and the smaller pages of a pyramid: by what they say, and those of at most half the
+ * sides of the largest. */
+static void
+find_reduced(ps_pages *self, const layout *in)
+{
+    int64_t full = 0, largest = -1;
+    uint64_t pixels, most = 0;
+
+    for (int64_t i = 0; i < self->pages; i++) {
+        measure_page(self, in, i);
+        full += !self->page[i].is_reduced;
+    }
+    for (int64_t i = 0; i < self->pages; i++) {
+        self->page[i].is_reduced &= full > 0; /* all that there is */
+        pixels = (uint64_t)self->page[i].width * self->page[i].height;
+        if (!self->page[i].is_reduced && pixels > most) {
+            most = pixels;
+            largest = i;
+        }
+    }
+    for (int64_t i = 0; largest >= 0 && i < self->pages; i++)
+        self->page[i].is_reduced |=
+            self->page[i].width <= (self->page[largest].width - 1) / 2 + 1 &&
+            self->page[i].height <= (self->page[largest].height - 1) / 2 + 1 && i != largest;
 }
 
 /* Fills *self with what is known, the descriptor even when it fails. */
@@ -113,7 +169,6 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
     int64_t at, mark = 0;
     uint64_t entries, next;
 
-    *self = (ps_pages){.fd = -1};
     TRY(open_regular(self, path));
     TRY(find_layout(self, &in));
     next = number_at(self, in->first_at, in->offset_bytes, in->is_big_endian);
@@ -125,6 +180,7 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
         if (next >= (uint64_t)self->bytes)
             FAIL(PS_BAD_IMAGE, "is cut off before page %" PRId64 "; " COPY, self->pages);
         at = (int64_t)next;
+        self->page[self->pages].offset = next;
         if (at == mark)
             FAIL(PS_BAD_IMAGE, "its list of pages runs in a circle; write it again");
         if ((self->pages & (self->pages - 1)) == 0) /* Brent: a circle comes back to a mark */
@@ -142,9 +198,36 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
         if (next == UINT64_MAX)
             next = 0; /* the file ends with its last entry: readers take it for the last page */
     }
+    if (self->pages > 1)
+        find_reduced(self, in);
     if (page < 0 || page >= self->pages)
         FAIL(PS_BAD_VALUE, "has %" PRId64 " pages, counted from 0: there is no page %" PRId64,
              self->pages, page);
+out:
+    return ret;
+}
+
+void
+ps_strips_add(ps_strips *self, uint64_t at, uint64_t stated, int64_t bytes)
+{
+    self->n++;
+    self->is_wrong |= stated < (uint64_t)bytes;
+    self->is_mixed |= at == 0 || at < self->end || at > UINT64_MAX - (uint64_t)bytes;
+    self->first = self->end == 0 ? at : self->first;
+    self->end = at + (uint64_t)bytes;
+}
+
+int
+ps_strips_check(const ps_strips *self, const ps_pages *file)
+{
+    int ret = PS_OK, is_met = 0;
+
+    for (int64_t i = 0; i < file->pages; i++)
+        is_met |= file->page[i].offset >= self->first && file->page[i].offset < self->end;
+    if (self->is_wrong && (self->is_mixed || is_met || self->n != file->strips ||
+                           self->end > (uint64_t)file->bytes))
+        FAIL(PS_BAD_IMAGE, "the size of its strips is wrong, and its rows do not all lie where "
+             "they begin; " COPY);
 out:
     return ret;
 }

@@ -3,16 +3,34 @@
 #ifndef PHENOSCALE_PAGES_H
 #define PHENOSCALE_PAGES_H
 
-#include <stdint.h>
+#include "phenoscale.h"
 
 typedef struct {
-    int fd; /* the caller's to close; -1 when there is none */
+    int fd, is_open; /* the caller's to close where it is open */
     int64_t bytes, pages;
     uint64_t offset;   /* of the directory of the page asked for */
     uint64_t predictor; /* of that page, 0 where there is none: libtiff hides it from some codecs */
+    uint64_t strips;    /* that it lists */
     uint64_t planes;    /* that a MetaMorph stack has in its one page; 0 in other files */
+    struct {
+        uint64_t offset;        /* of its directory */
+        uint32_t width, height; /* known where there are several pages */
+        int is_reduced;         /* a smaller copy, or a mask, of another */
+    } page[PS_LIMIT_PAGES];
 } ps_pages;
 
+/* Into a *self that is all zero. */
 int ps_pages_find(ps_pages *self, const char *path, int64_t page);
+
+/* Uncompressed strips, added in their order: where they lie, and whether a stated length is short
+ * of their rows. */
+typedef struct {
+    uint64_t n, first, end;
+    int is_wrong, is_mixed; /* mixed: they do not follow each other */
+} ps_strips;
+
+void ps_strips_add(ps_strips *self, uint64_t at, uint64_t stated, int64_t bytes);
+/* Wrong lengths do not matter where strips follow each other with no directory among them. */
+int ps_strips_check(const ps_strips *self, const ps_pages *file);
 
 #endif

@@ -65,8 +65,11 @@ typedef struct ps_image ps_image;
  * that is not there. */
 int ps_image_open(ps_image **self, const char *path, int64_t page);
 const ps_image_info *ps_image_about(const ps_image *self);
+/* Whether a page is a thumbnail, a smaller copy of another, or a mask, and so no plane. */
+int ps_image_is_reduced(const ps_image *self, int64_t page);
 /* Decode to pixels (samples, h, w) of type `dtype`: that of ps_image_about, or a wider one. What
- * float32 cannot hold is rounded to it. */
+ * float32 cannot hold is rounded to it.  Signed samples may be asked for as counts of their width:
+ * PS_BAD_IMAGE where one is negative. */
 int ps_image_read(ps_image *self, ps_dtype dtype, void *pixels);
 int ps_image_read_native(ps_image *self, void *pixels); /* the same of the native type */
 const char *ps_image_description(const ps_image *self); /* of the page: a text, or "" */

@@ -8,6 +8,7 @@
  * widths, 24 among them, are packed, the highest bit first, and rows begin with whole bytes. */
 #include "samples.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,4 +224,25 @@ ps_samples_not_finite(const ps_samples *self, int64_t n, const void *native)
             found += !isfinite(chunk[k]);
     }
     return found;
+}
+
+int
+ps_samples_narrow(const ps_samples *self, ps_dtype dtype)
+{
+    return self->format == SIGNED && self->bytes == (int)dtype && dtype < self->dtype;
+}
+
+int
+ps_samples_check_counts(const ps_samples *self, int64_t n, const void *native)
+{
+    int ret = PS_OK;
+    int64_t bad = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        bad += (self->bytes == 1 ? ((const int8_t *)native)[i] : ((const int16_t *)native)[i]) < 0;
+    if (bad != 0)
+        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are negative, which counts are "
+             "not; add an offset, or save it as 32-bit float", bad, n);
+out:
+    return ret;
 }

@@ -30,6 +30,9 @@ int ps_samples_gray_map(int bits, const uint16_t *red, const uint16_t *green,
  * native samples that are wider than `wide` lie elsewhere. */
 void ps_samples_widen(const ps_samples *self, ps_dtype wide, int64_t n, const void *native,
                       void *pixels);
+/* Whether signed samples are counts of `dtype`, of their own width, where none is negative. */
+int ps_samples_narrow(const ps_samples *self, ps_dtype dtype);
+int ps_samples_check_counts(const ps_samples *self, int64_t n, const void *native);
 /* Of n native samples, those that are no finite 32-bit number. */
 int64_t ps_samples_not_finite(const ps_samples *self, int64_t n, const void *native);
 

@@ -36,6 +36,26 @@ open_image(PyObject *args, PyObject *keywords)
     return status == PS_OK ? image : NULL;
 }
 
+/* Numbers of the pages that are smaller copies of others, a tuple. */
+static PyObject *
+reduced_pages(const ps_image *image, int64_t pages)
+{
+    PyObject *list = PyList_New(0), *found = NULL;
+
+    for (int64_t page = 0; list && page < pages; page++) {
+        if (!ps_image_is_reduced(image, page))
+            continue;
+        PyObject *number = PyLong_FromLongLong(page);
+        if (!number || PyList_Append(list, number) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(number);
+    }
+    if (list)
+        found = PyList_AsTuple(list);
+    Py_XDECREF(list);
+    return found;
+}
+
 static PyObject *
 core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
 {
@@ -52,6 +72,12 @@ core_image_info(PyObject *module, PyObject *args, PyObject *keywords)
         (long long)info->width, "dtype", dtype_name(info->dtype), "native", info->native,
         "is_min_white", info->is_min_white ? Py_True : Py_False, "description",
         PyUnicode_DecodeUTF8(text, (Py_ssize_t)strnlen(text, MOST_DESCRIPTION), "replace"));
+    if (result && info->pages > 1) {
+        PyObject *reduced = reduced_pages(image, info->pages);
+        if (!reduced || PyDict_SetItemString(result, "reduced", reduced) < 0)
+            Py_CLEAR(result);
+        Py_XDECREF(reduced);
+    }
     ps_image_close(image);
     return result;
 }
@@ -226,7 +252,8 @@ PyMethodDef image_functions[] = {
      "that holds the file's numbers exactly."},
     {"image_info", (PyCFunction)(void (*)(void))core_image_info, METH_VARARGS | METH_KEYWORDS,
      "image_info(path, page=0)\n--\n\n{pages, samples, height, width, dtype, native, "
-     "is_min_white, description} of a TIFF, from its header alone; dtype: the type in a Loader, "
+     "is_min_white, description} of a TIFF, from its header alone, and of several pages "
+     "reduced, the numbers of thumbnails and smaller copies; dtype: the type in a Loader, "
      "native: in read_image."},
     {"z", core_z, METH_VARARGS,
      "z(name, stack, /)\n--\n\nA stack (planes, h, w) as one plane (h, w): 'max' or 'mean'."},

@@ -21,7 +21,7 @@ _Slice = tuple[str, int, tuple[int, ...], bool]
 # shares (h, w, c), places (h, w, c), window, pixel
 _Map = tuple[NDArray[np.float32], Union[NDArray[np.int32], None], int, int]
 
-class _ImageInfo(TypedDict):
+class _ImageInfo(TypedDict):  # and of several pages reduced: tuple[int, ...], numbers
     pages: int
     samples: int
     height: int

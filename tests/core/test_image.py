@@ -216,6 +216,9 @@ def test_a_short_strip_is_an_error(path, codec, layout):
         tag = 325 if layout == "tiles" else 279
         for short in (counts[-1] // 2, 0):
             retag(path, tag, (*counts[:-1], short) if len(counts) > 1 else short)
+            if codec is None and layout != "tiles":  # its rows say how long it is
+                assert_same(phenoscale.read_image(path), noise(dtype, (48, 64))[None])
+                continue
             with pytest.raises(ImageError, match="well A01.tif: .*; "):
                 phenoscale.read_image(path)
 

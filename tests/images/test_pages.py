@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from phenoscale.images.pages import axes
+from phenoscale.images.pages import axes, full_pages, is_of_set
 
 
 @pytest.mark.parametrize(("text", "pages", "found"), [
@@ -20,6 +20,18 @@ from phenoscale.images.pages import axes
     ('{"shape": 7, "axes": "Z"}', 6, None), ('{"shape"', 6, None), ("a plate", 6, None)])
 def test_descriptions(text, pages, found):
     assert axes({"description": text, "samples": 1, "pages": pages}) == found
+
+
+def test_one_page_of_several_that_ome_speaks_of():
+    """Without a word on files too; what does not fit several pages stays an error."""
+    about = {"description": OME.format("", ""), "samples": 1, "pages": 1}
+    assert axes(about) is None and is_of_set(about)
+    assert axes({**about, "description": OME.format("", "<Image><Pixels/></Image>")}) is None
+    one = about["description"].replace("3", "1").replace("2", "1")
+    assert axes({**about, "description": one}) == {"C": 1, "Z": 1, "T": 1}
+    reduced = {**about, "pages": 8, "reduced": (0, 4)}
+    assert axes(reduced) == {"C": 3, "Z": 2, "T": 1}
+    assert list(full_pages(reduced)) == [1, 2, 3, 5, 6, 7] and not is_of_set(reduced)
 
 
 OME = ('<OME><Image><Pixels DimensionOrder="XYCZT" SizeC="3" SizeZ="2" SizeT="1">{}</Pixels>'

@@ -12,7 +12,7 @@ from phenoscale.errors import InputError
 from phenoscale.images import survey as survey_module
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import survey
-from phenoscale.images.usable import usable
+from phenoscale.images.usable import sentences, usable
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.read import read_table
 from phenoscale.tables.table import write_table
@@ -232,12 +232,15 @@ def pages(*shape, dtype="uint16"):
     return np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
 
 
-def test_pages_without_a_word_are_planes_of_z(tmp_path):
+def test_pages_without_a_word_are_what_the_user_says(tmp_path):
+    """Neither channels nor planes until --channels or --z says so; not both."""
     tifffile.imwrite(tmp_path / "a.tif", pages(4, 5, 6), metadata=None, photometric="minisblack")
     assert planes_of(tmp_path, A="a.tif", z="2") == [[(2, 0)]]
     assert planes_of(tmp_path, A="a.tif", z="max") == [[(0, 0), (1, 0), (2, 0), (3, 0)]]
-    assert ("has 4 planes of z: say with --z how they become one: max, mean, or a number from 0 "
-            "to 3") in planes_of(tmp_path, A="a.tif")
+    asked = ("has 4 pages that nothing explains: --channels A=A:0,B=A:1 if they are channels, "
+             "--z max if they are planes")
+    assert asked in planes_of(tmp_path, A="a.tif")
+    assert asked + ", not both" in planes_of(tmp_path, ["DNA=A:3"], "max", A="a.tif")
     assert "4 planes of z, counted from 0: there is no plane 4" in planes_of(
         tmp_path, A="a.tif", z="4")
     # asked for by number they are channels; a column of frames names a page
@@ -283,3 +286,104 @@ def test_samples_are_channels(tmp_path):
     tifffile.imwrite(tmp_path / "deep.tif", pages(4, 5, 6, 3), photometric="rgb", metadata=None)
     assert planes_of(tmp_path, channels, "max", A="deep.tif") == [
         [(page, 2) for page in range(4)], [(page, 0) for page in range(4)]]
+
+
+def test_shapes_without_names_of_axes(tmp_path):
+    """One axis is asked for, several have no order that anyone could say."""
+    tifffile.imwrite(tmp_path / "a.tif", pages(5, 6, 6), photometric="minisblack")
+    assert "has 5 pages that nothing explains" in planes_of(tmp_path, A="a.tif")
+    assert planes_of(tmp_path, ["DNA=A:4"], A="a.tif") == [[(4, 0)]]
+    tifffile.imwrite(tmp_path / "b.tif", pages(3, 4, 6, 6), photometric="minisblack")
+    for channels, z in ((None, None), (None, "max"), (["DNA=A:1"], None), (["DNA=A:1"], "max")):
+        assert "has 3 x 4 pages, and its description by tifffile does not say which are channels" \
+            in planes_of(tmp_path, channels, z, A="b.tif")
+    tifffile.imwrite(tmp_path / "c.tif", pages(1, 4, 6, 6), photometric="minisblack")
+    assert len(planes_of(tmp_path, z="max", A="c.tif")[0]) == 4
+
+
+@pytest.mark.parametrize("words", [{}, {"metadata": None}])
+def test_columns_that_are_channels(tmp_path, words):
+    """(height, width, 2) written as pages of two columns."""
+    tifffile.imwrite(tmp_path / "a.tif", pages(40, 60, 2), photometric="minisblack", **words)
+    for channels, z in ((None, None), (["DNA=A:0"], None), (None, "max")):
+        assert "is 40 pages of 2 columns, an array whose last axis is the channel" in planes_of(
+            tmp_path, channels, z, A="a.tif")
+
+
+@pytest.mark.parametrize("thumbnails", [{"subfiletype": 1}, {}])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_thumbnails_and_pyramids_are_no_planes(tmp_path, thumbnails, is_first):
+    """By what they say of themselves, or by their size."""
+    full, small = pages(2, 40, 60), pages(2, 10, 15)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for k in range(2):
+            for plane, how in sorted([(full[k], {}), (small[k], thumbnails)],
+                                     key=lambda one: one[0].size, reverse=not is_first):
+                file.write(plane, metadata=None, contiguous=False, **how)
+    at = [[(int(is_first), 0)], [(int(is_first) + 2, 0)]]
+    assert planes_of(tmp_path, ["DNA=A:0", "Actin=A:1"], A="a.tif") == at
+    assert planes_of(tmp_path, z="mean", A="a.tif") == [at[0] + at[1]]
+    assert "has 2 channels, counted from 0: there is no channel 2" in planes_of(
+        tmp_path, ["DNA=A:2"], A="a.tif")
+    found = survey(read_table(pandas.DataFrame({"FileName_A": ["a.tif"]}), z="1", root=tmp_path))
+    assert found.shape == (1, 40, 60) and found.notes == [
+        "1 file with thumbnails, smaller copies or masks beside their pages: those are left out"]
+
+
+def test_a_pyramid_in_sub_directories(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        file.write(pages(3, 40, 60), subifds=1, metadata={"axes": "CYX"}, photometric="minisblack")
+        file.write(pages(3, 20, 30), subfiletype=1, photometric="minisblack")
+    assert planes_of(tmp_path, ["DNA=A:2"], A="a.ome.tif") == [[(2, 0)]]
+
+
+def test_one_page_of_a_set_is_one_plane(tmp_path):
+    """A description of 15 planes cannot be of a file of one page alone."""
+    text = ('<OME><Image><Pixels DimensionOrder="XYCZT" SizeC="3" SizeZ="5" SizeT="1" SizeX="6" '
+            'SizeY="5"/></Image></OME>')
+    tifffile.imwrite(tmp_path / "a.tif", pages(5, 6), description=text, metadata=None)
+    assert planes_of(tmp_path, A="a.tif") == [[(0, 0)]]
+    table = read_table(pandas.DataFrame({"FileName_A": ["a.tif"]}), root=tmp_path)
+    assert survey(table).notes == ["1 file of one page with a description by OME of several: each "
+                                   "is read as the one page that it is"]
+    tifffile.imwrite(tmp_path / "a.tif", pages(2, 5, 6), description=text, metadata=None,
+                     photometric="minisblack")
+    assert "has 2 pages, but its description by OME" in planes_of(tmp_path, z="max", A="a.tif")
+
+
+@pytest.mark.parametrize("other", ["uint16.tif", "other.png"])
+def test_signed_counts(tmp_path, other):
+    """int16 without a negative number is uint16, with one an error; alone and beside others."""
+    signed = pages(2, 5, 6, dtype="int16")
+    tifffile.imwrite(tmp_path / "good.tif", signed[0])
+    tifffile.imwrite(tmp_path / "bad.tif", signed[1] - 40)
+    if other == "uint16.tif":
+        tifffile.imwrite(tmp_path / other, pages(5, 6))
+    else:
+        pytest.importorskip("PIL.Image").fromarray(pages(5, 6)).save(tmp_path / other)
+    table = read_table(pandas.DataFrame({"FileName_A": ["good.tif", "bad.tif", other]}),
+                       root=tmp_path)
+    found = survey(table)
+    assert (found.dtype, found.problems) == ("uint16", [])
+    assert "2 files of signed 16-bit numbers (int16): taken as counts" in found.notes[0]
+    source = open_fields(table, found, 1)
+    source.start([0, 1])
+    field = source.next()
+    assert field.dtype == np.uint16 and np.array_equal(field[0], signed[0])
+    with pytest.raises(InputError, match="bad.tif: .*10 of its 30 pixels are negative"
+                       if other == "uint16.tif" else "10 of its 30 pixels are negative.*offset"):
+        source.next()
+
+
+def test_a_folder_that_is_missing_is_one_line(screen, headers):
+    """For 'train', and for the list of a check."""
+    frame = pandas.read_csv(screen / "screen.csv")
+    for name in ("DNA", "Actin"):
+        frame[f"Image_PathName_{name}"] = ["day/one" if row < 20 else "" for row in frame.index]
+    frame.to_csv(screen / "screen.csv", index=False)
+    os.remove(screen / "d29.tif")
+    said = (f"the folder {screen}/day does not exist: 40 files of it are missing: restore it, or "
+            "correct the paths, or leave these rows out")
+    assert fails(screen) == f"{screen}/screen.csv: {said}"
+    lines = sentences(survey(read_table(screen / "screen.csv")).problems)
+    assert lines[0] == said and len(lines) == 2 and f"{screen}/d29.tif does not exist" in lines[1]

@@ -136,6 +136,66 @@ def test_planes_of_z_in_several_files(folder):
     assert read_table(screen, preset="operetta", z="11").paths == [[str(screen / names[11])]]
 
 
+def test_a_projection_beside_its_planes_is_left_out(folder):
+    """ZStep_0 of MetaXpress; a channel that has nothing else keeps it."""
+    names = [f"P1/TimePoint_1/ZStep_{z}/P1_{well}_s1_w{w}.TIF" for well in ("A01", "A02")
+             for z in range(4) for w in ((1, 2) if z == 0 else (1,))]
+    screen = folder(names)
+    for z, steps in (("mean", [1, 2, 3]), ("0", [1]), ("2", [3])):
+        table = read_table(screen, preset="imagexpress", z=z)
+        assert [[p.path for p in planes] for planes in table.planes[0]] == [
+            [str(screen / f"P1/TimePoint_1/ZStep_{step}/P1_A01_s1_w1.TIF") for step in steps],
+            [str(screen / "P1/TimePoint_1/ZStep_0/P1_A01_s1_w2.TIF")]]
+        assert ("2 projections of z are left out, as P1/TimePoint_1/ZStep_0/P1_A01_s1_w1.TIF: the "
+                "planes lie beside them") in table.notes
+    assert len(read_table(screen, preset="imagexpress", channels=["w2"])) == 2
+    for step in (1, 2, 3):
+        os.remove(screen / f"P1/TimePoint_1/ZStep_{step}/P1_A02_s1_w1.TIF")
+    table = read_table(screen, preset="imagexpress", z="max", channels=["w1"])
+    (problem,) = survey(table.select([1])).problems
+    assert problem.kind == "missing" and "give the file of site 1" in problem.sentence
+
+
+def test_projections_alone_are_planes(folder):
+    screen = folder([f"P1/ZStep_0/P1_A0{w}_s1_w1.TIF" for w in (1, 2)])
+    assert len(read_table(screen, preset="imagexpress")) == 2
+
+
+def test_a_projection_without_a_number_of_z(folder):
+    """As an IN Cell writes it."""
+    screen = folder([f"A - 1(fld 1 wv DAPI - DAPI{z}).tif" for z in ("", " z 1", " z 2")])
+    table = read_table(screen, preset="incell", z="max")
+    assert [os.path.basename(p.path)[-8:] for p in table.planes[0][0]] == ["z 1).tif", "z 2).tif"]
+
+
+@pytest.mark.parametrize("plates", [
+    ("BR1__2021-03-01T11_35_40-Measurement 1", "BR1__2021-03-02T11_35_40-Measurement 2"),
+    ("BR1/Measurement 1", "BR1/Measurement 2", "BR2/Measurement 1")])
+def test_measurements_of_one_plate_are_two_plates(folder, plates):
+    table = read_table(folder([f"{plate}/Images/r01c01f01p03-ch1.tiff" for plate in plates]),
+                       preset="operetta")
+    assert table.role("plate").tolist() == [plate.replace("/", " ") for plate in plates]
+
+
+def test_planes_that_differ_by_channel(folder):
+    """Channel 1 has three, channel 2 the first of them; alone it needs no --z."""
+    screen = folder([f"P/Images/r01c01f01p{z:02d}-ch{c}.tiff" for z in (1, 2, 3) for c in (1, 2)
+                     if c < 2 or z == 1])
+    table = read_table(screen, preset="operetta", z="max")
+    assert [len(planes) for planes in table.planes[0]] == [3, 1]
+    assert len(read_table(screen, preset="operetta", channels=["ch2"])) == 1
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("001002-1-001001001.tif", r"but 001002-1-001001001.tif: say --pattern '\(\?P<Row>.*Channel"),
+    ("P1_A01_s1_w1.tif", "but P1_A01_s1_w1.tif: say --preset imagexpress or cellprofiler"),
+    ("plate1.tif", "but plate1.tif: say with --pattern what its parts are"),
+    ("notes.txt", "tiff: give the folder that holds the images")])
+def test_names_of_another_kind_are_named(folder, name, words):
+    with pytest.raises(InputError, match=words):
+        read_table(folder([name]), preset="operetta")
+
+
 def test_a_pattern_of_ones_own(folder):
     names = [f"{well}_01_{c}_{s}_{dye}_001.tif" for well in ("B7", "D6") for s in (1, 2)
              for c, dye in enumerate(("DAPI", "GFP"), 1)]

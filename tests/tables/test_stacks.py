@@ -119,3 +119,73 @@ def test_a_chosen_plane_stays_chosen(tmp_path):
         assert again.paths == table.paths
     with pytest.raises(InputError, match="says that plane 1 was chosen already"):
         read_table(tmp_path / "clean.csv", z="2")
+
+
+def mixed(tmp_path, rows):
+    """Rows of (well, z, file of A, file of B), each file full of a number of its own."""
+    for _, _, *names in rows:
+        for name in filter(None, names):
+            tifffile.imwrite(tmp_path / name, np.full((4, 4), int(name[1:-4]), np.uint8))
+    return pandas.DataFrame(rows, columns=["Metadata_Well", "Metadata_Z", "FileName_A",
+                                           "FileName_B"])
+
+
+def values(table):
+    """The fields of a table, of each channel its first pixel."""
+    source = open_fields(table, survey(table), 1)
+    source.start(range(len(table)))
+    return [source.next()[:, 0, 0].tolist() for _ in range(len(table))]
+
+
+def test_each_channel_has_its_own_stack(tmp_path):
+    """One plane of B lies beside three of A; a clean table says it again."""
+    frame = mixed(tmp_path, [
+        (well, str(z), f"a{k + z}.tif", f"b{k + 7}.tif" if z == 2 else "")
+        for k, well in ((10, "A01"), (20, "A02")) for z in (1, 2, 3)])
+    for z, expected in (("max", [[13, 17], [23, 27]]), ("mean", [[12, 17], [22, 27]]),
+                        ("0", [[11, 17], [21, 27]]), ("2", [[13, 17], [23, 27]])):
+        table = read_table(frame, root=tmp_path, z=z)
+        assert values(table) == expected and not table.skipped()
+        assert "planes of z by channel: A 3, B 1; each channel has its own stack" in table.notes
+        write_table(table, tmp_path / "clean.csv")
+        again = read_table(tmp_path / "clean.csv", z=z)
+        assert (again.planes, values(again)) == (table.planes, expected)
+    with pytest.raises(InputError, match="3 planes of channel A, counted from 0: there is no plane "
+                                         "3"):
+        read_table(frame, root=tmp_path, z="3")
+    with pytest.raises(InputError, match="3 planes of one field"):
+        read_table(frame, root=tmp_path)
+
+
+def test_rows_without_a_chosen_channel_do_not_count(tmp_path):
+    frame = mixed(tmp_path, [("A01", str(z), f"a{z}.tif", "b7.tif" if z == 2 else "")
+                             for z in (1, 2, 3)])
+    for z in (None, "max", "0"):
+        table = read_table(frame, root=tmp_path, channels=["B"], z=z)
+        assert values(table) == [[7]] and table.paths == [[str(tmp_path / "b7.tif")]]
+
+
+def test_a_plane_that_is_missing_is_said(tmp_path):
+    """Of a stack, and of a channel of one plane."""
+    frame = mixed(tmp_path, [(well, str(z), f"a{z}.tif", "b7.tif" if z == 2 else "")
+                             for well in ("A01", "A02", "A03", "A04") for z in (1, 2, 3)])
+    frame.loc[[5], "FileName_A"] = ""
+    frame.loc[[7], "FileName_B"] = ""
+    table = read_table(frame, root=tmp_path, z="max")
+    found = survey(table)
+    assert [(p.kind, p.row) for p in found.problems] == [("missing", 1), ("missing", 2)]
+    assert "is one of 3 planes of z, of which not all are named" in found.problems[0].sentence
+    assert "the file of B is not named" in found.problems[1].sentence
+    table = read_table(frame, root=tmp_path, z="1")
+    assert table.skipped() == {1: "2 planes of z where most fields have 3 of channel A: which is "
+                                  "plane 1 is not sure"}
+
+
+def test_heights_of_focus_are_no_planes(tmp_path):
+    """Where each field has one; where two rows share a well, both readings are offered."""
+    frame = mixed(tmp_path, [("A01", "10.53", "a1.tif", "b1.tif"),
+                             ("A02", "11.02", "a2.tif", "b2.tif")])
+    assert len(read_table(frame, root=tmp_path)) == 2
+    with pytest.raises(InputError, match="--z how they become one: max, mean, or a number, or, if "
+                                         "they are fields of their own, .*--role site=COLUMN"):
+        read_table(frame.assign(Metadata_Well="A01"), root=tmp_path)

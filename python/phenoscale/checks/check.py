@@ -15,6 +15,7 @@ from phenoscale.checks.findings import Finding, findings
 from phenoscale.checks.pixels import Pixels, look
 from phenoscale.checks.plan import EPOCHS, plan
 from phenoscale.images.survey import Problem, Survey, survey
+from phenoscale.images.usable import sentences
 from phenoscale.tables.columns import MARK
 from phenoscale.tables.labels import Labels
 from phenoscale.tables.roles import missing_roles
@@ -157,8 +158,9 @@ class Check:
             f"{count(len(self.problems), 'problem')} in {len(rows)} of "
             f"{count(len(self.table), 'field')} ({counts}):"
         ]
-        lines += [f"  {problem.sentence}" for problem in self.problems[:_MOST_PROBLEMS]]
-        rest = len(self.problems) - _MOST_PROBLEMS
+        said = sentences(self.problems)
+        lines += [f"  {words}" for words in said[:_MOST_PROBLEMS]]
+        rest = len(said) - _MOST_PROBLEMS
         return [*lines, f"  and {rest} more"] if rest > 0 else lines
 
 

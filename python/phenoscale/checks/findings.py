@@ -78,6 +78,7 @@ def _of_files(table: Table, found: Survey):
             words = ", ".join(f"{count(depth, 'plane')} in {count(n, 'field')}"
                               for depth, n in depths.most_common(4))
             yield Finding("stacks", f"channel {name} has stacks of several depths: {words}")
+    yield from (Finding("files", words) for words in found.notes)
     if found.white_zero:
         yield Finding("min-is-white", f"{count(found.white_zero, 'file')} with white stored as 0: "
                                       "counts are used as stored")

@@ -13,7 +13,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
-from phenoscale.images.read import read_image
+from phenoscale.images.read import as_counts, read_image
 from phenoscale.images.survey import look_at
 from phenoscale.models.model import Model
 from phenoscale.tables.columns import Channel
@@ -95,6 +95,7 @@ def _read(files, z: str | None) -> list[np.ndarray]:
 
 def _as_counts(plane: np.ndarray) -> np.ndarray:
     """As the loader gives them: of a type with no depth of its own, as float32."""
+    plane = as_counts(plane)
     return plane if plane.dtype.name in DEPTHS else plane.astype(np.float32)
 
 

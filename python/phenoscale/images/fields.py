@@ -146,7 +146,7 @@ class FieldPictures(_OfTable):
             raise self._fault(error) from None
 
     def _read(self, sample: int) -> np.ndarray:
-        from phenoscale.images.read import read_image
+        from phenoscale.images.read import as_counts, read_image
 
         row, pages = int(self._order[sample]), {}
         if not self._planes[row][0]:
@@ -156,7 +156,8 @@ class FieldPictures(_OfTable):
             stack = []
             for path, page, number in planes:
                 if (path, page) not in pages:
-                    pages[path, page] = read_image(path, page)
+                    pixels = read_image(path, page)
+                    pages[path, page] = as_counts(pixels) if self.dtype == "uint16" else pixels
                 stack.append(self._checked(path, pages[path, page][number]))
             plane = _core.z(self._table.z, np.stack(stack)) if len(stack) > 1 else stack[0]
             field[k] = _core.bin(plane, self._bin)

@@ -9,9 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
-__all__ = ["axes"]
+__all__ = ["axes", "full_pages", "is_of_set"]
+
+_COLUMNS = 16  # fewer are no field of hundreds of rows
+_IS_OME = re.compile(r"\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)*<(\w+:)?OME\b", re.DOTALL)
 
 
 def axes(info: dict, name: str = "") -> dict[str, int] | None:
@@ -27,24 +31,41 @@ def axes(info: dict, name: str = "") -> dict[str, int] | None:
     Returns
     -------
     dict of str to int
-        "C", "Z" and "T", the one that runs fastest over the pages first; None where the file does
-        not say.
+        "C", "Z" and "T", the one that runs fastest over the pages first (those of `full_pages`);
+        None where the file does not say.
 
     Raises
     ------
     ValueError
         Where what it says does not fit its pages.
     """
+    pages = len(full_pages(info))
+    if info.get("width", _COLUMNS) < _COLUMNS < min(info["height"], pages):
+        raise ValueError(f"is {pages} pages of {info['width']} columns, an array whose last axis "
+                         "is the channel and not the column (write np.moveaxis(array, -1, 0))")
     for program, read in (("ImageJ", _imagej), ("OME", _ome), ("tifffile", _tifffile)):
         found = read(info, name)
         if found is None:
             continue
-        if math.prod(found.values()) != info["pages"]:
+        if math.prod(found.values()) != pages:
             words = " x ".join(f"{size} {axis}" for axis, size in found.items())
-            raise ValueError(f"has {info['pages']} page{'s' * (info['pages'] > 1)}, but its "
-                             f"description by {program} speaks of {words}")
+            raise ValueError(f"has {pages} page{'s' * (pages > 1)}, but its description by "
+                             f"{program} speaks of {words}")
         return found
     return None
+
+
+def full_pages(info: dict) -> Sequence[int]:
+    """Numbers of the pages that are planes: no thumbnails, smaller copies or masks."""
+    every, reduced = range(info["pages"]), info.get("reduced", ())
+    return [page for page in every if page not in reduced] if reduced else every
+
+
+def is_of_set(info: dict) -> bool:
+    """Whether a description by OME speaks of more than the one page of its file; known to be no
+    other's where `axes` is None."""
+    return info["pages"] == 1 and bool(_IS_OME.match(info["description"][:4096])) and (
+        "Pixels" in info["description"])
 
 
 def _imagej(info: dict, name: str) -> dict[str, int] | None:
@@ -71,13 +92,24 @@ def _tifffile(info: dict, name: str) -> dict[str, int] | None:
             page = samples * info["height"] * info["width"]
             return None if math.prod(shape) == page else {"planes": math.prod(shape) // page}
         sizes = dict(zip(names, shape))
-        if len(names) != len(shape) or not set(names) <= set("TZCSYX"):
-            return None
+        is_named = len(names) == len(shape) and set(names) <= set("TZCSYX")
     except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    if not is_named:
+        _refuse_unnamed(shape[:-2] if samples == 1 else shape[:-3], len(full_pages(info)))
         return None
     if sizes.get("C") == samples > 1 and "S" not in names:
         del sizes["C"]  # the samples of a pixel
     return {axis: sizes[axis] for axis in reversed(names) if axis in "TZC"}
+
+
+def _refuse_unnamed(shape, pages: int) -> None:
+    """Pages along one axis may be asked for; those of several have no order that one could say."""
+    sizes = [size for size in shape if size > 1]
+    if len(sizes) > 1 and math.prod(sizes) == pages:
+        raise ValueError(f"has {' x '.join(map(str, sizes))} pages, and its description by "
+                         "tifffile does not say which are channels and which planes (with "
+                         "metadata={'axes': 'CZYX'} or 'ZCYX' it would, for --channels and --z)")
 
 
 # ---- OME -----------------------------------------------------------------------------------------
@@ -86,7 +118,7 @@ def _tifffile(info: dict, name: str) -> dict[str, int] | None:
 def _ome(info: dict, name: str) -> dict[str, int] | None:
     """OME-XML: the sizes in Pixels, and where its planes are said to lie."""
     text, samples = info["description"], info["samples"]
-    if not re.match(r"\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)*<(\w+:)?OME\b", text[:4096], re.DOTALL):
+    if not _IS_OME.match(text[:4096]):
         return None
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("its OME description defines entities, which is not read")
@@ -96,12 +128,12 @@ def _ome(info: dict, name: str) -> dict[str, int] | None:
         raise ValueError(f"its OME description is damaged ({error})") from None
     every = [one for one in root.iter() if _tag(one) == "Pixels"]
     mine = [one for one in every if name and name in _files(one)] or every
-    if not mine:
+    is_cut = mine and len(full_pages(info)) == 1 and (
+        len(mine) > 1 or _files(mine[0]) or _planes(mine[0], samples) > 1)
+    if not mine or is_cut:  # cut: one plane of a set of files
         return None
     if len(mine) > 1:
         raise ValueError(f"holds {len(mine)} images of OME in one file, each with its own pages")
-    if info["pages"] == 1 and _files(mine[0]):
-        return None  # one plane of a set of files
     about, sizes = mine[0].attrib, {}
     order = about.get("DimensionOrder", "")
     for axis in order[2:]:
@@ -112,6 +144,15 @@ def _ome(info: dict, name: str) -> dict[str, int] | None:
     sizes["C"] = sizes["C"] // samples if sizes["C"] % samples == 0 else sizes["C"]
     _check_order(mine[0], sizes, samples)
     return sizes
+
+
+def _planes(pixels, samples: int) -> int:
+    """How many pages an image says that it has; 0 where it does not."""
+    sizes = [pixels.get(f"Size{axis}", "") for axis in "CZT"]
+    if not all(size.isdecimal() and len(size) < 10 for size in sizes):
+        return 0
+    channels, *others = map(int, sizes)
+    return math.prod(others) * (channels // samples if channels % samples == 0 else channels)
 
 
 def _tag(element) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
 
-__all__ = ["image_info", "is_tiff", "read_image"]
+__all__ = ["as_counts", "image_info", "is_tiff", "read_image"]
 
 _LIMITS = _core.limits()  # those of TIFFs hold for all
 LIMIT_BYTES = 1 << 29  # of a file that is read whole
@@ -44,9 +44,10 @@ def image_info(path, page: int = 0) -> dict:
     Returns
     -------
     dict
-        pages, samples, height, width; dtype (of a field: "uint8", "uint16" or "float32"), native
-        (of `read_image`); is_min_white; description (of the page of a TIFF); kind ("TIFF", "PNG",
-        ...).
+        pages, reduced (numbers of those that are thumbnails, smaller copies or masks of others);
+        samples, height, width; dtype (of a field: "uint8", "uint16" or "float32"; counts of int16
+        are those of uint16, see `as_counts`), native (of `read_image`); is_min_white; description
+        (of the page of a TIFF); kind ("TIFF", "PNG", ...).
 
     Raises
     ------
@@ -60,13 +61,14 @@ def image_info(path, page: int = 0) -> dict:
     path = os.fspath(path)
     kind = _picture_kind(path)
     if kind is None:
-        return {**_core.image_info(path, page), "kind": "TIFF"}
+        info = {"reduced": (), **_core.image_info(path, page), "kind": "TIFF"}
+        return {**info, "dtype": "uint16"} if info["native"] == "int16" else info
     _check_page(path, page)
     with _opened(path, kind) as picture:
         samples, dtype = _samples(path, kind, picture)
         width, height = picture.size
-    return {"pages": 1, "samples": samples, "height": height, "width": width, "dtype": dtype,
-            "native": dtype, "is_min_white": False, "description": "", "kind": kind}
+    return {"pages": 1, "reduced": (), "samples": samples, "height": height, "width": width,
+            "dtype": dtype, "native": dtype, "is_min_white": False, "description": "", "kind": kind}
 
 
 def read_image(path, page: int = 0) -> np.ndarray:
@@ -113,6 +115,22 @@ def read_image(path, page: int = 0) -> np.ndarray:
         raise UnsupportedImage(f"{path}: is a {kind} file with a transparent colour; {_CURE}")
     pixels = pixels.astype(dtype, copy=False)
     return np.ascontiguousarray(pixels[None] if samples == 1 else np.moveaxis(pixels, -1, 0))
+
+
+def as_counts(pixels: np.ndarray) -> np.ndarray:
+    """Signed 16-bit pixels as the counts they are, uint16; others as they come.
+
+    Raises
+    ------
+    ImageError
+        Where one is negative.
+    """
+    if pixels.dtype.newbyteorder("=") != np.int16:
+        return pixels
+    if (negative := int((pixels < 0).sum())) > 0:
+        raise ImageError(f"{negative} of its {pixels.size} pixels are negative, which counts are "
+                         "not; add an offset, or save it as 32-bit float")
+    return pixels.astype(np.uint16)
 
 
 def is_tiff(path) -> bool:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from phenoscale.images.pages import axes
+from phenoscale.images.pages import axes, full_pages, is_of_set
 from phenoscale.images.read import image_info
 from phenoscale.images.survey_ranks import Found, look_at_all
 from phenoscale.tables.columns import Channel
 from phenoscale.tables.table import DEPTHS, Plane, Table
-from phenoscale.words import size_words
+from phenoscale.words import count, size_words
 
 __all__ = ["Problem", "Survey", "look_at", "survey"]
 
+#: what is done to files, in words, and whether it is done to one of this header
+_SAID = {
+    "of signed 16-bit numbers (int16): taken as counts (uint16), a negative one is an error":
+        lambda info: info["native"] == "int16",
+    "with thumbnails, smaller copies or masks beside their pages: those are left out":
+        lambda info: bool(info.get("reduced")),
+    "of one page with a description by OME of several: each is read as the one page that it is":
+        is_of_set,
+}
 KINDS = ("missing", "unreadable", "channels", "stack", "size", "depth")
 
 
@@ -60,6 +69,8 @@ class Survey:
         Files where 0 is white.
     problems : list of Problem
         In the order of the table; at most one a file.
+    notes : list of str
+        What the user should know about how files are read.
     """
 
     shape: tuple[int, int, int] | None
@@ -71,6 +82,7 @@ class Survey:
     dtypes: dict[str, Counter]
     white_zero: int
     problems: list[Problem]
+    notes: list[str] = field(default_factory=list)
 
     def select(self, rows) -> Survey:
         """The same of these rows of the table, for reading them."""
@@ -121,6 +133,8 @@ def survey(table: Table, threads: int | None = None, progress=None, ranks=None) 
         channel: Counter(row[c]["dtype"] for row in infos if row[c])
         for c, channel in enumerate(table.channels)
     }
+    said = Counter(words for info in good for words in info["said"])
+    notes = [f"{count(n, 'file')} {words}" for words, n in said.items()]
     shape = dtype = None
     if sizes:
         shape = (len(table.channels), *sizes.most_common(1)[0][0])
@@ -132,7 +146,7 @@ def survey(table: Table, threads: int | None = None, progress=None, ranks=None) 
         rows[problem.row] = [[] for _ in table.channels]
     return Survey(shape, dtype, rows, Counter(info["kind"] for info in good),
                   Counter(info["native"] for info in good), sizes, dtypes,
-                  sum(bool(info["is_min_white"]) for info in good), problems)
+                  sum(bool(info["is_min_white"]) for info in good), problems, notes)
 
 
 # ---- one file ------------------------------------------------------------------------------------
@@ -154,7 +168,11 @@ def _read_header(path: str, page: int = 0):
         return "missing", "is not named: give the file"
     try:
         os.stat(path)
-        return image_info(path, page)
+        info = image_info(path, page)
+        full = full_pages(info)
+        if page == 0 != full[0]:  # a thumbnail comes first
+            info = {**image_info(path, full[0]), "description": info["description"]}
+        return info
     except (FileNotFoundError, NotADirectoryError):
         return "missing", "does not exist: restore it, or correct its path"
     except (OSError, ValueError) as error:
@@ -164,18 +182,23 @@ def _read_header(path: str, page: int = 0):
 
 def _find(z: str | None, channel: Channel, planes, headers) -> Found:
     found = []
+    if len(planes) > 1 and not planes[-1].path:
+        return Found(None, [], ("missing", f"is one of {len(planes)} planes of z, of which not all "
+                                           "are named: give the files"))
     for plane in planes:
         info = headers[plane.path]
         if isinstance(info, tuple):
             return Found(None, [], info)
         try:
             chosen = _pages(z, channel, plane, info, len(planes) > 1)
-            for page in {one.page for one in chosen} - {0, None}:
+            for page in {one.page for one in chosen} - {full_pages(info)[0]}:
                 _check_page(plane.path, page, info)
         except _Fault as fault:
             return Found(None, [], fault.args)
         found += chosen
-    return Found(headers[planes[0].path], found, None)
+    infos = [headers[plane.path] for plane in planes]
+    said = [words for words, is_so in _SAID.items() if any(map(is_so, infos))]
+    return Found({**infos[0], "said": said}, found, None)
 
 
 def _check_page(path: str, page: int, first: dict) -> None:
@@ -198,6 +221,7 @@ def _pages(z: str | None, channel: Channel, plane: Plane, info: dict,
            is_part: bool) -> list[Plane]:
     """The planes of a file that a channel is made of, page and sample known."""
     samples = info["samples"]
+    full = full_pages(info)
     if plane.page is not None:
         if plane.page >= info["pages"]:
             raise _Fault("unreadable", f"has {info['pages']} pages, counted from 0: there is no "
@@ -209,9 +233,8 @@ def _pages(z: str | None, channel: Channel, plane: Plane, info: dict,
         except ValueError as error:
             raise _Fault("stack", f"{error}: export it again, or name its pages in a column "
                                   f"Frame_{channel.column}") from None
-    if order is None:  # pages that nobody explains are channels where one is asked for
-        is_channels = channel.number(plane.sample) is not None and samples == 1
-        order = {"C" if is_channels else "Z": info["pages"]}
+    if order is None:
+        order = _reading(z, channel, plane, info, is_part)
     at = {"C": _channel_page(channel, plane, samples, order.get("C", 1)), "T": 0}
     if order.get("T", 1) > 1:
         raise _Fault("stack", f"has {order['T']} time points: export one of them, or name its page "
@@ -225,8 +248,29 @@ def _pages(z: str | None, channel: Channel, plane: Plane, info: dict,
         for axis, size in order.items():
             page += step * at[axis]
             step *= size
-        found.append(Plane(plane.path, page if plane.page is None else plane.page, sample))
+        found.append(Plane(plane.path, full[page] if plane.page is None else plane.page, sample))
     return found
+
+
+def _reading(z: str | None, channel: Channel, plane: Plane, info: dict, is_part: bool) -> dict:
+    """What pages are that nothing in the file explains: as the user says, or a question."""
+    pages, is_numbered = len(full_pages(info)), channel.number(plane.sample) is not None
+    if pages == 1:
+        return {"C": 1}
+    if info["samples"] > 1:  # the samples are channels
+        return {"Z": pages}
+    if is_numbered == (z is not None) and not (is_numbered and is_part):
+        words = ", not both" if is_numbered else ""
+        raise _Fault("stack", f"has {pages} pages that nothing explains: --channels "
+                              f"{_named(channel, min(pages, 2))} if they are channels, --z max if "
+                              f"they are planes{words}, or name its page in a column "
+                              f"Frame_{channel.column}")
+    return {"C" if is_numbered else "Z": pages}
+
+
+def _named(channel: Channel, count: int) -> str:
+    """ "A=file:0,B=file:1": the word for channels of one file."""
+    return ",".join(f"{word}={channel.column}:{k}" for k, word in zip(range(count), "ABC"))
 
 
 def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> int:
@@ -234,10 +278,8 @@ def _channel_page(channel: Channel, plane: Plane, samples: int, pages: int) -> i
     wanted, total = channel.number(plane.sample), samples * pages
     if wanted is None:
         if total > 1:
-            example = ",".join(f"{word}={channel.column}:{k}"
-                               for k, word in zip(range(total), ("A", "B", "C")))
             raise _Fault("channels", f"has {total} channels: name those wanted, --channels "
-                                     f"{example}")
+                                     f"{_named(channel, total)}")
         return 0
     if wanted >= total:
         raise _Fault("channels", f"has {total} channel{'s' * (total > 1)}, counted from 0: there "
@@ -267,7 +309,9 @@ def _heights(z: str | None, planes: int, is_part: bool) -> list[int]:
 
 
 def _problem(table: Table, row: int, c: int, kind: str, words: str) -> Problem:
-    path = table.planes[row][c][0].path
+    path, site = table.planes[row][c][0].path, table.role("site")
+    if not path and site is not None:
+        words = words.replace("give the file", f"give the file of site {site.iloc[row]}")
     sentence = (f"{table.place(row)}, column {table.file_column(c)}: "
                 f"{path or 'the file of ' + table.channels[c]} {words}, or leave the row out")
     return Problem(kind, row, table.lines[row], table.well_name(row), path, sentence)

@@ -18,7 +18,8 @@ from phenoscale.tables.table import Plane
 
 __all__ = ["Found", "look_at_all"]
 
-_KEPT = ("height", "width", "dtype", "native", "is_min_white", "kind")  # that `survey` asks for
+#: that `survey` asks for
+_KEPT = ("height", "width", "dtype", "native", "is_min_white", "kind", "said")
 
 
 class Found(NamedTuple):

@@ -12,12 +12,12 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.images.fields import open_fields
-from phenoscale.images.survey import KINDS, Survey, survey
+from phenoscale.images.survey import KINDS, Problem, Survey, survey
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.table import Table
-from phenoscale.words import listed, size_words
+from phenoscale.words import count, listed, size_words
 
-__all__ = ["Usable", "usable"]
+__all__ = ["Usable", "sentences", "usable"]
 
 _MOST = 20  # offenders in one message
 
@@ -103,6 +103,8 @@ def _one_sentence(table: Table, found: Survey, problems) -> str:
     """The gravest kind of problem: its first file, or for sizes and depths the offenders."""
     kind = min((problem.kind for problem in problems), key=KINDS.index)
     same = [problem for problem in problems if problem.kind == kind]
+    if len(same) > 1 and _missing_folder(same[0], {}):
+        return f"{table.source}: " + sentences(same)[0]
     if kind not in ("size", "depth"):
         more = f" ({len(same) - 1} more files have the same fault)" if len(same) > 1 else ""
         return same[0].sentence + more
@@ -123,3 +125,32 @@ def _one_sentence(table: Table, found: Survey, problems) -> str:
         f"the {kind}s of the files differ, {counts}; not as most are: {places}; "
         f"{cure}, or leave these rows out"
     )
+
+
+def sentences(problems: list[Problem]) -> list[str]:
+    """What is wrong with files, a sentence each; one for all that lie in a folder that does not
+    exist."""
+    said, known, counts = {}, {}, Counter()
+    for number, problem in enumerate(problems):
+        folder = _missing_folder(problem, known)
+        said.setdefault(folder or number, problem.sentence)
+        counts[folder or number] += 1
+    return [words if n == 1 else f"the folder {folder} does not exist: {count(n, 'file')} of it "
+            "are missing: restore it, or correct the paths, or leave these rows out"
+            for (folder, words), n in zip(said.items(), counts.values())]
+
+
+def _missing_folder(problem: Problem, known: dict[str, str]) -> str:
+    """The highest folder of a missing file that does not exist; "" where its own does.
+
+    known: folders that were looked at.
+    """
+    folder, missing = os.path.dirname(problem.file), ""
+    if problem.kind != "missing" or not folder:
+        return ""
+    if folder not in known:
+        above = folder
+        while above and not os.path.exists(above) and above != os.path.dirname(above):
+            above, missing = os.path.dirname(above), above
+        known[folder] = missing
+    return known[folder]

@@ -96,6 +96,7 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
     crew.watch.note(table.notes)
     crew.agree(lambda: {"table": table.digest(), "model": _model_key(model), **environment()})
     fields = _Fields(usable(with_model_channels(model, table), writing.on_error, ranks=ranks))
+    crew.watch.note(fields.survey.notes)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     blocks, left = _blocks(model, fields, out, writing, crew)
     tell = _teller(fields, blocks, left, crew)

@@ -27,8 +27,13 @@ _MATCHES = 5  # shown before the run
 #: Groups in other words.
 _SAME = {"Field": "Site", "ChannelNumber": "Channel", "ChannelName": "Channel", "T": "Time"}
 _THUMBNAIL = re.compile(r"thumb", re.IGNORECASE)
-#: Folders within a plate's own, by instruments.
+#: Folders within a plate's own, by instruments; and those that tell its measurements apart.
 _INNER = re.compile(r"Images|TimePoint_\d+|ZStep_\d+", re.IGNORECASE)
+_MEASUREMENT = re.compile(r"(Measurement|Evaluation)[ _-]?\d+", re.IGNORECASE)
+#: Names whose parts are of no fixed order, and the pattern that fits most of them.
+_OTHERS = {r"\d{6}-\d+-\d{9}" + _TIFF:
+           r"(?P<Row>\d{3})(?P<Column>\d{3})-(?P<Site>\d+)-(?P<Time>\d{3})(?P<Z>\d{3})"
+           r"(?P<Channel>\d{3})\.tif"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class Preset:
         (row letter, column number) to more `Metadata_` values of that well, without prefix.
     note : str
         What a user must know to read the table.
+    projections : tuple of str
+        What the group Z holds, without zeros in front, where a file is no plane but the projection
+        of those that lie beside it.
     """
 
     pattern: str
@@ -60,6 +68,7 @@ class Preset:
     channel: str = "w{}"
     describe: Callable[[str, int], dict[str, str]] | None = None
     note: str = ""
+    projections: tuple[str, ...] = ("",)
 
 
 def _bbbc013_well(row: str, column: int) -> dict[str, str]:
@@ -92,6 +101,7 @@ PRESETS = {
         r"(?P<Well>[A-Z]{1,2}\d\d)(?:_s(?P<Site>\d+))?(?:_w(?P<Channel>\d))?(?:" + _GUID
         + r")?" + _TIFF,
         example="TimePoint_1/Plate1_B02_s1_w1.tif",
+        projections=("", "0"),
     ),
     "operetta": Preset(  # and Opera Phenix
         pattern=r"(?:^|/)r(?P<Row>\d+)c(?P<Column>\d+)f(?P<Site>\d+)p(?P<Z>\d+)-ch(?P<Channel>\d+)"
@@ -164,7 +174,7 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
         `Metadata_Plate`, `_Well`, `_Site` and the other groups, and what the preset knows of the
         well.
     notes : list of str
-        The first matches, and a count of the files that were passed over.
+        The first matches, and counts of the files that were passed over or left out.
 
     Raises
     ------
@@ -175,7 +185,7 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
 
     folder = os.path.abspath(folder)
     compiled = _compile(preset.pattern)
-    fields, notes, channels = {}, [], set(preset.channels.values())
+    fields, notes, channels, stranger = {}, [], set(preset.channels.values()), ""
     passed = {"thumbnails": 0, "images that the pattern does not fit": 0, "other files": 0}
     for path in _files(folder):
         match = compiled.search(path)
@@ -183,6 +193,8 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
             raise InputError(f"{folder}: the name {path!r} has a backslash or is not UTF-8: rename "
                              "it")
         if match is None or _THUMBNAIL.search(path) or _is_hidden(path):
+            if match is None and not stranger and _kind(path).startswith("images"):
+                stranger = path
             passed[_kind(path)] += 1
             continue
         about = _about(folder, path, match, preset)
@@ -198,8 +210,8 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
             words = {**about, "Channel": channel}
             notes.append(f"{path}: " + ", ".join(f"{k} {v}" for k, v in words.items() if v))
     if not fields:
-        raise InputError(f"{folder} has no file named like {preset.example}: give the folder that "
-                         "holds the images")
+        raise InputError(f"{folder} has no file named like {preset.example}{_like(stranger)}")
+    projections = _leave_projections_out(fields, preset.projections)
     ordered = [name for name in preset.channels.values()] or sorted(channels)
     frame = pandas.DataFrame([
         {**{f"Image_FileName_{name}": files.get(name, "") for name in ordered},
@@ -213,8 +225,48 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
             del frame[once]
     frame.index += 1
     skipped = ", ".join(f"{n} {what}" for what, n in passed.items() if n)
+    if projections:
+        notes.append(f"{len(projections)} projections of z are left out, as {min(projections)}: "
+                     "the planes lie beside them")
     return frame, [*notes, *([preset.note] if preset.note else []),
                    *([f"passed over: {skipped}"] if skipped else [])]
+
+
+def _like(stranger: str) -> str:
+    """What an image of another name looks like, and what to say then."""
+    if not stranger:
+        return ": give the folder that holds the images"
+    presets = [name for name, preset in PRESETS.items() if re.search(preset.pattern, stranger)]
+    other = next((pattern for names, pattern in _OTHERS.items() if re.search(names, stranger)), "")
+    cure = "say with --pattern what its parts are"
+    if presets:
+        cure = f"say --preset {' or '.join(presets)}"
+    elif other:
+        cure = f"say --pattern '{other}', if that is what its numbers are"
+    return f", but {stranger}: {cure}, or give the folder that holds the images"
+
+
+def _leave_projections_out(fields: dict, projections) -> list[str]:
+    """Of each plate and channel that has planes, the files that are projections of them."""
+    def is_projection(about):
+        z = dict(about).get("Z")
+        return z is not None and (z.lstrip("0") or z[:1]) in projections
+
+    plain = {about: files for about, files in fields.items() if not is_projection(about)}
+    stacks = {(about[0], channel) for about, files in plain.items() for channel in files}
+    known = {_without_z(about) for about in plain}
+    left_out = []
+    for about in set(fields) - set(plain):
+        files = fields[about]
+        for channel in [name for name in files if (about[0], name) in stacks]:
+            left_out.append(files.pop(channel))
+        if not files and _without_z(about) in known:
+            del fields[about]
+    return left_out
+
+
+def _without_z(about) -> tuple:
+    return tuple(item for item in about if item[0] != "Z")
 
 
 def _compile(pattern: str) -> re.Pattern:
@@ -288,8 +340,10 @@ def _about(folder: str, path: str, match: re.Match, preset: Preset) -> dict[str,
 
 def _plate_folder(folder: str, path: str) -> str:
     """The deepest folder of a file that is not one of an instrument's within a plate."""
-    parents = [part for part in path.split("/")[:-1] if not _INNER.fullmatch(part)]
-    return parents[-1] if parents else os.path.basename(folder)
+    parents = [os.path.basename(folder), *path.split("/")[:-1]]
+    parents = parents[:1] + [part for part in parents[1:] if not _INNER.fullmatch(part)]
+    is_inner = len(parents) > 1 and _MEASUREMENT.fullmatch(parents[-1])
+    return " ".join(parents[-2:]) if is_inner else parents[-1]
 
 
 def _sort_key(item):

@@ -9,22 +9,20 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.tables.columns import CHOSEN, FILE, MARK, SKIP
+from phenoscale.tables.table import Plane, Table
 from phenoscale.words import listed
-
-if TYPE_CHECKING:
-    from phenoscale.tables.table import Table
 
 __all__ = ["stack_rows"]
 
 
 def stack_rows(table: Table) -> Table:
-    """Rows that are planes of one field, together."""
+    """Rows that are planes of one field, together: each channel has its own stack, of the rows
+    that name a file of it."""
     if CHOSEN in table.frame.columns:
         return _chosen_before(table)
     columns = [table.roles[role] for role in ("plate", "well", "site", "batch")
@@ -42,11 +40,16 @@ def stack_rows(table: Table) -> Table:
     _refuse_channels(table, most)
     if "z" not in table.roles:
         return table
-    if table.z is None:
+    stacks = [[[row for row in rows if table.planes[row][c][0].path]
+               for c in range(len(table.sources))] for rows in groups.values()]
+    most = max((rows for field in stacks for rows in field), key=len)
+    if table.z is None and len(most) > 1:
+        more = "" if "site" in table.roles else (", or, if they are fields of their own, which "
+                                                 "column counts them: --role site=COLUMN")
         raise InputError(
             f"{table.place(most[0])}: {len(most)} planes of one field (column "
-            f"{table.roles['z']}): say with --z how they become one: max, mean, or a number")
-    return _stack(table, list(groups.values()))
+            f"{table.roles['z']}): say with --z how they become one: max, mean, or a number{more}")
+    return _stack(table, list(groups.values()), stacks, len(most) > 1)
 
 
 def _chosen_before(table: Table) -> Table:
@@ -71,38 +74,66 @@ def _refuse_channels(table: Table, rows) -> None:
                 "channel a column of files")
 
 
-def _stack(table: Table, groups) -> Table:
-    """Each group of rows as one field, planes in the order of their z."""
-    ordered = [_in_order(table, rows) for rows in groups]
-    usual = Counter(map(len, ordered)).most_common(1)[0][0]
+def _stack(table: Table, groups, stacks, is_deep: bool) -> Table:
+    """Each group of rows as one field.
+
+    stacks: of each the rows of each channel; is_deep: some have several.
+    """
+    usual = [Counter(len(field[c]) for field in stacks if field[c]).most_common(1)
+             for c in range(len(table.sources))]
+    usual = [found[0][0] if found else 1 for found in usual]
+    deepest, is_chosen = usual.index(max(usual)), is_deep and table.z.isdigit()
     first, planes, doubtful = [], [], {}
-    for number, rows in enumerate(ordered):
-        if table.z.isdigit():
-            if len(rows) != usual:
-                doubtful[number] = (f"{len(rows)} planes of z where most fields have {usual}: "
-                                    f"which is plane {table.z} is not sure")
-            if int(table.z) >= len(rows) == usual:
-                raise InputError(f"{table.place(rows[0])}: {len(rows)} planes, counted from 0: "
-                                 f"there is no plane {table.z}")
-            rows = [rows[min(int(table.z), len(rows) - 1)]]
-        first.append(rows[0])
-        planes.append([tuple(plane for row in rows for plane in table.planes[row][c])
-                       for c in range(len(table.sources))])
-    frame, notes = _one_row(table, groups, first)
+    for number, (rows, field) in enumerate(zip(groups, stacks)):
+        ordered = [_in_order(table, mine) for mine in field]
+        if is_chosen:
+            odd = [c for c, mine in enumerate(ordered) if mine and len(mine) != usual[c]]
+            if odd:
+                doubtful[number] = (
+                    f"{len(ordered[odd[0]])} planes of z where most fields have {usual[odd[0]]}"
+                    f"{_of(table, odd[0])}: which is plane {table.z} is not sure")
+            ordered = [_chosen(table, mine, c, usual[c]) for c, mine in enumerate(ordered)]
+        counted = [row for mine in ordered for row in mine]
+        first.append((ordered[deepest] or counted or rows)[0])
+        planes.append([tuple(table.planes[row][c][0] for row in mine)
+                       + (Plane(""),) * (not mine or not is_chosen and len(mine) < min(
+                           usual[c], len(rows)))
+                       for c, mine in enumerate(ordered)])
+    with_file = [sorted({row for mine in field for row in mine}) or rows[:1]
+                 for rows, field in zip(groups, stacks)]
+    frame, notes = _one_row(table, with_file, first)
     if doubtful:
         frame[SKIP] = [frame[SKIP][row] if SKIP in frame and frame[SKIP][row]
                        else doubtful.get(row, "") for row in range(len(frame))]
-        notes.append(f"{len(doubtful)} fields with other numbers of planes than {usual} are left "
-                     "out")
+        notes.append(f"{len(doubtful)} fields with other numbers of planes than {max(usual)} are "
+                     "left out")
+    if len(set(usual)) > 1:
+        words = ", ".join(f"{name} {n}" for name, n in zip(table.channels, usual))
+        notes.append(f"planes of z by channel: {words}; each channel has its own stack")
     roles = {role: column for role, column in table.roles.items() if role != "z"}
-    is_chosen = table.z.isdigit()
     return replace(table, frame=frame, planes=planes, roles=roles, notes=[*table.notes, *notes],
                    lines=[table.lines[row] for row in first],
                    z=None if is_chosen else table.z, chosen=table.z if is_chosen else None)
 
 
+def _of(table: Table, c: int) -> str:
+    return f" of channel {table.channels[c]}" if len(table.sources) > 1 else ""
+
+
+def _chosen(table: Table, rows, c: int, usual: int) -> list[int]:
+    """The row of the plane asked for; that of a channel of one plane is this one."""
+    if not rows or usual == 1:
+        return rows[:1]
+    if int(table.z) >= len(rows) == usual:
+        raise InputError(f"{table.place(rows[0])}: {len(rows)} planes{_of(table, c)}, counted from "
+                         f"0: there is no plane {table.z}")
+    return [rows[min(int(table.z), len(rows) - 1)]]
+
+
 def _in_order(table: Table, rows) -> list[int]:
-    """The rows of one field, by their heights."""
+    """The rows of one channel of one field, by their heights."""
+    if len(rows) < 2:
+        return rows
     column = table.roles["z"]
     try:
         heights = [float(table.frame[column].iloc[row].replace(",", ".")) for row in rows]
@@ -121,11 +152,10 @@ def _in_order(table: Table, rows) -> list[int]:
 def _one_row(table: Table, groups, first):
     """What the rows of each field have in common, and notes on where they differ."""
     frame = table.frame.iloc[first].reset_index(drop=True).drop(columns=table.roles["z"])
-    group = np.empty(len(table), np.int64)
-    for number, rows in enumerate(groups):
-        group[rows] = number
+    group = np.repeat(np.arange(len(groups)), [len(rows) for rows in groups])
+    every = table.frame.iloc[[row for rows in groups for row in rows]]
     others = [name for name in frame.columns if not FILE.fullmatch(name) and name != SKIP]
-    differ = table.frame[others].groupby(group).nunique() > 1
+    differ = every[others].groupby(group).nunique() > 1
     notes = []
     for name in differ.columns[differ.any()]:
         fields = np.flatnonzero(differ[name])
@@ -138,5 +168,5 @@ def _one_row(table: Table, groups, first):
                      "empty there")
     if SKIP in frame.columns:  # a mark on one plane is one on the field, somebody's own first
         frame[SKIP] = [min(cells, key=lambda why: (not why, why.startswith(MARK)))
-                       for _, cells in table.frame[SKIP].groupby(group)]
+                       for _, cells in every[SKIP].groupby(group)]
     return frame, notes

@@ -257,8 +257,8 @@ def write_table(table: Table, path, skip=None) -> None:
     rows = [(row, z) for row, field in enumerate(table.planes)
             for z in range(max(len(planes) for planes in field))]
     at = [row for row, _ in rows]
-    columns = file_cells(table, [[planes[min(z, len(planes) - 1)] for planes in table.planes[row]]
-                                 for row, z in rows])
+    columns = file_cells(table, [[planes[z] if z < len(planes) else Plane("")
+                                  for planes in table.planes[row]] for row, z in rows])
     others = clean_columns(table)
     for name in sorted(others, key=lambda name: not name.startswith("Metadata_")):
         columns[name] = table.frame[others[name]].to_numpy()[at]

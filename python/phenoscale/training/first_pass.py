@@ -75,6 +75,7 @@ class Labelled:
             self.words.append(f"column {label}: no field of {listed(gone)} can be used, which is "
                               "no class of this training")
         self.notes += self.words
+        self.notes += fields.survey.notes
         left_out, shape = len(fields.left_out), fields.survey.shape
         if left_out:
             self.notes.append(f"{left_out} of {len(fields.whole)} fields were left out: see "
