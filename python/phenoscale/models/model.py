@@ -20,6 +20,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.models import networks
+from phenoscale.models.counts import is_counts
 from phenoscale.tables.labels import class_key
 from phenoscale.tables.table import DEPTHS
 
@@ -32,6 +33,7 @@ LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
+_LATER = {"counts"}  # that files of earlier versions have not
 
 
 @dataclass
@@ -79,6 +81,9 @@ class Model:
     controls : dict or None
         Mean and spread ("mean", "spread", each a list) of the embeddings of the control fields
         that it was trained on.
+    counts : dict or None
+        Range and spread of the counts of its training fields by channel
+        (`phenoscale.models.counts`).
     temperature, novelty : None
         Reserved: calibration, threshold for new phenotypes.
     version : str
@@ -106,6 +111,7 @@ class Model:
     padding: str = f"centred, to multiples of {networks.PAD}, 0 after normalisation"
     embedding: dict = field(default_factory=dict)
     controls: dict | None = None
+    counts: dict | None = None
     temperature: float | None = None
     novelty: float | None = None
     version: str = ""
@@ -229,6 +235,7 @@ _CHECKS = {
     "padding": lambda v: isinstance(v, str),
     "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
     "controls": _is_controls,
+    "counts": lambda v: v is None or isinstance(v, dict),
     "temperature": lambda v: v is None,
     "novelty": lambda v: v is None,
     "version": lambda v: isinstance(v, str),
@@ -238,6 +245,7 @@ _CHECKS = {
 def _faults(about: dict) -> list[str]:
     """Entries of the metadata that are missing or make no sense."""
     wanted = {f.name for f in fields(Model)} - _NO_TEXT
+    about = {**dict.fromkeys(_LATER), **about}
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
     if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
@@ -246,6 +254,8 @@ def _faults(about: dict) -> list[str]:
     if not bad and about["controls"] and (
             len(about["controls"]["mean"]) != about["embedding"]["size"]):
         bad = ["controls"]
+    if not bad and not is_counts(about["counts"], len(about["channels"])):
+        bad = ["counts"]
     return bad
 
 
@@ -255,4 +265,5 @@ def _check_about(path: str, about: dict) -> Model:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
-                 **{key: about[key] for f in fields(Model) if (key := f.name) not in _NO_TEXT})
+                 **{key: about[key] for f in fields(Model)
+                    if (key := f.name) not in _NO_TEXT and key in about})

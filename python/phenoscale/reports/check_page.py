@@ -46,7 +46,7 @@ def _pictures(found: Check) -> dict:
         return {"spread": None, "maps": [], "examples": None}
     plate = table.role("plate")
     groups = [""] * len(table) if plate is None else plate.tolist()
-    saturated = pixels.saturated(found.survey.dtype or "float32")
+    saturated = pixels.saturated()
     unsharp = pixels.unsharp(groups)
     flagged = {row for finding in found.findings for row in finding.rows} | set(found.bad())
     spread = check_figures.measures(groups, [
