@@ -232,6 +232,8 @@ class TrainWholeImage(Module):
             return
         finally:
             progress.close()
+        for words in found.get("warnings", ()):
+            logging.warning("TrainWholeImage: %s", words)
         logging.info("trained: %s, %s", found["model"], found["report"])
         workspace.display_data.rows = [["model", found["model"]], ["report", found["report"]]]
 

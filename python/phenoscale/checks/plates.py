@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from phenoscale.checks.pixels import Pixels
+from phenoscale.images.counts import KINDS
 from phenoscale.images.survey import Survey
 from phenoscale.prediction.counts import (
     OF_PLATES,
@@ -26,8 +27,9 @@ from phenoscale.prediction.counts import (
 from phenoscale.tables.table import Table
 from phenoscale.words import count, listed, size_words
 
-__all__ = ["far_plates", "of_counts", "used_bits"]
+__all__ = ["far_plates", "of_counts", "plate_levels"]
 
+_MEAN, _FLOOR, _BITS = map(KINDS.index, ("mean", "floor", "bits"))
 _ROUNDS = 4  # of plates that join the usual ones
 
 
@@ -60,6 +62,26 @@ def of_counts(table: Table, found: Survey, pixels: Pixels, label: str | None) ->
     yield from _of_sizes(table, found)
     yield from _of_plates(table, pixels)
     yield from _of_blank(table, pixels, label)
+
+
+def plate_levels(table: Table, pixels: Pixels) -> list[tuple]:
+    """(words, [(darkest, mean, "lowest-highest bit in use") of each channel], [largest count]) of
+    each plate that has fields that can be read; darkest and mean are medians over fields."""
+    names, known = np.array(plates_of(table)), np.isfinite(pixels.mean[:, 0])
+    found = []
+    for name in dict.fromkeys(names[known].tolist()):
+        rows = np.flatnonzero(known & (names == name))
+        levels, high = pixels.levels[rows], pixels.high[rows].max(axis=0)
+        middles = np.median(levels[:, :, [_FLOOR, _MEAN]], axis=0).tolist()
+        bits = np.bitwise_or.reduce(levels[:, :, _BITS].astype(np.uint64), axis=0).tolist()
+        found.append((name or "all fields", [(*middle, _used(one)) for middle, one in
+                                             zip(middles, bits)], high.tolist()))
+    return found
+
+
+def _used(bits: int) -> str:
+    """ "0-11": the lowest and the highest bit set; "" of floats and of blank planes."""
+    return f"{(bits & -bits).bit_length() - 1}-{bits.bit_length() - 1}" if bits else ""
 
 
 def _of_plates(table: Table, pixels: Pixels):
@@ -112,8 +134,3 @@ def _spans(lines) -> str:
         else:
             spans.append([line, line])
     return listed([f"{a}-{b}" if a < b else f"{a}" for a, b in spans], limit=4)
-
-
-def used_bits(bits: int) -> str:
-    """ "0-11": the lowest and the highest bit set; "" of floats and of blank planes."""
-    return f"{(bits & -bits).bit_length() - 1}-{bits.bit_length() - 1}" if bits else ""

@@ -11,6 +11,7 @@ assay differ by, and below what another export, camera setting or order of chann
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -59,15 +60,18 @@ class Far(NamedTuple):
 
 
 def plates_of(table: Table) -> list[str]:
-    """The plate of every field in words, with its batch where there is one; "" where a table has
-    no plates."""
+    """The plate of every field in words, with its batch where several have a plate of that name;
+    "" where a table has no plates."""
     plate, batch = table.role("plate"), table.role("batch")
     if plate is None:
         return [""] * len(table)
     names = [f"plate {name}" if name else "fields without a plate" for name in plate.tolist()]
     if batch is None:
         return names
-    return [f"{name} of batch {of}" if of else name for name, of in zip(names, batch.tolist())]
+    batches = batch.tolist()
+    times = Counter(name for name, _ in set(zip(names, batches)))
+    return [f"{name} of batch {of}" if of and times[name] > 1 else name
+            for name, of in zip(names, batches)]
 
 
 # ---- what is kept --------------------------------------------------------------------------------
@@ -168,7 +172,8 @@ def _words(kept, c: int, channel: str, middle, bits: int, against: _Against) -> 
     multiples = f", all multiples of {step}" if step > 1 else ""
     where = f"where {against.name} {against.verb} {_range(mean)}"
     if deviation == 0:
-        return f"{channel} is blank, all pixels are {_number(level)}, {where}: {against.cure}"
+        return (f"{channel} is blank, all pixels are {_number(level)}, where {against.name} "
+                f"{against.verb} a mean of {_range(mean)}: {against.cure}")
     is_shifted = (_beyond(dark, floor, _FACTOR) and
                   max(dark - floor[_MOST], floor[_LEAST] - dark) > _SHIFT * typical)
     is_scaled = (_beyond(level, mean, _FACTOR) if mean[_LEAST] > 0 else

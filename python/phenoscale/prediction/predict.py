@@ -166,7 +166,7 @@ class Network:
 
 
 def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
-            progress=None, tower: str = "fused", plates=None) -> Predictions:
+            progress=None, tower: str = "fused") -> Predictions:
     """Classify fields.
 
     Fields whose counts lie far from those of the training are warned of: in an event of the stage
@@ -186,9 +186,6 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         Takes events of `phenoscale.progress`, of the stage "predict".
     tower : {"fused", "plain"}
         How towers are run (`phenoscale.models.networks.TOWERS`); the same up to rounding.
-    plates : list of str, optional
-        Of each field, in words for a warning ("plate P1"): each is judged apart; by default all
-        fields together.
 
     Raises
     ------
@@ -198,10 +195,14 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
     if not hasattr(source, "release"):
         source = FieldArrays(source, model.bin)
     check_fits(model, (source.shape[0], *source.size), source.dtype)
-    network = Network.of(model, source.size, threads, tower)
-    found = network.run(source, np.arange(source.n), on_error, progress)
-    say(found.far(model, plates or [""] * source.n), progress)
+    found = _of_all(model, source, threads, on_error, progress, tower)
+    say(found.far(model, [""] * source.n), progress)
     return found
+
+
+def _of_all(model: Model, source, threads, on_error, progress, tower) -> Predictions:
+    network = Network.of(model, source.size, threads, tower)
+    return network.run(source, np.arange(source.n), on_error, progress)
 
 
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
@@ -209,10 +210,11 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     """Classify the fields of a table; see `predict`.
 
     The channels are those of the model, by name where the table has them all, else in order.
-    Fields that a check marked are left out.
+    Fields that a check marked are left out.  Counts are judged plate by plate.
     """
     fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     source = fields.open(thread_count(threads), model.bin)
-    part = predict(model, source, threads, on_error, progress, tower, plates_of(fields.table))
+    part = _of_all(model, source, threads, on_error, progress, tower)
+    say(part.far(model, plates_of(fields.table)), progress)
     return part.spread(fields.rows, len(table), fields.left_out)
