@@ -100,7 +100,7 @@ class TrainWholeImage(Module):
             "written over.")
         self.network = Choice(
             "Network", NETWORKS,
-            doc="*mcnn-gap* for small data and fields of any size; *mcnn* is the published "
+            doc="*mcnn-gap* for small data, and for fields of another size later; *mcnn* is the published "
             "network, for fields of one size and many of them.")
         self.epochs = Integer(
             "Epochs", 20, minval=1, doc="How often each field is seen.")

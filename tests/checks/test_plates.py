@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A check compares plates, and says what channel is blank in a class, which fields have which size."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,6 @@ def test_a_plate_that_is_unlike_the_others(tmp_path, case, plates):
     change, words = CHANGES[case]
     table = changed(tmp_path, of_plate(change), plates=plates)
     (finding,) = found(table, "counts")
-    import re
     assert re.match(words, finding.sentence), finding.sentence
     assert [table.role("plate").iloc[row] for row in finding.rows] == ["P2"] * 8
 

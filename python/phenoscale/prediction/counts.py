@@ -288,9 +288,13 @@ def most_like_all(levels, plates: list[str]) -> int:
                          for c in range(levels.shape[1])] for k in some])
     units = np.array([_likeness(one) for one in middles]) / _BETWEEN_PLATES
     level = np.log(np.maximum(middles[:, :, _MEAN], 1e-30)) / np.log(_FACTOR)
-    units = np.concatenate([units, level[:, :, None]], axis=2).reshape(len(units), -1)
-    apart = [np.minimum(np.abs(units - mine), _UNLIKE).sum() for mine in units]
-    return some[int(np.argmin(apart))]
+    steps = np.array([[_union(levels[groups[k], c, _BITS]) for c in range(levels.shape[1])]
+                      for k in some])
+    steps = np.log2(np.maximum(steps & -steps, 1)) * _UNLIKE
+    units = np.concatenate([units, level[:, :, None], steps[:, :, None]], axis=2)
+    units = units.reshape(len(units), -1)
+    apart = np.array([np.minimum(np.abs(units - mine), _UNLIKE).sum() for mine in units])
+    return some[int(np.flatnonzero(apart <= apart.min() * (1 + 1e-9))[0])]
 
 
 def _likeness(rows):
