@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A check compares plates, and says what channel is blank in a class, which fields have which size."""
+"""A check compares plates, and says what is blank in a class, and which size fields have."""
 
 import re
 
@@ -23,7 +23,7 @@ def planned(monkeypatch):
 
 
 def changed(folder, change, **options):
-    """A screen of 12 bits whose files `change` (row of the table, channel, pixels) has rewritten."""
+    """A screen of 12 bits whose files `change` (row, channel, pixels) has rewritten."""
     table = read_table(screens.write_screen(folder, unlabelled=0, **options))
     for row, files in enumerate(table.paths):
         for c, path in enumerate(files):

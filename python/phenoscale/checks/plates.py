@@ -118,8 +118,8 @@ def _of_sizes(table: Table, found: Survey):
         lines = _spans([table.lines[row] for row in rows])
         words.append(f"{count(len(rows), 'field')} of {size_words(*size)} ({table.unit} "
                      f"{lines}{where})")
-    yield ("sizes", f"{'; '.join(words)}: one table has one size; make a table of each, or crop all "
-           "to one size (a model of mcnn-gap predicts each size apart)",
+    yield ("sizes", f"{'; '.join(words)}: one table has one size; make a table of each, or crop "
+           "all to one size (a model of mcnn-gap predicts each size apart)",
            [row for rows in list(sizes.values()) for row in rows])
 
 

@@ -23,7 +23,7 @@ from phenoscale.tables.table import Table
 from phenoscale.words import listed
 
 __all__ = ["Far", "OF_PLATES", "OF_TRAINING", "blank_in", "counts_of", "far_from", "most_like_all",
-           "plates_of", "say", "sentences_of"]
+           "plates_of", "tell_far", "sentences_of"]
 
 _LEAST, _LOWER, _MEDIAN, _UPPER, _MOST = range(len(QUANTILES))
 _MEAN, _FLOOR, _DEVIATION, _DETAIL, _BITS = range(len(KINDS))
@@ -232,7 +232,7 @@ def sentences_of(found: list[Far]) -> list[str]:
     return sentences
 
 
-def say(found: list[Far], progress=None, depth: int = 3) -> None:
+def tell_far(found: list[Far], progress=None, depth: int = 3) -> None:
     """Tell a user: as warnings of `phenoscale.progress` where somebody takes its events, else as
     Python's, which a notebook shows.
 

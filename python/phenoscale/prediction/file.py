@@ -24,7 +24,7 @@ from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.models.model import Model
 from phenoscale.prediction.blocks import Blocks, blocks_beside
-from phenoscale.prediction.counts import far_from, plates_of, say
+from phenoscale.prediction.counts import far_from, plates_of, tell_far
 from phenoscale.prediction.frame import prediction_frames
 from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
 from phenoscale.prediction.predict import Network, Predictions
@@ -109,7 +109,7 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
         errors = write_errors(table, skipped, out)
         blocks.clear()
         far = far_from(model.counts, model.channels, np.concatenate(levels), plates_of(table))
-        say(far, crew.watch)
+        tell_far(far, crew.watch)
     return tuple(ranks.spread([len(table) - len(skipped), errors]))
 
 

@@ -17,7 +17,7 @@ from phenoscale.images.fields import FieldArrays
 from phenoscale.images.usable import usable
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
-from phenoscale.prediction.counts import Far, far_from, plates_of, say
+from phenoscale.prediction.counts import Far, far_from, plates_of, tell_far
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
@@ -196,7 +196,7 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         source = FieldArrays(source, model.bin)
     check_fits(model, (source.shape[0], *source.size), source.dtype)
     found = _of_all(model, source, threads, on_error, progress, tower)
-    say(found.far(model, [""] * source.n), progress)
+    tell_far(found.far(model, [""] * source.n), progress)
     return found
 
 
@@ -216,5 +216,5 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     source = fields.open(thread_count(threads), model.bin)
     part = _of_all(model, source, threads, on_error, progress, tower)
-    say(part.far(model, plates_of(fields.table)), progress)
+    tell_far(part.far(model, plates_of(fields.table)), progress)
     return part.spread(fields.rows, len(table), fields.left_out)

@@ -53,8 +53,8 @@ def _pictures(found: Check) -> dict:
     spread = check_figures.measures(groups, [
         ("mean count", pixels.mean, saturated),
         ("sharpness: fine over coarse detail, log2", pixels.sharpness, unsharp)], table.channels)
-    return {"spread": encode(spread, "svg+xml"), "counts": _counts(found), "maps": _maps(found, groups, flagged),
-            "examples": _examples(found, sorted(flagged))}
+    return {"spread": encode(spread, "svg+xml"), "counts": _counts(found),
+            "maps": _maps(found, groups, flagged), "examples": _examples(found, sorted(flagged))}
 
 
 def _counts(found: Check) -> str:
