@@ -31,7 +31,8 @@ image that a module made or changed, the counts are found from CellProfiler's nu
 name 4095 as their maximum. CellProfiler divides by that number with "Set intensity range from:
 Image metadata" (in **LoadData**: "Rescale intensities: Yes"), but by 65535 without, and then the
 counts of a *changed* image come out 16 times too small. Leave that setting on. Unchanged images are
-not affected.
+not affected. Counts that lie far from those of the training are warned of, in the window and in
+CellProfiler's log.
 
 What do the results mean?
 ^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -54,7 +55,9 @@ See also
 See also **TrainWholeImage**, **LoadData**, **ExportToSpreadsheet**.
 """
 
+import logging
 import os
+import textwrap
 
 import numpy
 from _phenoscale_backend import Failure, threads_of, unpacked
@@ -231,6 +234,10 @@ class MeasureWholeImage(Module):
         task = {"model": place.shared(self._model()), "threads": threads_of(self.threads.value)}
         found = place.execute("predict", {**task, "fields": [field],
                                           "embeddings": self.wants_embedding.value})
+        warnings = found.get("warnings", [])  # a worker of an earlier version has none
+        for words in warnings:
+            logging.warning("MeasureWholeImage, image set %d: %s",
+                            workspace.measurements.image_set_number, words)
         values = [found["class"][0], *found["probabilities"][0]]
         if about["has_controls"]:
             values.append(found["distance"][0])
@@ -244,7 +251,7 @@ class MeasureWholeImage(Module):
                       for group in self.channels]
             shown = workspace.display_data
             shown.classes, shown.probabilities = about["classes"], found["probabilities"][0]
-            shown.distance = found["distance"][0]
+            shown.distance, shown.warnings = found["distance"][0], warnings
             shown.note = " (coarse)" if evidence["is_coarse"] else ""
             shown.field, shown.heat = _pictures(images, unpacked(evidence["heat"]))
 
@@ -266,6 +273,8 @@ class MeasureWholeImage(Module):
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.set_xlabel("Probability")
+        if shown.warnings:
+            figure.figure.suptitle(textwrap.fill(shown.warnings[0], 90), fontsize=8, color="red")
         if shown.distance is not None:
             axes.set_title(f"Distance from the controls: {shown.distance:.2f}")
 

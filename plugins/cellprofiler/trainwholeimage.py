@@ -100,8 +100,8 @@ class TrainWholeImage(Module):
             "written over.")
         self.network = Choice(
             "Network", NETWORKS,
-            doc="*mcnn-gap* for small data and fields of any size; *mcnn* is the published "
-            "network, for fields of one size and many of them.")
+            doc="*mcnn-gap* for small data, and for fields of another size later; *mcnn* is the "
+            "published network, for fields of one size and many of them.")
         self.epochs = Integer(
             "Epochs", 20, minval=1, doc="How often each field is seen.")
         self.control = Text(
@@ -232,6 +232,8 @@ class TrainWholeImage(Module):
             return
         finally:
             progress.close()
+        for words in found.get("warnings", ()):
+            logging.warning("TrainWholeImage: %s", words)
         logging.info("trained: %s, %s", found["model"], found["report"])
         workspace.display_data.rows = [["model", found["model"]], ["report", found["report"]]]
 

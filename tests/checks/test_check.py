@@ -294,7 +294,7 @@ def test_page(tmp_path, planned):
     assert "1 field of 18 cannot be used" in page and "same channels" in page
     assert "&lt;b&gt;odd&lt;/b&gt;" in page and "<b>odd" not in page
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
-    assert page.count("data:image/") == 4  # the spread, a map a channel, examples
+    assert page.count("data:image/") == 5  # spread, counts, a map a channel, examples
     assert len(page) < 3_000_000
 
 

@@ -17,7 +17,9 @@ from phenoscale import InputError
 from phenoscale.hosts import tasks
 from phenoscale.hosts.task_fields import pack, unpack
 from phenoscale.hosts.tasks import execute, update_of
+from phenoscale.images.counts import looks_at
 from phenoscale.models.controls import controls_of
+from phenoscale.prediction.counts import counts_of
 from phenoscale.prediction.evidence import Explainer
 
 
@@ -133,6 +135,33 @@ def test_a_model_is_read_once_and_again_when_it_changes(screen, tmp_path, monkey
     assert len(tasks._loaded) <= 2 and len(tasks._networks) <= 2
 
 
+def test_warnings_of_counts_that_the_model_does_not_know(screen, tmp_path):
+    """As a sentence in the outputs of both tasks, and in an update."""
+    folder, path, fields, files = screen
+    model = phenoscale.load(path)
+    model.counts = counts_of([looks_at(field) for field in fields])
+    model.save(tmp_path / "m")
+    task, dark = {"model": str(tmp_path / "m")}, [[pack(plane // 16) for plane in field]
+                                                  for field in fields]
+    assert execute("predict", {**task, "fields": files})["warnings"] == []
+    dna, actin = execute("predict", {**task, "fields": dark})["warnings"]
+    assert dna.startswith("these fields: DNA has counts 1/16 of those of the training (mean 1,")
+    assert execute("predict", {**task, "fields": dark[:1]})["warnings"][1].startswith(
+        "this field: Actin has counts 1/")
+    for number, field in enumerate(fields):
+        for name, plane in zip(screens.CHANNELS, field // 16):
+            tifffile.imwrite(tmp_path / f"{number}_{name}.tif", plane)
+    pandas.DataFrame([{**{f"FileName_{name}": f"{k}_{name}.tif" for name in screens.CHANNELS},
+                       "Metadata_Plate": "P9"} for k in range(6)]).to_csv(
+        tmp_path / "t.csv", index=False)
+    told = []
+    found = execute("table", {**task, "source": str(tmp_path / "t.csv"),
+                              "out": str(tmp_path / "p.csv")},
+                    lambda event: told.append(update_of("table", event)))
+    assert found["warnings"][0].startswith("plate P9: DNA has counts 1/16 of those of the training")
+    assert (0, 0, f"warning: {found['warnings'][0]}") in told
+
+
 def test_a_table(screen, tmp_path):
     """The file of `phenoscale predict`, with its list of skipped fields."""
     folder, path, fields, files = screen
@@ -142,7 +171,7 @@ def test_a_table(screen, tmp_path):
     found = execute("table", {"model": path, "source": str(tmp_path / "t.csv"),
                               "out": str(tmp_path / "p.csv")})
     assert found == {"out": str(tmp_path / "p.csv"), "fields": 5,
-                     "errors": str(tmp_path / "errors.csv")}
+                     "errors": str(tmp_path / "errors.csv"), "warnings": []}
     frame = pandas.read_csv(tmp_path / "p.csv")
     wanted = phenoscale.predict(phenoscale.load(path), fields[[0, 2, 3, 4, 5]])
     assert np.abs(frame["Phenoscale_Prob_fine"] - wanted.probabilities[:, 1]).max() < 1e-7

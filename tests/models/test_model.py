@@ -88,9 +88,9 @@ def test_the_metadata_has_all_that_design_promises(parts):
     assert about.keys() == {
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
-        "embedding", "controls", "temperature", "novelty", "version", "keys"}
-    assert [about[key] for key in ("bin", "z", "controls", "temperature", "novelty")] == [
-        1, None, None, None, None]
+        "embedding", "controls", "counts", "temperature", "novelty", "version", "keys"}
+    assert [about[key] for key in ("bin", "z", "controls", "counts", "temperature",
+                                   "novelty")] == [1, None, None, None, None, None]
 
 
 def test_the_safetensors_package_reads_it(tmp_path):

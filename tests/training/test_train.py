@@ -189,7 +189,7 @@ def test_statistics_of_counts_are_exact(dtype):
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 9, 7)).astype(dtype)
     images[:, 1] = np.iinfo(dtype).max  # saturated
     images[:, 2] = images[:, 0] // 128 + np.iinfo(dtype).max - 1
-    mean, std = statistics(FieldArrays(images), [4, 0, 2])
+    mean, std = statistics(FieldArrays(images), [4, 0, 2]).result()
     for k in range(3):
         values = [int(v) for v in images[[0, 2, 4], k].ravel()]
         exact = Fraction(sum(values), len(values))
@@ -202,7 +202,7 @@ def test_statistics_of_floats():
     images = np.random.default_rng(0).normal(1e6, 1, (4, 3, 8, 8)).astype(np.float32)
     images[:, 1] = 0.1  # constant, and no whole number
     images[:, 2] = np.linspace(0, 1e-20, 64).reshape(8, 8)
-    mean, std = statistics(FieldArrays(images), range(4))
+    mean, std = statistics(FieldArrays(images), range(4)).result()
     assert mean == pytest.approx(images.astype(float).mean(axis=(0, 2, 3)), rel=1e-12)
     assert std[1] == 1
     assert std[[0, 2]] == pytest.approx(images.astype(float).std(axis=(0, 2, 3))[[0, 2]],

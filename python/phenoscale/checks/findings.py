@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.checks.pixels import SATURATED, Pixels
+from phenoscale.checks.plates import of_counts
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.repeats import doubts
@@ -50,8 +51,9 @@ def findings(table: Table, found: Survey, pixels: Pixels, marked: dict, labels, 
         Column of the classes.
     """
     return [*_of_roles(table), *_of_marks(table, marked), *_of_files(table, found),
-            *_of_pixels(table, found, pixels, label), *_of_wells(table),
-            *_of_labels(table, labels, label)]
+            *_of_pixels(table, found, pixels, label),
+            *(Finding(*words) for words in of_counts(table, found, pixels, label)),
+            *_of_wells(table), *_of_labels(table, labels, label)]
 
 
 def _of_roles(table: Table):
@@ -118,7 +120,7 @@ def _of_pixels(table: Table, found: Survey, pixels: Pixels, label):
     plate = table.role("plate")
     unsharp = pixels.unsharp([""] * len(table) if plate is None else plate.tolist())
     for kind, flags, words in (
-            ("saturated", pixels.saturated(found.dtype or "float32"),
+            ("saturated", pixels.saturated(),
              f"more than {SATURATED:.0%} of the pixels are at the top"),
             ("out of focus", unsharp, "far less fine detail than the others of their plate")):
         for c in np.flatnonzero(flags.any(axis=0)):

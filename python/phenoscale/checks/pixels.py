@@ -14,6 +14,14 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
+from phenoscale.images.counts import (
+    KINDS,
+    PILE,
+    levels_of,
+    pile_of,
+    sample_of,
+    sharpness_of,
+)
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import Problem, Survey
 from phenoscale.machine import thread_count
@@ -22,9 +30,7 @@ from phenoscale.tables.table import Table
 
 __all__ = ["Pixels", "look"]
 
-SATURATED = 0.01  # of the pixels at the top, from which on it is said
-#: Octaves of detail whose ratio tells focus: neighbours of 2 pixels against those of 16.
-_FINE, _COARSE = 1, 4
+SATURATED = PILE  # of the pixels at the top, from which on it is said
 _GROUP = 8  # fields that make a spread
 #: So many interquartile ranges, and at least a factor of two, below the lower quartile: out of
 #: focus.  A texture that a quarter of the fields have is a phenotype, and widens the range.
@@ -45,6 +51,10 @@ class Pixels:
         log2 of fine over coarse detail; falls out of focus.
     bits : ndarray of uint64, (channels,)
         All bits set in any pixel of a channel; 0 for floats.
+    levels : ndarray of float32, (fields, channels, KINDS)
+        What the counts are like (`phenoscale.images.counts`).
+    pile : ndarray, (fields, channels)
+        The count that holds a pile of pixels at the top; NaN where none does.
     digests : list of list of bytes, or None
         Of each plane's pixels; None where the field could not be read.
     problems : list of Problem
@@ -57,15 +67,28 @@ class Pixels:
     at_high: np.ndarray
     sharpness: np.ndarray
     bits: np.ndarray
+    levels: np.ndarray
+    pile: np.ndarray
     digests: list
     problems: list
 
-    def saturated(self, dtype: str) -> np.ndarray:
-        """Where more than `SATURATED` of the pixels are at the top of the bits in use."""
-        if dtype == "float32":
-            return np.zeros(self.high.shape, bool)
-        tops = [2.0 ** max(8, int(bits).bit_length()) - 1 for bits in self.bits]
-        return (self.high >= tops) & (self.at_high > SATURATED)
+    def saturated(self) -> np.ndarray:
+        """Where more than `SATURATED` of the pixels pile up at the top: in the most frequent such
+        count of their channel, in the largest of a field, or at the top of the bits in use."""
+        tops = [2.0 ** max(8, int(bits).bit_length()) - 1 if bits else np.inf
+                for bits in self.bits]
+        found = (self.high >= tops) & (self.at_high > SATURATED)
+        for c, top in enumerate(self.tops()):
+            found[:, c] |= np.isfinite(self.pile[:, c]) & (self.pile[:, c] >= top)
+        return found
+
+    def tops(self) -> list[float]:
+        """The count of each channel that most often holds a pile, the larger of two; NaN."""
+        return [_most_frequent(values[np.isfinite(values)]) for values in self.pile.T]
+
+    def blank(self) -> np.ndarray:
+        """Where all pixels of a plane are one count."""
+        return self.low == self.high
 
     def unsharp(self, groups) -> np.ndarray:
         """Where a plane has far less fine detail than its channel has in its group (plate).
@@ -122,7 +145,8 @@ def look(table: Table, found: Survey, threads: int | None = None, progress=None)
     """
     n, c, watch = len(table), len(table.channels), Watch(progress)
     bad = {problem.row for problem in found.problems}
-    low, high, mean, at_high, sharpness = (np.full((n, c), np.nan) for _ in range(5))
+    low, high, mean, at_high, sharpness, pile = (np.full((n, c), np.nan) for _ in range(6))
+    levels = np.full((n, c, len(KINDS)), np.nan, np.float32)
     bits, digests, problems = np.zeros(c, np.uint64), [None] * n, []
     order = np.array([row for row in range(n) if row not in bad], np.int64)
     if len(order):
@@ -138,9 +162,10 @@ def look(table: Table, found: Survey, threads: int | None = None, progress=None)
                 low[row, k], high[row, k], mean[row, k] = about["min"], about["max"], about["mean"]
                 at_high[row, k] = about["at_max"] / plane.size
                 bits[k] |= np.uint64(about["bits"])
-                detail = about["detail"]
-                if len(detail) > _COARSE and min(detail[_FINE], detail[_COARSE]) > 0:
-                    sharpness[row, k] = np.log2(detail[_FINE] / detail[_COARSE])
+                sharpness[row, k] = sharpness_of(about)
+                sample = sample_of(plane)
+                levels[row, k] = levels_of(plane, about, sample)
+                pile[row, k] = pile_of(sample)
             flat = [f"channel {name} is blank, all pixels are {low[row, k]:g}"
                     for k, name in enumerate(table.channels) if low[row, k] == high[row, k]]
             if flat:
@@ -149,7 +174,14 @@ def look(table: Table, found: Survey, threads: int | None = None, progress=None)
             problems.append(_problem(table, row, "unreadable", str(error)))
         source.release(1)
         watch.tell("look", done + 1, len(order))
-    return Pixels(low, high, mean, at_high, sharpness, bits, digests, problems)
+    return Pixels(low, high, mean, at_high, sharpness, bits, levels, pile, digests, problems)
+
+
+def _most_frequent(values) -> float:
+    if not len(values):
+        return np.nan
+    counts, numbers = np.unique(values, return_counts=True)
+    return counts[len(numbers) - 1 - numbers[::-1].argmax()]
 
 
 def _problem(table: Table, row: int, kind: str, words: str) -> Problem:

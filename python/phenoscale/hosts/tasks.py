@@ -24,6 +24,7 @@ from phenoscale.hosts.task_fields import field_of, pack
 from phenoscale.images.fields import FieldArrays
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model, load
+from phenoscale.prediction.counts import far_from, sentences_of
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.inputs import check_fits
 from phenoscale.prediction.predict import Network
@@ -142,16 +143,18 @@ def _about(inputs: dict, watch) -> dict:
 
 
 def _predict(inputs: dict, watch) -> dict:
-    """Classes, probabilities, embeddings and distances from the controls of some fields."""
+    """Classes, probabilities, embeddings and distances from the controls of some fields; warnings
+    where their counts lie far from those of the training."""
     model, fields = _model(inputs), _get(inputs, "fields", list)
     threads, wants = _threads(inputs), _get(inputs, "embeddings", bool, False)
     may_skip = _get(inputs, "on_error", str, "stop") == "skip"
     found = {"class": [], "probabilities": [], "distance": []}
     found.update({"embeddings": []} if wants else {})
-    skipped = {}
+    skipped, levels = {}, []
     for number, given in enumerate(fields):
         try:
             row = _one(model, field_of(model, given), threads)
+            levels.append(row["levels"])
         except (InputError, _core.ImageError, OSError) as error:
             if not may_skip:
                 raise
@@ -159,7 +162,8 @@ def _predict(inputs: dict, watch) -> dict:
         for name, column in found.items():
             column.append(row.get(name))
         watch.tell("predict", number + 1, len(fields))
-    return {"classes": model.classes, **found, "skipped": skipped}
+    warnings = sentences_of(far_from(model.counts, model.channels, levels, [""] * len(levels)))
+    return {"classes": model.classes, **found, "skipped": skipped, "warnings": warnings}
 
 
 def _one(model: Model, field: np.ndarray, threads: int) -> dict:
@@ -171,7 +175,7 @@ def _one(model: Model, field: np.ndarray, threads: int) -> dict:
     found = network.run(source, [0])
     return {"class": model.classes[int(found.logits[0].argmax())],
             "probabilities": found.probabilities[0].tolist(),
-            "embeddings": found.embeddings[0].tolist(),
+            "embeddings": found.embeddings[0].tolist(), "levels": found.by_channel()[0],
             "distance": float(model.distances(found.embeddings)[0]) if model.controls else None}
 
 
@@ -203,10 +207,24 @@ def _table(inputs: dict, watch) -> dict:
     from phenoscale.prediction.file import Writing, predict_to_file
 
     out, writing = _get(inputs, "out", str), Writing(keep=[_get(inputs, "model", str)])
+    told = _Told(watch)
     n, skipped = predict_to_file(
         _model(inputs), _get(inputs, "source", str), out, _reading(inputs), writing,
-        Crew(threads=_threads(inputs), progress=watch))
-    return {"out": out, "fields": n, "errors": skipped}
+        Crew(threads=_threads(inputs), progress=told))
+    return {"out": out, "fields": n, "errors": skipped, "warnings": told.warnings}
+
+
+class _Told(Watch):
+    """Passes events on, and keeps what was warned of for the outputs of a task."""
+
+    def __init__(self, progress):
+        super().__init__(progress)
+        self.warnings = []
+
+    def __call__(self, event: dict) -> None:
+        if event["stage"] == "warning":
+            self.warnings.append(event["words"])
+        super().__call__(event)
 
 
 def _train(inputs: dict, watch) -> dict:
@@ -224,13 +242,15 @@ def _train(inputs: dict, watch) -> dict:
     except TypeError as error:
         raise InputError(f"the recipe: {error}") from None
     table = read_table(_get(inputs, "table", str), replace(_reading(inputs), z=recipe.z))
+    told = _Told(watch)
     running = Running(on_error=_get(inputs, "on_error", str, "stop"),
                       resume=_get(inputs, "resume", bool, False))
     folder = train_run(
         table, _get(inputs, "label", str), _get(inputs, "out", str), recipe,
         Split(holdout=_get(inputs, "holdout", dict, {})), _get(inputs, "controls", dict, {}),
-        running, Crew(threads=_threads(inputs), progress=watch))[1]
-    return {"model": RunFolder(folder).file(RunFolder.MODEL), "report": write_report(folder)}
+        running, Crew(threads=_threads(inputs), progress=told))[1]
+    return {"model": RunFolder(folder).file(RunFolder.MODEL), "report": write_report(folder),
+            "warnings": told.warnings}
 
 
 #: name -> function of (inputs, Watch)

@@ -63,6 +63,8 @@ class Survey:
         Files of each kind ("TIFF", "PNG", ...), and of each type of number in them.
     sizes : Counter of (h, w)
         Files of each size.
+    rows_of_size : dict of (h, w) to list of int
+        Fields whose first file that can be read has that size.
     dtypes : dict of str to Counter
         Channel to the number of its files of each depth.
     white_zero : int
@@ -83,6 +85,7 @@ class Survey:
     white_zero: int
     problems: list[Problem]
     notes: list[str] = field(default_factory=list)
+    rows_of_size: dict = field(default_factory=dict)
 
     def select(self, rows) -> Survey:
         """The same of these rows of the table, for reading them."""
@@ -146,7 +149,18 @@ def survey(table: Table, threads: int | None = None, progress=None, ranks=None) 
         rows[problem.row] = [[] for _ in table.channels]
     return Survey(shape, dtype, rows, Counter(info["kind"] for info in good),
                   Counter(info["native"] for info in good), sizes, dtypes,
-                  sum(bool(info["is_min_white"]) for info in good), problems, notes)
+                  sum(bool(info["is_min_white"]) for info in good), problems, notes,
+                  _rows_of_size(infos))
+
+
+def _rows_of_size(infos) -> dict:
+    """Size of the first file that can be read to the rows of the fields."""
+    found = {}
+    for row, files in enumerate(infos):
+        info = next(filter(None, files), None)
+        if info:
+            found.setdefault((info["height"], info["width"]), []).append(row)
+    return found
 
 
 # ---- one file ------------------------------------------------------------------------------------

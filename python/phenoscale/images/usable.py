@@ -112,7 +112,7 @@ def _one_sentence(table: Table, found: Survey, problems) -> str:
         return same[0].sentence
     if kind == "size":
         spread = {"": Counter({size_words(*size): n for size, n in found.sizes.items()})}
-        cure = "crop all to one size (height x width)"
+        cure = "make a table of each size, or crop all to one (height x width)"
     else:
         spread = {f" in channel {c}": n for c, n in found.dtypes.items() if len(n) > 1}
         cure = "export all fields of a channel with one depth"

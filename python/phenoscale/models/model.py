@@ -20,6 +20,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.models import networks
+from phenoscale.models.counts import is_counts
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.table import DEPTHS
 
@@ -32,7 +33,7 @@ LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
-_LATER = {"keys"}  # what older files do not have
+_LATER = {"counts", "keys"}  # what older files do not have
 
 
 @dataclass
@@ -82,6 +83,9 @@ class Model:
     controls : dict or None
         Mean and spread ("mean", "spread", each a list) of the embeddings of the control fields
         that it was trained on.
+    counts : dict or None
+        Range and spread of the counts of its training fields by channel
+        (`phenoscale.models.counts`).
     temperature, novelty : None
         Reserved: calibration, threshold for new phenotypes.
     version : str
@@ -109,6 +113,7 @@ class Model:
     padding: str = f"centred, to multiples of {networks.PAD}, 0 after normalisation"
     embedding: dict = field(default_factory=dict)
     controls: dict | None = None
+    counts: dict | None = None
     temperature: float | None = None
     novelty: float | None = None
     version: str = ""
@@ -237,6 +242,7 @@ _CHECKS = {
     "padding": lambda v: isinstance(v, str),
     "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
     "controls": _is_controls,
+    "counts": lambda v: v is None or isinstance(v, dict),
     "temperature": lambda v: v is None,
     "novelty": lambda v: v is None,
     "version": lambda v: isinstance(v, str),
@@ -257,6 +263,8 @@ def _faults(about: dict) -> list[str]:
     if not bad and about["controls"] and (
             len(about["controls"]["mean"]) != about["embedding"]["size"]):
         bad = ["controls"]
+    if not bad and not is_counts(about["counts"], len(about["channels"])):
+        bad = ["counts"]
     return bad
 
 

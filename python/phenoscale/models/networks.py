@@ -92,7 +92,7 @@ def _mcnn_gap(channels: int, height: int, width: int, classes: int, fc_relu: boo
 
 #: name -> how its description is made
 NETWORKS = {"mcnn": _mcnn, "mcnn-gap": _mcnn_gap}
-#: networks that take fields of any size once trained
+#: networks that take fields of any size once trained, one size at a time
 ANY_SIZE = frozenset({"mcnn-gap"})
 
 

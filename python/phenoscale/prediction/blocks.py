@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The finished blocks of a prediction, on disk until all are there: what it can be resumed from.
 
-    OUT.parts/block-000012.safetensors: logits, embeddings, the fields that were skipped, checksums,
-    and what the numbers depend on
+    OUT.parts/block-000012.safetensors: logits, embeddings, what the counts are like, the fields
+    that were skipped, checksums, and what the numbers depend on
 
 A block is whole or not there.  It is used where model and options are the same, else refused, and
 where its fields and their files are the same, else done again.
@@ -29,6 +29,7 @@ __all__ = ["Blocks", "blocks_beside"]
 _PROGRAM, _WHAT = "phenoscale block", "a block of 'phenoscale predict'"
 _LIMIT = 1 << 24  # bytes of header: why fields were skipped is in it
 _NAME = re.compile(r"block-(\d{6,})\.safetensors(\.tmp\.\d+)?")
+_TENSORS = ("logits", "embeddings", "levels")
 #: What becomes of a block that was looked for.
 _DONE, _TO_DO, _REFUSED = range(3)
 
@@ -106,7 +107,7 @@ class Blocks:
         return sorted(number for number, _, state, _ in said if state == _TO_DO)
 
     def __setitem__(self, number: int, found: Predictions) -> None:
-        tensors = [("logits", found.logits), ("embeddings", found.embeddings)]
+        tensors = [(name, getattr(found, name)) for name in _TENSORS]
         about = {"same": self._same, "key": self._keys[number], "environment": self._environment,
                  "rows": len(found.logits), "crc32": checksums(tensors),
                  "skipped": sorted([row, why] for row, why in found.skipped.items())}
@@ -191,7 +192,7 @@ class Blocks:
 def _is_sound(about: dict, lengths: dict) -> bool:
     """Whether a header is what `__setitem__` writes, whatever its checksum says."""
     rows, skipped = about.get("rows"), about.get("skipped")
-    return (type(rows) is int and rows > 0 and set(lengths) == {"logits", "embeddings"}
+    return (type(rows) is int and rows > 0 and set(lengths) == set(_TENSORS)
             and all(n % rows == 0 for n in lengths.values())
             and isinstance(about.get("key"), str) and isinstance(about.get("same"), dict)
             and isinstance(about.get("environment"), dict) and isinstance(skipped, list)

@@ -24,6 +24,7 @@ from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.models.model import Model
 from phenoscale.prediction.blocks import Blocks, blocks_beside
+from phenoscale.prediction.counts import far_from, plates_of, tell_far
 from phenoscale.prediction.frame import prediction_frames
 from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
 from phenoscale.prediction.predict import Network, Predictions
@@ -80,7 +81,8 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
         The CSV to write; none of the files that are read.
     writing : Writing, optional
     crew : Crew, optional
-        Who does it; told of the stage "predict", and of the table's notes.
+        Who does it; told of the stage "predict", of the table's notes, and of plates whose counts
+        lie far from those of the training.
 
     Returns
     -------
@@ -104,13 +106,15 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
                                    tell):
         blocks[number] = part
     ranks.barrier()
-    skipped, errors = {}, None
+    skipped, errors, levels = {}, None, []
     if crew.is_first:
-        parts = fields.parts(blocks, skipped)
+        parts = fields.parts(blocks, skipped, levels)
         write_csv(prediction_frames(model, table, parts, writing.embedding), out,
                   writing.safe)
         errors = write_errors(fields.table, skipped, out)
         blocks.clear()
+        far = far_from(model.counts, model.channels, np.concatenate(levels), plates_of(table))
+        tell_far(far, crew.watch)
     return tuple(ranks.spread([len(table) - len(skipped), errors]))
 
 
@@ -145,8 +149,9 @@ class _Fields:
             about.append([ends, planes])
         return hashlib.sha256(json.dumps([about, stamps]).encode()).hexdigest()
 
-    def parts(self, blocks, skipped: dict):
-        """The blocks in order; `skipped` gets the rows that were, and why."""
+    def parts(self, blocks, skipped: dict, levels: list):
+        """The blocks in order; `skipped` gets the rows that were, and why, `levels` what the counts
+        of every field are like."""
         left_out = self.usable.left_out
         for number in range(self.n):
             part, first = blocks[number], number * BLOCK
@@ -155,6 +160,7 @@ class _Fields:
             reasons.update({row: left_out[row] for row in self.block(number) if row in left_out})
             part.skipped = {row - first: why for row, why in reasons.items()}
             skipped.update(reasons)
+            levels.append(part.by_channel())
             yield part
 
 
@@ -195,7 +201,7 @@ def _predicted(model: Model, fields: _Fields, numbers, writing: Writing, crew: C
         answers = network.each(source, np.arange(len(mine)), writing.on_error)
     for number in numbers:
         part = Predictions.blank(len(fields.block(number)), len(model.classes),
-                                 model.embedding["size"])
+                                 model.embedding["size"], len(model.channels))
         for row in fields.rows(number):
             answer, done = next(answers), done + 1
             if isinstance(answer, str):  # kept without its place, which a new table may call else

@@ -26,7 +26,7 @@ def check_fits(model: Model, shape, dtype: str) -> None:
         raise InputError(
             f"the fields are {h} x {w} pixels, the {model.network} model was trained on "
             f"{model.size[0]} x {model.size[1]} and takes no other size: use fields of that size, "
-            "or train with --network mcnn-gap, which takes any")
+            "or train with --network mcnn-gap, which takes any, each in a table of its own")
     if dtype != model.dtype:
         raise InputError(
             f"the fields are {dtype}, the model was trained on {model.dtype}: its scale would be "

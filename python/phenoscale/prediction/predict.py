@@ -12,10 +12,12 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
+from phenoscale.images.counts import KINDS, looks_at
 from phenoscale.images.fields import FieldArrays
 from phenoscale.images.usable import usable
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
+from phenoscale.prediction.counts import Far, far_from, plates_of, tell_far
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
@@ -33,32 +35,51 @@ class Predictions:
     logits, probabilities : ndarray of float32, (n, classes)
     embeddings : ndarray of float32, (n, embedding)
         Input of the last dense layer, not normalised.
+    levels : ndarray of float32, (n, channels * KINDS)
+        What the counts of each channel are like, as `phenoscale.images.counts`; NaN where that was
+        not asked.
     skipped : dict of int to str
         Number of a field that could not be read, and why; its rows are NaN.
     """
 
     logits: np.ndarray
     embeddings: np.ndarray
+    levels: np.ndarray
     skipped: dict = field(default_factory=dict)
 
     @classmethod
-    def blank(cls, n: int, classes: int, embedding: int) -> Predictions:
+    def blank(cls, n: int, classes: int, embedding: int, channels: int) -> Predictions:
         """Of n fields of which nothing is known yet: NaN."""
-        return cls(*(np.full((n, width), np.nan, np.float32) for width in (classes, embedding)))
+        return cls(*(np.full((n, width), np.nan, np.float32)
+                     for width in (classes, embedding, channels * len(KINDS))))
+
+    def far(self, model: Model, plates: list[str]) -> list[Far]:
+        """Plates, by the words for that of each field, whose counts the model does not know."""
+        return far_from(model.counts, model.channels, self.by_channel(), plates)
+
+    def by_channel(self) -> np.ndarray:
+        """The levels as (n, channels, KINDS)."""
+        n, width = self.levels.shape
+        return self.levels.reshape(n, width // len(KINDS), len(KINDS))
 
     def put(self, i: int, answer) -> None:
         """What `Network.each` says of field i."""
         if isinstance(answer, str):
             self.skipped[i] = answer
         else:
-            self.logits[i], self.embeddings[i] = answer
+            self.logits[i], self.embeddings[i], self.levels[i] = answer
 
     def spread(self, rows, n: int, left_out) -> Predictions:
         """As rows of n fields; the others, in `left_out` with their reasons, are NaN."""
-        wide = Predictions.blank(n, self.logits.shape[1], self.embeddings.shape[1])
-        wide.logits[rows], wide.embeddings[rows] = self.logits, self.embeddings
+        wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
+                             for part in self._parts()))
+        for whole, part in zip(wide._parts(), self._parts()):
+            whole[rows] = part
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
         return wide
+
+    def _parts(self) -> tuple:
+        return self.logits, self.embeddings, self.levels
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -77,18 +98,22 @@ class Network:
         By channel.
     threads : int
         Fields at a time.
+    asks_levels : bool
+        Whether it says what the counts of a field are like, too.
     """
 
     net: object
     scale: list
     offset: list
     threads: int
+    asks_levels: bool = False
 
     @classmethod
     def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused") -> Network:
         """That of a model, for fields of one size (h, w) in their files."""
         threads = thread_count(threads)
-        return cls(model.net(*size, threads, tower), model.scale, model.offset, threads)
+        return cls(model.net(*size, threads, tower), model.scale, model.offset, threads,
+                   model.counts is not None)
 
     def run(self, source, order, on_error: str = "stop", progress=None,
             ranks: Alone | None = None) -> Predictions:
@@ -104,21 +129,21 @@ class Network:
             Each in the same call: they have parts of the fields, and all get all.
         """
         n, ranks, watch = len(order), ranks or Alone(), Watch(progress)
-        found = Predictions.blank(n, self.net.classes, self.net.embedding)
+        found = Predictions.blank(n, self.net.classes, self.net.embedding, len(self.scale))
         ends = even_ends(n, ranks.size)
         first, end = share(ends, ranks.rank)
         for i, answer in enumerate(self.each(source, order[first:end], on_error), first):
             found.put(i, answer)
             watch.tell("predict", min(n, (i + 1 - first) * ranks.size), n)
-        for rows in (found.logits, found.embeddings):
+        for rows in (found.logits, found.embeddings, found.levels):
             ranks.rows(rows, ends)
         for theirs in ranks.everyone(list(found.skipped.items())):
             found.skipped.update(dict(theirs))
         return found
 
     def each(self, source, order, on_error: str = "stop"):
-        """What it says of fields one by one: yields (logits, embedding), or words why a field was
-        skipped."""
+        """What it says of fields one by one: yields (logits, embedding, levels), or words why a
+        field was skipped."""
         n = len(order)
         source.start(np.asarray(order, np.int64))
         for at in range(0, n, self.threads):
@@ -133,7 +158,9 @@ class Network:
                         raise
                     faults.append(str(error))
             if block:
-                answers = zip(*self.net.predict(block, self.scale, self.offset))
+                levels = ([np.ravel(looks_at(one)) for one in block] if self.asks_levels
+                          else [np.nan] * len(block))
+                answers = zip(*self.net.predict(block, self.scale, self.offset), levels)
             source.release(count)
             yield from (fault or next(answers) for fault in faults)
 
@@ -141,6 +168,9 @@ class Network:
 def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
             progress=None, tower: str = "fused") -> Predictions:
     """Classify fields.
+
+    Fields whose counts lie far from those of the training are warned of: in an event of the stage
+    "warning" where `progress` takes events, else by Python's `warnings`.
 
     Parameters
     ----------
@@ -165,6 +195,12 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
     if not hasattr(source, "release"):
         source = FieldArrays(source, model.bin)
     check_fits(model, (source.shape[0], *source.size), source.dtype)
+    found = _of_all(model, source, threads, on_error, progress, tower)
+    tell_far(found.far(model, [""] * source.n), progress)
+    return found
+
+
+def _of_all(model: Model, source, threads, on_error, progress, tower) -> Predictions:
     network = Network.of(model, source.size, threads, tower)
     return network.run(source, np.arange(source.n), on_error, progress)
 
@@ -174,9 +210,11 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     """Classify the fields of a table; see `predict`.
 
     The channels are those of the model, by name.  Fields that a check marked are left out.
+    Counts are judged plate by plate.
     """
     fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     source = fields.open(thread_count(threads), model.bin)
-    part = predict(model, source, threads, on_error, progress, tower)
+    part = _of_all(model, source, threads, on_error, progress, tower)
+    tell_far(part.far(model, plates_of(fields.table)), progress)
     return part.spread(fields.rows, len(table), fields.left_out)

@@ -7,6 +7,7 @@ import numpy as np
 
 from phenoscale.checks.check import Check
 from phenoscale.checks.plan import EPOCHS
+from phenoscale.checks.plates import far_plates, plate_levels
 from phenoscale.errors import InputError
 from phenoscale.images.fields import open_fields
 from phenoscale.reports import check_pictures as check_figures
@@ -43,17 +44,27 @@ def _classes(found: Check):
 def _pictures(found: Check) -> dict:
     pixels, table = found.pixels, found.table
     if not np.isfinite(pixels.mean).any():
-        return {"spread": None, "maps": [], "examples": None}
+        return {"spread": None, "counts": None, "maps": [], "examples": None}
     plate = table.role("plate")
     groups = [""] * len(table) if plate is None else plate.tolist()
-    saturated = pixels.saturated(found.survey.dtype or "float32")
+    saturated = pixels.saturated()
     unsharp = pixels.unsharp(groups)
     flagged = {row for finding in found.findings for row in finding.rows} | set(found.bad())
     spread = check_figures.measures(groups, [
         ("mean count", pixels.mean, saturated),
         ("sharpness: fine over coarse detail, log2", pixels.sharpness, unsharp)], table.channels)
-    return {"spread": encode(spread, "svg+xml"), "maps": _maps(found, groups, flagged),
-            "examples": _examples(found, sorted(flagged))}
+    return {"spread": encode(spread, "svg+xml"), "counts": _counts(found),
+            "maps": _maps(found, groups, flagged), "examples": _examples(found, sorted(flagged))}
+
+
+def _counts(found: Check) -> str:
+    """Plate by plate, darkest pixels, mean, largest count and bits in use."""
+    table, pixels = found.table, found.pixels
+    plates = plate_levels(table, pixels)
+    flagged = {(one.plate, one.channel) for one in far_plates(table, pixels)}
+    figure = check_figures.counts([name for name, *_ in plates], [mine for _, mine, _ in plates],
+                                  np.array([high for *_, high in plates]), flagged, table.channels)
+    return encode(figure, "svg+xml")
 
 
 def _maps(found: Check, groups, flagged) -> list[str]:

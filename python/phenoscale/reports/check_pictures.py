@@ -14,7 +14,7 @@ from phenoscale.reports.gallery import channel_colours
 from phenoscale.reports.pictures import ALARM, FAINT, INK, label_text, new_figure, tidy
 from phenoscale.tables.wells import plate_layout, row_name, well_position
 
-__all__ = ["measures", "plates"]
+__all__ = ["counts", "measures", "plates"]
 
 _MOST = 12  # plates in one picture
 
@@ -74,6 +74,52 @@ def plates(wells, values, flagged, title):
     bar = figure.colorbar(picture, ax=figure.axes, fraction=0.025, pad=0.01)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, labelcolor=INK)
+    return figure
+
+
+def counts(names, levels, high, flagged, channels):
+    """The counts of every plate, one row a channel: a line from the darkest pixels to the largest
+    count, a point at the mean, the bits in use above it.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the plates.
+    levels : list of list of (float, float, str)
+        For each plate and channel: medians of the darkest pixels and of the mean, and the bits.
+    high : ndarray, (plates, channels)
+        Largest count.
+    flagged : set of (str, int)
+        Plates and channels that lie far from the others.
+    channels : list of str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(max(5.4, min(16, 0.32 * len(names) + 2)), 1.7 * len(channels) + 0.6)
+    step, is_few = max(1, len(names) // 40), len(names) <= 24
+    for c, channel in enumerate(channels):
+        axes = figure.add_subplot(len(channels), 1, c + 1)
+        for k, name in enumerate(names):
+            dark, mean, bits = levels[k][c]
+            if not math.isfinite(mean):
+                continue
+            colour = ALARM if (name, c) in flagged else INK
+            axes.plot([k, k], [dark, high[k, c]], "-", color=colour, linewidth=1.4)
+            axes.plot([k], [mean], "o", color=colour, markersize=4)
+            if is_few and bits:
+                axes.annotate(f"bits {bits}", (k, high[k, c]), (0, 3), fontsize=6.5, color=colour,
+                              textcoords="offset points", ha="center")
+        axes.set_yscale("symlog", linthresh=1)
+        axes.margins(y=0.2)
+        tidy(axes, "counts: darkest 1 %, mean, largest" if c == 0 else "", "",
+             label_text(channel, 18))
+        is_last = c == len(channels) - 1
+        axes.set_xticks(range(0, len(names), step),
+                        [label_text(n, 18) if is_last else "" for n in names[::step]],
+                        rotation=30 if len(names) > 4 else 0, fontsize=8)
+        axes.set_xlim(-0.7, len(names) - 0.3)
     return figure
 
 

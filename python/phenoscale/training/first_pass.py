@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.images.counts import KINDS
 from phenoscale.images.moments import Moments, measure
 from phenoscale.images.usable import Usable
+from phenoscale.prediction.counts import blank_in, counts_of, far_from, plates_of, sentences_of
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.labels import class_cells, class_names, label_words
 from phenoscale.tables.split import SIDES, Split, check_training, split_table
@@ -112,7 +114,7 @@ class Labelled:
                 **asdict(self.recipe)}
 
 
-def read_all(fields: Labelled, on_error: str, crew: Crew) -> tuple:
+def read_all(fields: Labelled, on_error: str, crew: Crew, warn=None) -> tuple:
     """Read every labelled field once.
 
     Parameters
@@ -122,10 +124,12 @@ def read_all(fields: Labelled, on_error: str, crew: Crew) -> tuple:
         What to do about one that cannot be read; those of the side "test" are always skipped.
     crew : Crew
         Its ranks have shares of the fields, and all get all.
+    warn : callable, optional
+        Takes a sentence on fields whose counts are not what they should be.
 
     Returns
     -------
-    mean, deviation : ndarray of float64, (channels,)
+    moments : Moments
         Of the fields that are trained on.
     unread : dict of int to str
         Row to the reason.
@@ -138,7 +142,8 @@ def read_all(fields: Labelled, on_error: str, crew: Crew) -> tuple:
     ranks, order = crew.ranks, np.concatenate([fields.rows(side) for side in LABELLED])
     channels, height, width = fields.source.shape
     moments, seen, unread = Moments(channels, height * width), {}, {}
-    own = order[ranks.rank :: ranks.size]
+    own, levels = order[ranks.rank :: ranks.size], np.full(
+        (len(fields.sides), channels, len(KINDS)), np.nan)
     fields.source.start(own)
     for at in range(0, len(order), _ROUND * ranks.size):
         mine = at // ranks.size
@@ -153,10 +158,22 @@ def read_all(fields: Labelled, on_error: str, crew: Crew) -> tuple:
                 unread[row] = error
                 continue
             _check_apart(fields, seen, row, digest)
+            levels[row] = [numbers for *_, numbers in measured]
             if fields.sides[row] == "train":
                 moments.add(measured)
         crew.watch.tell("statistics", place + 1, len(order))
-    return *moments.result(), unread
+    for words in _of_counts(fields, moments, levels) if warn else ():
+        warn(words)
+    return moments, unread
+
+
+def _of_counts(fields: Labelled, moments: Moments, levels) -> list[str]:
+    """Sentences on plates of other sides far from what is trained on, and on blank channels."""
+    channels, rest = fields.table.channels, fields.sides != "train"
+    plates = np.array(plates_of(fields.table))[rest]
+    far = far_from(counts_of(moments.levels), channels, levels[rest], plates)
+    names = fields.table.column(fields.label).to_numpy()
+    return [*sentences_of(far), *blank_in(levels, channels, names)]
 
 
 def _look(source) -> tuple:

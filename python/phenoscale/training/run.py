@@ -136,7 +136,8 @@ def _begin(fields: Labelled, keeper, running: Running, crew: Crew) -> Trained:
     trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, crew)
     same = fields.same(ranks.exchange)
     if not ranks.spread(keeper.take(trained, same, lambda: _model(fields, trained))):
-        trained.mean, trained.std, trained.unread = read_all(fields, running.on_error, crew)
+        moments, trained.unread = read_all(fields, running.on_error, crew, keeper.warn)
+        trained.know(moments)
     about, tensors = trained.state()
     trained.stand(ranks.spread(about))
     for _, numbers in tensors:

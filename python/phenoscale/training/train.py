@@ -17,10 +17,11 @@ import phenoscale
 from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
-from phenoscale.images.moments import statistics
+from phenoscale.images.moments import Moments, statistics
 from phenoscale.machine import memory
 from phenoscale.models import networks
 from phenoscale.models.model import Model
+from phenoscale.prediction.counts import counts_of
 from phenoscale.prediction.predict import Network
 from phenoscale.ranks.alone import Alone, branches, own_places
 from phenoscale.ranks.crew import Crew
@@ -49,6 +50,8 @@ class Trained:
 
     Attributes
     ----------
+    counts : dict or None
+        Of the fields it is trained on, as a `Model` keeps them.
     epoch, position : int
         Epochs done, and fields of the one under way.
     log : list of dict
@@ -75,6 +78,7 @@ class Trained:
     dtype: str
     mean: np.ndarray
     std: np.ndarray
+    counts: dict | None = None
     epoch: int = 0
     position: int = 0
     log: list = field(default_factory=list)
@@ -89,6 +93,11 @@ class Trained:
 
     _STATE = ("epoch", "position", "log", "row", "factor", "bad_steps", "skipped", "best", "waited",
               "is_over")
+
+    def know(self, moments: Moments) -> None:
+        """Take the normalisation, and what the counts are like, from the fields trained on."""
+        self.mean, self.std = moments.result()
+        self.counts = counts_of(moments.levels)
 
     @property
     def scale(self) -> list:
@@ -119,7 +128,7 @@ class Trained:
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
             size=list(self.size), dtype=self.dtype, scale=self.scale, offset=self.offset,
-            bin=self.recipe.bin, seed=self.recipe.seed,
+            bin=self.recipe.bin, seed=self.recipe.seed, counts=self.counts,
             version=phenoscale.__version__,
             embedding={"name": "input of the last dense layer", "size": self.net.embedding},
             **more)
@@ -128,7 +137,7 @@ class Trained:
         """Where it stands, as (what JSON can hold, [(name, flat array)]); the arrays are views."""
         about = {name: getattr(self, name) for name in self._STATE}
         about.update(recipe=asdict(self.recipe), description=self.description,
-                     mean=self.mean.tolist(), std=self.std.tolist(),
+                     mean=self.mean.tolist(), std=self.std.tolist(), counts=self.counts,
                      optimizer_steps=self.optimizer.steps,
                      unread=[[row, why] for row, why in self.unread.items()])
         tensors = [("parameters", self.net.parameters)]
@@ -160,6 +169,7 @@ class Trained:
         """Take over all of a state but its tensors."""
         self.optimizer.steps = about["optimizer_steps"]
         self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
+        self.counts = about.get("counts")
         self.unread = {row: why for row, why in about.get("unread", [])}
         for name in self._STATE:
             setattr(self, name, about[name])
@@ -369,7 +379,7 @@ def fit(source, labels, train, val, recipe: Recipe, crew: Crew | None = None,
                          "fraction, or leave them out")
     if trained is None:
         trained = begin(source, labels, train, recipe, crew)
-        trained.mean, trained.std = statistics(source, train, crew.watch)
+        trained.know(statistics(source, train, crew.watch))
     exchange = Exchange(trained.net, crew.ranks)
     while not trained.is_over:
         order = BALANCES[recipe.balance](train, labels, recipe.seed, trained.epoch)

@@ -45,7 +45,7 @@ final class Worker {
 
     // ---- for the commands ------------------------------------------------------------------
 
-    /** The outputs of a task; progress in ImageJ's status bar, Esc cancels. */
+    /** The outputs of a task; progress in ImageJ's status bar, warnings in its log, Esc cancels. */
     static Map<?, ?> ask(String script, Map<String, Object> inputs) throws Trouble {
         IJ.resetEscape();
         try {
@@ -58,7 +58,14 @@ final class Worker {
             throw new Trouble.Cancelled();
         }
         try {
-            return worker().execute(script, inputs);
+            Map<?, ?> found = worker().execute(script, inputs);
+            Object warnings = found.get("warnings");
+            if (warnings instanceof List) {
+                for (Object words : (List<?>) warnings) {
+                    IJ.log("phenoscale: warning: " + words);
+                }
+            }
+            return found;
         } finally {
             IJ.showProgress(1.0);
             IJ.showStatus("");
