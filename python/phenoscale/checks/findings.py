@@ -14,9 +14,9 @@ from phenoscale.checks.pixels import SATURATED, Pixels
 from phenoscale.checks.plates import of_counts
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
+from phenoscale.tables.labels import class_cells, label_words
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
-from phenoscale.tables.labels import class_cells, label_words
 from phenoscale.tables.table import Table
 from phenoscale.words import count, listed, shares
 

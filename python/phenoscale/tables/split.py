@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.tables.repeats import doubts, repeats, well_roles
 from phenoscale.tables.labels import class_cells
+from phenoscale.tables.repeats import doubts, repeats, well_roles
 from phenoscale.tables.table import Table
 from phenoscale.words import listed
 

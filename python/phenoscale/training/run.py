@@ -21,8 +21,8 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
-from phenoscale.tables.keys import KEY
 from phenoscale.tables.class_keys import class_keys
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import write_errors
 from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.repeats import doubts
