@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pandas
 import pytest
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 import screens
@@ -200,6 +201,18 @@ def test_wells_with_missing_fields_and_repeated_files(tmp_path, planned):
     (finding,) = findings(found, "named twice")
     assert finding.sentence.startswith("34 files named more than once in the table: A01_DNA.tif")
     assert len(findings(found, "duplicate")) == 17
+
+
+def test_saved_overlays_are_named_for_what_they_are(tmp_path, planned):
+    table = screen(tmp_path)
+    for row in range(len(table)):
+        Image.fromarray(np.zeros((128, 128, 3), np.uint8)).save(tmp_path / f"{row}.png")
+    frame = table.frame.assign(FileName_Overlay=[f"{row}.png" for row in range(len(table))])
+    found = check(read_table(frame, root=tmp_path))
+    (finding,) = findings(found, "pictures")
+    assert "FileName_Overlay has pictures of several colours (0.png) beside the TIFFs of DNA, " \
+        "Actin: saved overlays, no channel of the camera" in finding.sentence
+    assert "--channels DNA,Actin" in found.table.notes[0]
 
 
 def test_kinds_of_files_are_said(tmp_path, planned):

@@ -180,6 +180,40 @@ def test_roles_survive_a_clean_table(call, tmp_path):
     assert call("check", screen, "--role", "plate=a", "--role", "plate=b")[0] == 2
 
 
+def test_own_names_of_columns_in_every_option(call, tmp_path):
+    """As the list in docs/tables.md; config.json and what is written have our names."""
+    screen, run = screens.write_screen(tmp_path, 2, 4, 0), tmp_path / "run"
+    frame = pandas.read_csv(screen).rename(columns={
+        "Metadata_Plate": "Barcode", "Metadata_Well": "well", "Metadata_Class": "compound",
+        "Metadata_Compound": "x"})
+    frame.to_csv(screen, index=False)
+    words = ["train", screen, "--label", "compound", "--out", run, *FAST[:-1]]
+    for option, cell in (("--holdout", "to hold out: it has P1, P2"),
+                         ("--controls", "for a control: it has P1, P2")):
+        status, _, err = call(*words, option, "Barcode=P9")
+        assert status == 1 and f"column Barcode has no P9 {cell}" in err
+    status, _, err = call(*words, "--holdout", "Barcode=P2", "--controls", "well=a1")
+    assert status == 0 and "Barcode for the plate" in err, err
+    config = json.loads((run / "config.json").read_text())
+    assert (config["label"], config["holdout"], config["controls"], config["n_test"]) == (
+        "Metadata_Compound", {"Metadata_Plate": ["P2"]}, {"Metadata_Well": ["A01"]}, 4)
+    assert set(pandas.read_csv(run / "predictions.csv")["Metadata_Plate"]) == {"P2"}
+
+
+def test_unknown_wells_are_said_and_kept(call, tmp_path):
+    screen, run = screens.write_screen(tmp_path, 2, 4, 0), tmp_path / "run"
+    frame = pandas.read_csv(screen).rename(columns={"Metadata_Well": "Position"})
+    frame.to_csv(screen, index=False)
+    status, out, _ = call("check", screen, "--quiet")
+    assert status == 0 and "not found: well, batch" in out and "roles: no column is known" in out
+    assert "Position looks like the well (A01, A02 and 2 more): --role well=Position" in out
+    status, _, err = call("train", screen, *LABEL, "--out", run, *FAST[:-1], "--holdout",
+                          "Metadata_Plate=P2")
+    assert status == 0 and "note: no column is known to be the well, batch; Position looks" in err
+    notes = json.loads((run / "config.json").read_text())["notes"]
+    assert any("the wells are not known" in note for note in notes)
+
+
 def test_a_check_judges_its_own_marks_anew(call, tmp_path):
     screen, clean = screens.write_screen(tmp_path, 1, 4, 0), tmp_path / "clean.csv"
     path = tmp_path / "P1" / "A02_DNA.tif"

@@ -69,7 +69,6 @@ NOT_MIRRORED = {
     "reports/sections/result": "reports/test_report",
     "signals": "training/test_interrupt",
     "simulation/cells": "simulation/test_simulate",
-    "tables/columns": "tables/test_table",
     "tables/doses": "tables/test_join",
     "tables/grids": "tables/test_join",
     "tables/join_choice": "tables/test_join_keys",

@@ -205,7 +205,7 @@ def test_part_of_a_folder(plate):
     assert table.role("well").tolist() == ["A01", "A12", "E02"]
     assert table.column("Metadata_Control").tolist() == ["negative", "positive", "negative"]
     assert table.role("batch").tolist() == ["A", "A", "E"]
-    assert table.place(1) == f"{plate} row 2 (well BBBC013 A12)"
+    assert table.place(1) == f"{plate} row 2 (well A BBBC013 A12)"
     write_table(table, plate / "t.csv")
     assert read_table(plate / "t.csv").paths == table.paths
 

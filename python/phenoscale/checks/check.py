@@ -15,8 +15,9 @@ from phenoscale.checks.findings import Finding, findings
 from phenoscale.checks.pixels import Pixels, look
 from phenoscale.checks.plan import EPOCHS, plan
 from phenoscale.images.survey import Problem, Survey, survey
-from phenoscale.tables.columns import MARK, ROLES
+from phenoscale.tables.columns import MARK
 from phenoscale.tables.labels import Labels
+from phenoscale.tables.roles import missing_roles
 from phenoscale.tables.table import Table
 from phenoscale.words import count, shares, size_words
 
@@ -85,7 +86,8 @@ class Check:
         words = f"{len(self.table):,}" + (f" in {count(len(wells), 'well')}" if wells else "")
         words += f" on {count(plate.nunique(), 'plate')}" if plate is not None else ""
         yield "fields", words
-        yield "roles", self._roles()
+        if missing_roles(self.table):
+            yield "roles", self._roles()
         channels = self.table.channels
         yield "channels", f"{len(channels)}: {', '.join(channels)}"
         if self.survey.kinds:
@@ -100,9 +102,8 @@ class Check:
         """Which columns are the plate, the well, ..., and which are not to be found."""
         table = self.table
         found = [f"{role} {table.own(column)}" for role, column in table.roles.items()]
-        absent = [role for role in ROLES if role not in table.roles and role != "z"]
-        return ", ".join(found) + "; " * bool(found and absent) + (
-            f"not found: {', '.join(absent)}" if absent else "")
+        return "; ".join(filter(None, (
+            ", ".join(found), f"not found: {', '.join(missing_roles(table))}")))
 
     def _bits_in_use(self) -> str:
         """How many of the bits any pixel has set, where that is fewer than the file's."""

@@ -76,12 +76,15 @@ def _candidates(table: Table, columns) -> str:
             continue
         if np.bincount(row_groups(frame, [*columns, column])).max() == 1:
             key = column_key(column)
-            found.append((not ("plate" in key or "barcode" in key), bool(match), count, column))
-    names = [table.own(column) for *_, column in sorted(found)]
-    if names:
-        return f"{' or '.join(names[:_NAMED])}: --role {role}={names[0]}"
+            found.append((not ("plate" in key or "barcode" in key), not match, count, column))
+            taken |= {c for c in frame.columns if match and "PathName_" in c}  # one says it
+    found.sort()
+    names = [table.own(column) for *_, column in found[:_NAMED]]
+    is_sure = bool(found) and not (found[0][0] and found[0][1])  # a plate or a folder by its name
     folders = {os.path.dirname(row[0]) for row in table.paths}
-    if len(folders) > 1:
-        names = listed(sorted(map(os.path.basename, folders)), limit=_NAMED)
-        return f"their files lie in {len(folders)} folders ({names}): give a column that says so"
-    return "no column does: give one, or remove rows that are there twice"
+    if not is_sure and len(folders) > 1:
+        there = listed(sorted(map(os.path.basename, folders)), limit=_NAMED)
+        names.append(f"a new one of the {len(folders)} folders of their files ({there})")
+    if not names:
+        return "none does: give one, or remove rows that are there twice"
+    return f"{' or '.join(names)}: --role {role}={names[0] if is_sure else 'COLUMN'}"

@@ -19,7 +19,8 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["absent_roles", "column_key", "find_roles", "known_roles", "row_groups"]
+__all__ = ["absent_roles", "column_key", "find_roles", "known_roles", "missing_roles",
+           "row_groups"]
 
 #: role -> names of its columns as `column_key` has them, those that are surest first
 _NAMES = {role: names.split() for role, names in {
@@ -37,7 +38,7 @@ _PAIR = ("row wellrow platerow rowname rowid".split(),
          "column col wellcolumn wellcol platecolumn columnname columnid colid".split())
 #: what the key of a column has in it that may play a role but is not known to
 _LOOKS = {"plate": re.compile("plate(?!map|layout|type)|barcode"),
-          "site": re.compile("site|field|fov|position"),
+          "site": re.compile("site|field|fov"),
           "compound": re.compile("compound|drug|treatment|pert|cpd|molecule"),
           "concentration": re.compile("conc|dose|dosage"), "batch": re.compile("batch")}
 _SITE = re.compile(r"[A-Za-z_ ]{0,6}\d{1,5}(\.0)?")
@@ -158,7 +159,8 @@ def _fits(table: Table, role: str, column: str) -> bool:
         return True
     if role == "plate":  # one for each row would tell all fields of a well apart
         return len(words) <= max(1, 0.9 * len(cells))
-    return role != "site" or all(_SITE.fullmatch(word) for word in words if word)
+    return role != "site" or not _is_of_wells(cells) and all(
+        _SITE.fullmatch(word) for word in words if word)
 
 
 def _compare(table: Table, role: str, found: list[str], plates: list[str]) -> None:
@@ -278,12 +280,18 @@ def _suspect_numbers(table: Table) -> None:
                                "become one: export the table again with that column as text")
 
 
+def missing_roles(table: Table) -> list[str]:
+    """The roles that no column plays, but for planes of z; [] where that is the batch alone, which
+    many screens do not have."""
+    absent = [role for role in ROLES if role != "z" and role not in table.roles]
+    return [] if absent == ["batch"] else absent
+
+
 def absent_roles(table: Table) -> list[str]:
     """What to say of the roles that no column plays, and of columns that look like them."""
-    absent = [role for role in ROLES if role != "z" and role not in table.roles]
+    absent, found = missing_roles(table), []
     if not absent:
         return []
-    found = []
     for role in absent:
         for column, words in _alike(table, role)[:_NAMED]:
             found.append(f"{table.own(column)} looks like the {role} ({listed(words, limit=2)}): "

@@ -22,6 +22,7 @@ from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
@@ -76,9 +77,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
-    # its complaints before all files are looked at
-    _, notes = split_table(table, label, split, recipe.seed)
-    crew.watch.note([*absent_roles(table), *notes])
+    split_table(table, label, split, recipe.seed)  # its complaints before all files are looked at
+    crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
     with (Keeper(folder, running, crew) if crew.is_first else Follower(crew)) as keeper:

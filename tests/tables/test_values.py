@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Columns and values that a user names: the same in every option."""
+
+import pandas
+import pytest
+
+from phenoscale.cli.options import pairs
+from phenoscale.errors import InputError
+from phenoscale.tables.read import read_table
+from phenoscale.tables.values import same_cells
+
+
+@pytest.fixture
+def table():
+    return read_table(pandas.DataFrame({
+        "file": [f"{k}.tif" for k in range(4)], "plate": ["0012", "0012", "0013", "0013"],
+        "CPD_WELL_POSITION": ["a1", "A02", "r01c01", "A2"], "compound": ["a,b", "c", "a,b", "c"],
+        "concentration": ["0.3", "0.30", "30 nM", "low"], "site": ["1", "2", "1", "2"]}))
+
+
+def test_a_column_is_known_by_its_own_name_and_by_ours(table):
+    for name in ("CPD_WELL_POSITION", "Metadata_Well"):
+        assert table.column(name).tolist() == ["A01", "A02", "A01", "A02"]
+        assert table.matches({name: ["a1"]}).tolist() == [True, False, True, False]
+    for name in ("compound", "Metadata_Compound"):
+        assert table.known(name) == "Metadata_Compound"
+    assert table.own("Metadata_Compound") == "compound" and table.known("file").endswith("_file")
+    with pytest.raises(InputError, match="has no column Plaet: it has Metadata_Plate"):
+        table.known("Plaet")
+
+
+@pytest.mark.parametrize("column, value, cells", [
+    ("CPD_WELL_POSITION", "R1C2", ["A02"]), ("concentration", "300 nM", ["0.3", "0.30"]),
+    ("concentration", "0,03", ["0.03"]), ("concentration", "low", ["low"]),
+    ("plate", "12", ["0012"]), ("site", "1.0", ["1"]), ("site", 1, ["1"]),
+    ("compound", "a,b", ["a,b"])])
+def test_values_are_read_as_cells_are(table, column, value, cells):
+    column = table.known(column)
+    assert table.known_values({column: [value]}) == {column: cells}
+
+
+def test_a_value_that_no_field_has_is_refused(table):
+    with pytest.raises(InputError, match='column compound has no a for a control: it has "a,b", c'):
+        table.matches({"compound": ["a"]}, "for a control")
+    with pytest.raises(InputError, match="has no B01 to match: it has A01, A02"):
+        table.known_values({"Metadata_Well": "B01"})
+    with pytest.raises(InputError, match="may be a thousand or one"):
+        table.matches({"concentration": ["1,000"]})
+
+
+def test_two_plates_of_one_number_are_not_one():
+    assert same_cells("plate", "12", ["0012", "012"]) == []
+    assert same_cells("plate", "012", ["0012", "012"]) == ["012"]
+
+
+def test_values_with_commas_can_be_said():
+    words = ['Metadata_Compound="a,b", c', "Metadata_Compound=d", 'x="e ""f"""']
+    assert pairs(words, "--holdout") == {"Metadata_Compound": ["a,b", "c", "d"], "x": ['e "f"']}
