@@ -263,7 +263,7 @@ def _faults(about: dict) -> list[str]:
     if not bad and about["controls"] and (
             len(about["controls"]["mean"]) != about["embedding"]["size"]):
         bad = ["controls"]
-    if not bad and not is_counts(about["counts"], len(about["channels"])):
+    if not bad and not is_counts(about.get("counts"), len(about["channels"])):
         bad = ["counts"]
     return bad
 

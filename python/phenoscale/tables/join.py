@@ -169,7 +169,7 @@ def _with_columns(table: Table, other: Other, key, named) -> Table:
     frame, roles, notes = table.frame.copy(), dict(table.roles), []
     in_key = {part.theirs for part in key.parts}
     plain = {plain_name(name): name for name in frame.columns}
-    alien = _of_other_compounds(table, other, key)
+    alien = set() if "compound" in named else _of_other_compounds(table, other, key)
     for name in other.header:
         if name in in_key:
             continue
@@ -208,7 +208,7 @@ def _with_columns(table: Table, other: Other, key, named) -> Table:
 def _of_other_compounds(table: Table, other: Other, key) -> set[int]:
     """Fields that keep a compound of their own, whose dose is not that of the other table's."""
     column = other.roles.get("compound")
-    if column != ROLES["compound"] or "compound" not in table.roles or any(
+    if column is None or "compound" not in table.roles or any(
             part.role == "compound" for part in key.parts):
         return set()
     theirs, ours = other.cells(column), table.role("compound").tolist()
