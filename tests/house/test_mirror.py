@@ -78,6 +78,7 @@ NOT_MIRRORED = {
     "training/follower": "ranks/test_mpi",
     "training/keeper": "training/test_resume",
     "training/run_folder": "training/test_run",
+    "training/tensorboard": "training/test_run",
     "training/watcher": "training/test_train",
     "words": "checks/test_check",
 }

@@ -27,7 +27,7 @@ CLASSES = ("coarse", "fine")
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(folder of images and list.csv, run folder): 4 fields a class trained on, 3 and 5 held out."""
+    """(folder of images and list.csv, run folder): 4 fields a class trained on, 3, 5 held out."""
     folder, rows = tmp_path_factory.mktemp("classes"), []
     rng = np.random.default_rng(5)
     for name, held in zip(CLASSES, (3, 5)):

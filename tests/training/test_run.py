@@ -251,22 +251,6 @@ def test_interrupted(table, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_is_not_overwritten_and_said_before_any_image_is_read(table, tmp_path):
-    (tmp_path / "model.safetensors").write_text("an old one")
-    os.remove(table.paths[0][0])
-    with pytest.raises(InputError, match="holds a run already: choose another --out"):
-        train_run(table, LABEL, tmp_path, RECIPE)
-    assert (tmp_path / "model.safetensors").read_text() == "an old one"
-
-
-def test_a_folder_that_cannot_be_made(table, tmp_path):
-    (tmp_path / "file").write_text("")
-    for out in (tmp_path / "file", tmp_path / "file" / "run"):
-        with pytest.raises(InputError, match="cannot be made: "):
-            train_run(table, LABEL, out, RECIPE)
-    assert (tmp_path / "file").read_text() == ""
-
-
 def test_a_model_that_could_not_be_read_is_refused_before_the_training(tmp_path):
     path = screens.write_screen(tmp_path, 1, 4, 0)
     frame = pandas.read_csv(path)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The folder of a run: where it may be, and what the fields that were left out leave in it."""
+
+import os
+
+import pandas
+import pytest
+
+import screens
+from calls import train_run
+from phenoscale import InputError
+from phenoscale.tables.columns import SKIP
+from phenoscale.tables.read import read_table
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.run_folder import RunFolder
+
+LABEL = "Metadata_Class"
+RECIPE = Recipe(network="mcnn-gap", epochs=1, batch=4)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A small screen that a test may break."""
+    return read_table(screens.write_screen(tmp_path / "screen", 2, 4, 1))
+
+
+def test_a_run_is_not_overwritten_and_said_before_any_image_is_read(table, tmp_path):
+    (tmp_path / "model.safetensors").write_text("an old one")
+    os.remove(table.paths[0][0])
+    with pytest.raises(InputError, match="holds a run already: choose another --out"):
+        train_run(table, LABEL, tmp_path, RECIPE)
+    assert (tmp_path / "model.safetensors").read_text() == "an old one"
+
+
+def test_a_folder_that_cannot_be_made(table, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(InputError, match="cannot be made: "):
+            train_run(table, LABEL, out, RECIPE)
+    assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("marked", [1, 2])
+def test_a_class_all_of_whose_fields_are_marked_is_gone_with_a_word(table, tmp_path, marked):
+    """Marked fields do not count: a class of one field, too, stops nothing."""
+    rows = [4, 9][:marked]  # those without a class
+    table.frame[SKIP] = ["blank" if row in rows else "" for row in range(len(table))]
+    table.frame.loc[rows, LABEL] = "empty"
+    model, folder = train_run(table, LABEL, tmp_path / "run", RECIPE, val_fraction=0)
+    config = RunFolder(folder).config()
+    fields = "1 field" if marked == 1 else "2 fields"
+    assert model.classes == config["classes"] == ["coarse", "fine"]
+    assert (f"class empty is none of the model's: {fields} of it, and all were left out"
+            in config["notes"])
+    assert len(RunFolder(folder).cells("errors.csv")) == marked
+
+
+def test_a_table_of_marked_fields_alone_says_so(table, tmp_path):
+    table.frame[SKIP] = "blank"
+    with pytest.raises(InputError, match="no field is left: .*blank"):
+        train_run(table, LABEL, tmp_path / "run", RECIPE)
+
+
+def test_columns_of_roles_and_of_controls_go_with_the_fields(tmp_path):
+    """By whatever names the table has them."""
+    path = screens.write_screen(tmp_path, 2, 4, 0)
+    frame = pandas.read_csv(path, dtype=str).rename(columns={"Metadata_Well": "CPD_WELL",
+                                                             "Metadata_Plate": "Barcode"})
+    frame.assign(pert_type="trt", other="x").to_csv(path, index=False)
+    table = read_table(path, roles={"plate": "Barcode", "well": "CPD_WELL"})
+    _, folder = train_run(table, LABEL, tmp_path / "run", RECIPE, holdout={"Barcode": ["P2"]})
+    for name in ("split.csv", "predictions.csv"):
+        found = RunFolder(folder).cells(name)
+        assert {"Barcode", "CPD_WELL", "pert_type"} <= set(found) and "other" not in found
