@@ -95,6 +95,9 @@ def test_a_height_of_the_focus_is_no_plane():
     for z in (["0", "1", "0", "1"], ["-1.5", "1.5", "-1.5", "1.5"]):
         with pytest.raises(InputError, match="2 planes of one field .*say with --z"):
             read_table(frame.assign(z=z))
+    assert len(read_table(frame.assign(site=["1", "2"] * 2))) == 4
+    with pytest.raises(InputError, match="2 planes of one field .*say with --z"):
+        read_table(frame.assign(site="1"))  # which nothing else tells apart
     assert len(read_table(frame, z="max")) == 2  # the user says that there are stacks
 
 

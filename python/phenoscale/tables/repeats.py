@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.tables.columns import FILE
-from phenoscale.tables.roles import column_key, row_groups
+from phenoscale.tables.roles import column_key, row_groups, time_columns
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["doubts", "repeats", "well_roles"]
 
-#: names of columns of time points, as `column_key` has them
-_TIMES = ("time", "timepoint", "timepointid", "timeindex")
 _NAMED = 4
 
 
@@ -47,7 +45,7 @@ def repeats(table: Table) -> list[str]:
     frame = table.frame
     roles = [*well_roles(table), *(["site"] if "site" in table.roles else [])]
     columns = [table.roles[role] for role in roles]
-    columns += [c for c in frame.columns if column_key(c) in _TIMES and not FILE.fullmatch(c)]
+    columns += time_columns(frame.columns)
     named = (table.role("well") != "").to_numpy()
     groups = row_groups(frame[named], columns)
     sizes = np.bincount(groups)

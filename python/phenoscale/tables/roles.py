@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["absent_roles", "column_key", "find_roles", "known_roles", "missing_roles",
-           "row_groups"]
+           "row_groups", "time_columns"]
 
 #: role -> names of its columns as `column_key` has them, those that are surest first
 _NAMES = {role: names.split() for role, names in {
-    "plate": "plate plateid platename platenumber platebarcode assayplatebarcode assayplate "
-             "assayplateid assayplatename barcode",
+    "plate": "plate plateid platename platenumber plateno platenr platebarcode assayplatebarcode "
+             "assayplate assayplateid assayplatename barcode barcodeid",
     "well": "well wellposition wellname wellpos welllabel assaywellposition assaywell "
-            "cpdwellposition wellid wellcoordinate wellcoord",
-    "site": "site siteid sitenumber field fieldid fieldindex fieldnumber fieldofview fov imagesite",
+            "cpdwellposition wellid wellcoordinate wellcoord welllocation wells wellno wellnr "
+            "wellnumber wellindex",
+    "site": "site siteid sitenumber field fieldid fieldindex fieldnumber fieldno "
+            "fieldofview fov imagesite",
     "compound": "compound compoundname compoundid drug drugname cpd cpdname molecule moleculename "
                 "pertiname broadsample jcp2022",
     "concentration": "concentration conc dose compoundconcentration concentrationum concum doseum",
@@ -45,6 +47,7 @@ _SITE = re.compile(r"[A-Za-z_ ]{0,6}\d{1,5}(\.0)?")
 _MANGLED = re.compile(r"\d[.,]\d+E\+\d{1,2}", re.IGNORECASE)
 _MOST_PLANES = 1000  # of a stack: larger numbers are heights
 _NAMED = 3
+_TIMES = ("time", "timepoint", "timepointid", "timeindex")  # as `column_key` has them
 
 
 def column_key(column: str) -> str:
@@ -53,7 +56,7 @@ def column_key(column: str) -> str:
     >>> column_key("Metadata_CPD_WELL_POSITION"), column_key("Well ID"), column_key("metadata_z")
     ('cpdwellposition', 'wellid', 'z')
     """
-    plain = re.sub(r"^(image_)?metadata_", "", column.lower())
+    plain = re.sub(r"^(image_)?metadata_", "", re.sub("[µμ]", "u", column.lower()))
     return re.sub(r"[^0-9a-z]", "", plain)
 
 
@@ -64,6 +67,12 @@ def known_roles(header) -> dict[str, list[str]]:
                    for column in sorted((c for c, key in keys.items() if key == name),
                                         key=lambda c: c != ROLES[role])]
             for role, names in _NAMES.items()}
+
+
+def time_columns(columns) -> list[str]:
+    """Those of some columns that number points in time."""
+    return [column for column in columns
+            if column_key(column) in _TIMES and not FILE.fullmatch(column)]
 
 
 def row_groups(frame, columns) -> np.ndarray:
@@ -204,8 +213,10 @@ def _counts_planes(table: Table, roles: dict, column: str) -> bool:
         return False
     if all(word.isdecimal() and int(word) < _MOST_PLANES for word in words):
         return True
-    if "well" in roles and 2 * len(words) <= len(table.frame):  # the same heights everywhere
+    recur = 2 * len(words) <= len(table.frame)  # the same heights everywhere
+    if "well" in roles and ("site" in roles or recur):
         keys = [roles[role] for role in ("batch", "plate", "well", "site") if role in roles]
+        keys += time_columns(table.frame.columns)
         fields, planes = row_groups(table.frame, keys), row_groups(table.frame, [*keys, column])
         if len(set(fields)) < len(set(planes)) == len(planes):
             return True
