@@ -29,6 +29,7 @@ def test_one_page_of_several_that_ome_speaks_of():
     assert axes({**about, "description": OME.format("", "<Image><Pixels/></Image>")}) is None
     one = about["description"].replace("3", "1").replace("2", "1")
     assert axes({**about, "description": one}) == {"C": 1, "Z": 1, "T": 1}
+    assert not is_of_set({**about, "description": one})
     reduced = {**about, "pages": 8, "reduced": (0, 4)}
     assert axes(reduced) == {"C": 3, "Z": 2, "T": 1}
     assert list(full_pages(reduced)) == [1, 2, 3, 5, 6, 7] and not is_of_set(reduced)

@@ -62,10 +62,13 @@ def full_pages(info: dict) -> Sequence[int]:
 
 
 def is_of_set(info: dict) -> bool:
-    """Whether a description by OME speaks of more than the one page of its file; known to be no
-    other's where `axes` is None."""
-    return info["pages"] == 1 and bool(_IS_OME.match(info["description"][:4096])) and (
-        "Pixels" in info["description"])
+    """Whether a description by OME speaks of more than the one page of its file."""
+    text = info["description"]
+    if info["pages"] > 1 or not _IS_OME.match(text[:4096]):
+        return False
+    pixels = re.search(r"<(?:\w+:)?Pixels\b[^>]*>", text)
+    sizes = re.findall(r"\bSize[CZT]=[\"'](\d{1,9})", pixels[0]) if pixels else []
+    return math.prod(map(int, sizes)) not in (1, info["samples"])
 
 
 def _imagej(info: dict, name: str) -> dict[str, int] | None:
