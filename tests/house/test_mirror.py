@@ -77,8 +77,6 @@ NOT_MIRRORED = {
     "tables/spellings": "tables/test_join_keys",
     "training/follower": "ranks/test_mpi",
     "training/keeper": "training/test_resume",
-    "training/run_folder": "training/test_run",
-    "training/tensorboard": "training/test_run",
     "training/watcher": "training/test_train",
     "words": "checks/test_check",
 }
