@@ -142,7 +142,8 @@ def test_one_field_of_another_size(screen, headers):
     sentence = fails(screen)
     assert "the sizes of the files differ, 512 x 640 (58 files), 640 x 512 (2 files);" in sentence
     assert "screen.csv line 31 (well P2 A15) d29.tif" in sentence
-    assert "crop all to one size (height x width), or leave these rows out" in sentence
+    assert "make a table of each size, or crop all to one (height x width), or leave these rows " \
+        "out" in sentence
     del headers["a29.tif"]
     assert "d29.tif is 640 x 512 where most are 512 x 640" in fails(screen)
 

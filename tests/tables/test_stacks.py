@@ -188,4 +188,4 @@ def test_heights_of_focus_are_no_planes(tmp_path):
     assert len(read_table(frame, root=tmp_path)) == 2
     with pytest.raises(InputError, match="--z how they become one: max, mean, or a number, or, if "
                                          "they are fields of their own, .*--role site=COLUMN"):
-        read_table(frame.assign(Metadata_Well="A01"), root=tmp_path)
+        read_table(frame.assign(Metadata_Well="A01", Metadata_Z=["1", "2"]), root=tmp_path)

@@ -30,7 +30,7 @@ def test_a_column_is_known_by_its_own_name_and_by_ours(table):
 
 
 @pytest.mark.parametrize("column, value, cells", [
-    ("CPD_WELL_POSITION", "R1C2", ["A02"]), ("concentration", "300 nM", ["0.3", "0.30"]),
+    ("CPD_WELL_POSITION", "R1C2", ["A02"]), ("concentration", "300 nM", ["0.3"]),
     ("concentration", "0,03", ["0.03"]), ("concentration", "low", ["low"]),
     ("plate", "12", ["0012"]), ("site", "1.0", ["1"]), ("site", 1, ["1"]),
     ("compound", "a,b", ["a,b"])])
