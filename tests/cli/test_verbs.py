@@ -280,7 +280,7 @@ BAD = {
                 ["line 4", "column Image_FileName_DNA: the file of DNA is not named"]),
     "a row too long": (lambda s: s.write_text(s.read_text() + "a,b\n"), [],
                        ["line 12 has 2 cells where the header has 10"]),
-    "not text": (lambda s: s.write_bytes(b"\x89PNG\r\n\xff\xfe"), [], ["not UTF-8"]),
+    "not text": (lambda s: s.write_bytes(b"\x89PNG\r\n\xff\xfe"), [], ["is a PNG image: give the table of the images"]),
     "mixed": (lambda s: s.write_text(s.read_text().replace(",", ";", 1)), [],
               ["line 2 has 10 cells where the header has 9"]),
     "z": (lambda s: None, ["--z", "median"], ["z=median: give max, mean or the number"]),
@@ -354,7 +354,7 @@ def test_bad_input_of_predict(call, screen, model, tmp_path):
     for bad in (tmp_path, tmp_path / "no" / "p.csv", tmp_path / "pipe"):
         assert "cannot be written: give a file" in fails(model, screen, "--out", bad)
     assert (tmp_path / "pipe").is_fifo()  # as root one could replace a device
-    assert "have 1 channels, the model needs 2: DNA, Actin" in fails(
+    assert "has no channel Actin of the model" in fails(
         model, screen, *out, "--channels", "DNA")
     other = screens.make_model(channels=["DNA", "Tubulin"])
     other.save(tmp_path / "other")

@@ -81,7 +81,9 @@ def is_own(column: str) -> bool:
 
 def about_columns(table: Table, label: str) -> list[str]:
     """Columns of a table that go with its fields: metadata, roles, label, controls."""
-    said = {*control_columns(table.frame.columns), *table.roles.values(), label}
+    roles = set(table.roles.values())
+    own = {name for name, ours in table.spelling.items() if ours in roles}  # as the file has them
+    said = {*control_columns(table.frame.columns), *roles, *own, label}
     return [name for name in table.frame.columns if name.startswith("Metadata_") or name in said]
 
 

@@ -83,8 +83,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
     marked = table.skipped()  # fields that do not count, nor do classes that have no other
-    unmarked = table.select([row for row in range(len(table)) if row not in marked])
-    split_table(unmarked, label, split, recipe.seed)  # complains before files are looked at
+    rows = [row for row in range(len(table)) if row not in marked]
+    split_table(table.select(rows) if rows else table, label, split, recipe.seed)  # before a look
     crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
@@ -161,7 +161,8 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
     table = fields.table
     return {
         "table": table.source, "label": fields.label, "channels": table.channels,
-        "classes": fields.classes, "keys": class_keys(fields.classes), "size": list(fields.source.size),
+        "classes": fields.classes, "keys": class_keys(fields.classes),
+        "size": list(fields.source.size),
         "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                           "scale": trained.scale, "offset": trained.offset},
