@@ -32,7 +32,8 @@ _KINDS = {
     b"II*\0": "is a TIFF image", b"MM\0*": "is a TIFF image", b"II+\0": "is a TIFF image",
     b"MM\0+": "is a TIFF image", b"\x89PNG": "is a PNG image", b"\xff\xd8\xff": "is a JPEG image",
     b"%PDF": "is a PDF: save the table itself as 'CSV UTF-8'",
-    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with 'git lfs pull'",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with 'git lfs "
+                                "pull'",
 }
 #: A file within a ZIP -> the same.
 _IN_ZIP = {"xl/workbook.bin": "is an .xlsb workbook: save it as .xlsx or 'CSV UTF-8'",

@@ -145,7 +145,8 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
     table = fields.table
     return {
         "table": table.source, "label": fields.label, "channels": table.channels,
-        "classes": fields.classes, "keys": class_keys(fields.classes), "size": list(fields.source.size),
+        "classes": fields.classes, "keys": class_keys(fields.classes),
+        "size": list(fields.source.size),
         "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
                           "scale": trained.scale, "offset": trained.offset},
