@@ -106,7 +106,8 @@ def test_classes_may_be_numbers_and_missing(data):
 @pytest.mark.parametrize("labels", [
     np.array([10, 2] * 3), np.array([1.0, 0.0] * 3), np.array([True, False] * 3),
     np.array(["b", "a"] * 3), [10, 2] * 3, ["b", "a"] * 3, [True, False] * 3,
-    pandas.Series([10, 2] * 3, index=list("fedcba")), pandas.Series(["b", "a"] * 3, dtype="category"),
+    pandas.Series([10, 2] * 3, index=list("fedcba")),
+    pandas.Series(["b", "a"] * 3, dtype="category"),
     pandas.Series([10, 2] * 3, dtype="Int64"), np.array([0.1, 1e-5] * 3, np.float32)], ids=repr)
 def test_labels_keep_their_type(data, labels):
     """`classes_` is sorted as scikit-learn sorts; predictions compare equal to the labels."""

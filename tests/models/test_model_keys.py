@@ -34,7 +34,7 @@ def test_keys_are_kept(tmp_path):
     assert renamed.keys == ["plusDOX", "minusDOX"]
 
 
-@pytest.mark.parametrize("keys", [["a", "a"], ["a"], ["a", "b", "c"], ["a b", "c"], ["", "b"], "ab"])
+@pytest.mark.parametrize("keys", [["a", "a"], ["a"], list("abc"), ["a b", "c"], ["", "b"], "ab"])
 def test_keys_that_are_none(tmp_path, keys):
     with pytest.raises(InputError, match="its 'keys' is missing or makes no sense"):
         load(with_keys(tmp_path / "m", keys))

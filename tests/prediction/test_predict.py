@@ -100,8 +100,8 @@ def test_channels_are_found_by_name(screen, model, tmp_path):
     renamed = frame.rename(columns=lambda name: name.replace("Actin", "Phalloidin"))
     for channels in (None, ["DNA", "Phalloidin"]):  # never by order
         by_order = read_table(renamed, channels=channels, root=path.parent)
-        with pytest.raises(InputError, match="has no channel Actin of the model, its channels are "
-                           ".*: say which is which by --channels DNA=COLUMN,Actin=COLUMN"):
+        with pytest.raises(InputError, match="has no channel Actin of the model: its .*; "
+                           "theirs are .*: say .* --channels DNA=COLUMN,Actin=COLUMN"):
             predict_table(model, by_order)
     by_name = read_table(renamed, channels=["Actin=Phalloidin", "DNA"], root=path.parent)
     assert same(predict_table(model, by_name, 2).logits, expected)

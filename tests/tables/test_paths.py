@@ -93,13 +93,15 @@ def test_names_in_another_spelling_are_found(write_text, tmp_path, there, asked)
         for table in (read_table(path), read_table(path, root=tmp_path)):
             assert table.paths[0] == [f"{tmp_path}/{there}"]
             assert all(table.paths[k + 1] == [f"{tmp_path}/{k}.tif"] for k in range(more))
-            assert table.notes == [f"1 file there by a name in another spelling: {tmp_path}/{asked} "
-                                   f"is {f'{tmp_path}/{there}'!r}"]
+            words, = table.notes
+            assert words == ("1 file there by a name in another spelling: "
+                             f"{tmp_path}/{asked} is {f'{tmp_path}/{there}'!r}")
 
 
 def test_only_one_file_that_fits_is_taken(write_text, tmp_path):
     """Not one of two, not another stem, and the name itself before any other."""
-    on_disk(tmp_path, "a.TIF", "a.Tif", "B.tif", "c.tif", "c.TIF", f"d/{NFC}/x.tif", f"d/{NFD}/x.tif")
+    on_disk(tmp_path, "a.TIF", "a.Tif", "B.tif", "c.tif", "c.TIF", f"d/{NFC}/x.tif",
+            f"d/{NFD}/x.tif")
     names = ["a.tif", "b.tif", "c.tif", "none/a.tif", "d/Kase/x.tif"]
     table = read_table(write_text("FileName_A\n" + "\n".join(names) + "\n"))
     assert table.paths == [[f"{tmp_path}/{name}"] for name in names] and table.notes == []

@@ -215,9 +215,6 @@ def bad_inputs():
                          {"holdout": {"Metadata_Plate": ["P1", "P2"]}}, one),
         "one field": ("class fine of column Metadata_Class has one field",
                       lambda t: t.frame.__setitem__(LABEL, ["fine"] + ["coarse"] * 9), {}, one),
-        "names": ("'fine!' has no letters or digits of its own beside 'fine'",
-                  lambda t: t.frame.__setitem__(LABEL, ["fine", "fine", "fine!", "fine!", ""] * 2),
-                  {}, one),
         "too wide a rate": ("smaller learning rate", nothing, {}, Recipe(
             network="mcnn-gap", epochs=9, batch=2, rate=100, clip=0, schedule="constant")),
     }

@@ -30,9 +30,11 @@ _KINDS = {
                "pandas.read_feather(FILE).to_csv('table.csv', index=False)",
     b"\x93NUMPY": "is a NumPy array: WholeImageClassifier takes arrays, a table is a CSV",
     b"II*\0": "is a TIFF image", b"MM\0*": "is a TIFF image", b"II+\0": "is a TIFF image",
-    b"MM\0+": "is a TIFF image", b"\x89PNG": "is a PNG image", b"\xff\xd8\xff": "is a JPEG image",
+    b"MM\0+": "is a TIFF image",
+    b"\x89PNG\r\n\x1a\n": "is a PNG image", b"\xff\xd8\xff": "is a JPEG image",
     b"%PDF": "is a PDF: save the table itself as 'CSV UTF-8'",
-    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with 'git lfs pull'",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the file: fetch it with 'git lfs "
+                                "pull'",
 }
 #: A file within a ZIP -> the same.
 _IN_ZIP = {"xl/workbook.bin": "is an .xlsb workbook: save it as .xlsx or 'CSV UTF-8'",

@@ -63,7 +63,9 @@ def with_model_channels(model: Model, table: Table) -> Table:
     never by order."""
     missing = [name for name in model.channels if name not in table.channels]
     if missing:
-        raise NoChannel(f"{table.source} has no channel {missing[0]} of the model, its channels are "
+        raise NoChannel(f"{table.source} has no channel {missing[0]} of the model: its fields "
+                        f"have {len(table.channels)} channels, the model needs "
+                        f"{len(model.channels)}: {listed(model.channels)}; theirs are "
                         f"{listed(table.channels)}: {_which_is_which(model)}")
     return table.with_channels(model.channels)
 

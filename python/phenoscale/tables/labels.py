@@ -98,7 +98,8 @@ def _of_variants(fields: Counter):
 def _of_dates(fields: Counter):
     dates = {name: n for name, n in fields.items() if _DATE.fullmatch(name)}
     if dates:
-        yield (f"{_counted(dates)} {'is a date' if len(dates) == 1 else 'are dates'}: a spreadsheet "
+        what = "is a date" if len(dates) == 1 else "are dates"
+        yield (f"{_counted(dates)} {what}: a spreadsheet "
                "makes dates of names such as MARCH1, SEPT2 or 1-2; type them again in a column of "
                "the format text")
 
@@ -111,7 +112,7 @@ def _counted(fields: dict) -> str:
 def _shown(name: str) -> str:
     """A name in quotes, what would not be seen in it as its number."""
     name = re.sub("[^\\S ]|[\u00ad\u200b-\u200f\u2060\ufeff\u0300-\u036f\u00b5\u03bc]",
-                  lambda match: f"<U+{ord(match[0]):04X}>", name)
+                  lambda match: f"<U+{match[0].encode('utf-16-be').hex().upper()}>", name)
     return f"'{name if len(name) < 80 else name[:77] + '...'}'"
 
 

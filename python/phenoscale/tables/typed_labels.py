@@ -49,8 +49,8 @@ class TypedLabels:
         self.names, self.values = ["" if is_no_class(cell) else cell for cell in self.cells], {}
         for value, name in zip(array, self.names):
             if name and self.values.setdefault(name, value) != value:
-                raise InputError(f"the labels {self.values[name]!r} and {value!r} are written alike: "
-                                 "give labels of one type, without blanks at their ends")
+                raise InputError(f"the labels {self.values[name]!r} and {value!r} are written "
+                                 "alike: give labels of one type, without blanks at their ends")
 
     def is_text(self) -> bool:
         """Whether any label is text, which a table says as well."""

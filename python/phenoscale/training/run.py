@@ -117,7 +117,7 @@ def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running:
     """The labelled fields of a table whose files can be used."""
     found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks)
     fields = Labelled(found, label, split, recipe, crew.threads)
-    crew.watch.note(fields.notes)
+    crew.watch.note(fields.words)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
 
