@@ -280,7 +280,7 @@ BAD = {
                 ["line 4", "column Image_FileName_DNA: the file of DNA is not named"]),
     "a row too long": (lambda s: s.write_text(s.read_text() + "a,b\n"), [],
                        ["line 12 has 2 cells where the header has 10"]),
-    "not text": (lambda s: s.write_bytes(b"\x89PNG\r\n\xff\xfe"), [], ["is a PNG image: give the table of the images"]),
+    "not text": (lambda s: s.write_bytes(b"\x89PNG\r\n\xff\xfe"), [], ["not UTF-8"]),
     "mixed": (lambda s: s.write_text(s.read_text().replace(",", ";", 1)), [],
               ["line 2 has 10 cells where the header has 9"]),
     "z": (lambda s: None, ["--z", "median"], ["z=median: give max, mean or the number"]),
