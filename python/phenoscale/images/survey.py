@@ -342,7 +342,8 @@ def _compare(table: Table, infos, shape, dtypes) -> list[Problem]:
             if (info["height"], info["width"]) != shape[1:]:
                 words = (
                     f"is {size_words(info['height'], info['width'])} where most are "
-                    f"{size_words(*shape[1:])} (height x width): crop all to one size"
+                    f"{size_words(*shape[1:])} (height x width): crop all to one size, or "
+                    "make a table of each"
                 )
                 problems.append(_problem(table, row, c, "size", words))
             elif info["dtype"] != usual[c][0][0]:
