@@ -207,3 +207,18 @@ def test_a_negative_class_that_is_a_guess_is_said(run):
 def test_words_of_controls_that_are_not_known_are_said(run):
     edit(run, lambda frame: frame.assign(pert_type=["trt", "odd"] * 8), ["split.csv"])
     assert "Column pert_type: 'odd' (8 fields): not known" in said(run).replace("&#39;", "'")
+
+
+def test_predictions_of_another_model_have_no_headline(run):
+    edit(run, lambda frame: frame.assign(Phenoscale_Model="deadbeef00000000"),
+         ["predictions.csv"])
+    assert "is of the model deadbeef00000000" in read_run(run).refused
+
+
+def test_other_files_for_a_channel_have_no_headline(run):
+    def exchange(frame):
+        column = next(c for c in frame if c.startswith("Image_FileName_"))
+        return frame.assign(**{column: "other.tif"})
+
+    edit(run, exchange, ["predictions.csv"])
+    assert "other files are the channels" in read_run(run).refused

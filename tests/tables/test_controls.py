@@ -76,3 +76,13 @@ def test_controls_that_are_named_stand_first():
     frame = pandas.DataFrame({"Metadata_Control": ["odd", "yes", "poscon"], "label": ["a"] * 3})
     found = known_columns(frame, "label", {}, {"Metadata_Control": ["odd", "yes"]})
     assert found["Mark"].tolist() == ["-", "-", "+"]
+
+
+@pytest.mark.parametrize("column", ["ControlType", "Metadata_PertType", "WELL-TYPE", "isControl"])
+def test_names_of_columns_in_any_spelling(column):
+    assert marks(["negcon", "trt"], column) == ["-", ""]
+
+
+@pytest.mark.parametrize("word", ["negcon_old", "poscon failed"])
+def test_an_ending_that_is_not_known_is_no_control(word):
+    assert sign_of(word) is None

@@ -297,3 +297,15 @@ def test_hidden_files_and_links_within(folder):
     os.symlink(top / "day1", top / "a link")
     table = read_table(top, preset="cellprofiler")
     assert len(table) == 1 and "1 other files" in table.notes[-1]
+
+
+def test_a_plate_in_two_folders_is_said(folder):
+    table = read_table(folder(["R1/Plate1_A01_s1_w1.tif", "R2/Plate1_A01_s2_w1.tif"]),
+                       preset="imagexpress")
+    assert any("plate Plate1 lies in R1, R2" in note for note in table.notes)
+
+
+def test_a_projection_that_stands_for_planes_is_said(folder):
+    table = read_table(folder([f"ZStep_{z}/P_A01_s1_w1.tif" for z in (0, 1)]
+                              + ["ZStep_0/Q_A01_s1_w1.tif"]), preset="imagexpress", z="max")
+    assert any(note.startswith("Q w1: a projection of z stands for it") for note in table.notes)

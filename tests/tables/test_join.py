@@ -254,3 +254,13 @@ def test_a_map_with_merged_cells(tmp_path):
     book.save(tmp_path / "map.xlsx")
     table = join_table(read_table(FIELDS), tmp_path / "map.xlsx")
     assert cells(table, "x") == ["a", "b", "", "c", "", ""]
+
+
+def test_a_map_with_two_columns_of_wells_that_disagree_is_refused(tmp_path):
+    with pytest.raises(InputError, match="columns Well and Well Position could each be the well"):
+        joined(tmp_path, "Plate,Well,Well Position,sirna\nP1,A1,A2,x\nP1,A2,A1,y\n")
+
+
+def test_a_title_that_ends_like_a_plate_names_none(tmp_path):
+    with pytest.raises(InputError, match="'Replicate P2' before this grid is no plate"):
+        joined(tmp_path, "Replicate P2\nsirna,1,2\nA,x,y\n")

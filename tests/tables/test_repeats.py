@@ -76,3 +76,41 @@ def test_a_well_is_batch_plate_and_well():
     assert notes[0].startswith("validation: 4 wells") and len(held) == 4
     frame.loc[0, "batch"] = ""  # not every batch need be known
     split_table(read_table(frame.assign(site=range(32))), "moa")
+
+
+@pytest.mark.parametrize("role, words", [("plate", ["1", "01"]), ("plate", ["P 0", "P_0"]),
+                                         ("batch", ["b1", "B1"])])
+def test_two_spellings_of_a_plate_or_batch_are_said_and_never_on_two_sides(role, words):
+    frame = two_plates(plate="P1").iloc[:16].assign(**{role: words * 8})
+    table = read_table(frame)
+    assert any(f"{role}s '" in words and "may be one" in words for words in doubts(table))
+    with pytest.raises(InputError, match="is both .*may be one: write them alike"):
+        split_table(table, "moa", holdout={f"Metadata_{role.capitalize()}": [words[0]]},
+                    val_fraction=0)
+
+
+def test_a_batch_that_is_given_for_some_fields_of_a_well_makes_no_other_well():
+    frame = two_plates(plate="P1").iloc[:16].assign(batch=["b1", ""] * 8)
+    with pytest.raises(InputError, match="well .* is both test .* and train"):
+        split_table(read_table(frame), "moa", holdout={"batch": ["b1"]}, val_fraction=0)
+
+
+def test_words_that_are_no_wells_are_said():
+    frame = two_plates(plate="P1").iloc[:16]
+    table = read_table(frame.assign(well=frame["well"] + "_" + frame["site"].astype(str)))
+    assert any("'A1_1'" in words and "not like A01" in words for words in doubts(table))
+
+
+def test_one_file_of_one_channel_on_two_sides():
+    frame = two_plates(plate=["P1"] * 16 + ["P2"] * 16).assign(
+        FileName_B=[f"{n}.tif" for n in range(32)])
+    frame.loc[16:, "FileName_B"] = frame.loc[:15, "FileName_B"].tolist()
+    frame["PathName_B"] = "same"
+    with pytest.raises(InputError, match="image .*0.tif is both"):
+        split_table(read_table(frame), "moa", holdout={"plate": ["P2"]}, val_fraction=0)
+
+
+def test_numbers_of_rows_are_no_wells():
+    frame = two_plates(plate="P1").iloc[:16].drop(columns="well").assign(
+        WellID=[str(n) for n in range(16)])
+    assert "well" not in read_table(frame).roles

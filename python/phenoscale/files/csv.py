@@ -129,7 +129,8 @@ def _delimiter(text: str) -> str:
 
 
 def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
-    """The first sheet of a workbook: numbers as a CSV would have them, merged cells all filled."""
+    """The first sheet of a workbook that is not hidden: numbers as a CSV would have them, merged
+    cells all filled."""
     import openpyxl
 
     try:
@@ -137,11 +138,13 @@ def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
             if sum(part.file_size for part in archive.infolist()) > _LIMIT_BOOK:
                 raise InputError(f"{path} unpacks to more than {_LIMIT_BOOK:,} bytes: save its "
                                  "sheet as CSV")
-        sheet = openpyxl.load_workbook(io.BytesIO(content)).worksheets[0]
+        sheets = openpyxl.load_workbook(io.BytesIO(content)).worksheets
+        at = next((at for at, one in enumerate(sheets) if one.sheet_state == "visible"), 0)
+        sheet = sheets[at]
         if sheet.max_row * sheet.max_column > _LIMIT_CELLS:
             raise InputError(f"{path} has a sheet of {sheet.max_row} x {sheet.max_column} cells: "
                              "save it as CSV")
-        results = openpyxl.load_workbook(io.BytesIO(content), data_only=True).worksheets[0]
+        results = openpyxl.load_workbook(io.BytesIO(content), data_only=True).worksheets[at]
         found = [[_sheet_text(path, cell, results) for cell in row] for row in sheet.iter_rows()]
         for area in sheet.merged_cells.ranges:
             text = found[area.min_row - 1][area.min_col - 1]

@@ -15,6 +15,7 @@ from phenoscale.tables.controls import NEGATIVE, control_marks, control_notes, s
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import (
     CLASS,
+    MODEL,
     known_columns,
     probability_column,
     probability_columns,
@@ -51,6 +52,8 @@ class Run:
         Where the fields are that the headline is of, "test" or "val".
     refused : str
         Why there is no headline although there are such fields; else "".
+    foreign : str
+        What says that the predictions are of another model or other channels; else "".
     """
 
     folder: RunFolder
@@ -65,6 +68,7 @@ class Run:
     negative: str | None = None
     side: str | None = None
     refused: str = ""
+    foreign: str = ""
 
     @property
     def has_wells(self) -> bool:
@@ -178,6 +182,13 @@ def _not_trained_on(run: Run, frame):
                          "says which fields were trained on.")
         return None
     keys = _same_fields(run, frame)
+    names = [c for c in run.fields if c.startswith("FileName_") and c in frame and c not in keys]
+    places = run.fields.drop_duplicates(keys).set_index(keys)[names]
+    here = frame.drop_duplicates(keys).set_index(keys)[names]
+    both = places.index.intersection(here.index)
+    if names and (places.loc[both] != here.loc[both]).any(axis=None):
+        run.foreign += ("In predictions.csv other files are the channels of some fields than in "
+                        "split.csv: predict with the channels of the training. ")
     known = run.fields.assign(Number=range(len(run.fields)),
                               Metadata_Plate_Name=_plate_names(run.fields))
     known = known[[c for c in known if c in keys or c.startswith("Metadata_")
@@ -190,6 +201,12 @@ def _not_trained_on(run: Run, frame):
     if len(known) and frame["Side"].isna().all():
         run.refused = (f"None of the {count(len(frame), 'field')} of predictions.csv is in "
                        "split.csv: it is of another table, or the images lie elsewhere now. ")
+    digest = str(run.config.get("weights_sha256", ""))
+    others = [] if MODEL not in frame else [v for v in sorted(set(frame[MODEL].dropna().map(str)))
+                                            if not digest.startswith(v)]
+    if digest and others:
+        run.foreign += (f"predictions.csv is of the model {listed(others)}, and this run's is "
+                        f"{digest[:16]}. ")
     probabilities = probability_columns(frame, run.keys)
     frame[probabilities] = frame[probabilities].apply(pandas.to_numeric, errors="coerce")
     is_ours = frame[CLASS].isin(run.classes) & frame[probabilities].notna().all(axis=1)
@@ -218,8 +235,9 @@ def _refuse(run: Run, errors) -> None:
                              "scored cannot be read: see errors.csv.")
         missing = missing[~unread]
     if not len(missing):
-        run.refused = ""
+        run.refused = run.foreign
         return
+    run.refused += run.foreign
     which = {"test": "held-out", "val": "validation"}[run.side]
     run.refused += (f"{'All' if len(missing) == len(fields) else len(missing)} of the "
                     f"{count(len(fields), f'{which} field')} of split.csv have no partner in "

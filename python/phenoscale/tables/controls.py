@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from phenoscale.tables.roles import column_key
 from phenoscale.words import count, listed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _WORDS = {
          "none", "no", "false", "0", "empty", "blank", "na", "n/a", "nan", "null", "#n/a"),
 }
 _MEANING = {word: mark for mark, words in _WORDS.items() for word in words}
-_FAMILIES = re.compile(r"(negcon|poscon)(?: \w+)?")
+_FAMILIES = re.compile(r"(negcon|poscon)(?: (?:cp|diverse|orf|crispr|sirna|\d+))?")
 #: Columns that say it, in any case, with Metadata_ or without; the first that has a sign decides.
 _COLUMNS = ("control", "control type", "controls", "control status", "is control", "pert type",
             "well type", "well role")
@@ -45,9 +46,10 @@ _MOST = 5  # unknown words named
 
 def control_columns(names) -> list[str]:
     """Those of some columns that say which wells are controls, the surest first."""
-    found = {name: _plain(name.removeprefix("Image_").removeprefix("Metadata_")) for name in names}
-    return sorted((name for name in found if found[name] in _COLUMNS),
-                  key=lambda name: _COLUMNS.index(found[name]))
+    known = [column.replace(" ", "") for column in _COLUMNS]
+    found = {name: column_key(name) for name in names}
+    return sorted((name for name in found if found[name] in known),
+                  key=lambda name: known.index(found[name]))
 
 
 def sign_of(word: str) -> str | None:

@@ -186,6 +186,7 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
     folder = os.path.abspath(folder)
     compiled = _compile(preset.pattern)
     fields, notes, channels, stranger = {}, [], set(preset.channels.values()), ""
+    homes: dict[str, set] = {}  # plate -> the folders that its files are in
     passed = {"thumbnails": 0, "images that the pattern does not fit": 0, "other files": 0}
     for path in _files(folder):
         match = compiled.search(path)
@@ -206,12 +207,19 @@ def folder_frame(folder, preset: Preset) -> tuple[pandas.DataFrame, list[str]]:
                              "remove one")
         files[channel] = path
         channels.add(channel)
+        homes.setdefault(about["Plate"], set()).add(_home(path))
         if len(notes) < _MATCHES:
             words = {**about, "Channel": channel}
             notes.append(f"{path}: " + ", ".join(f"{k} {v}" for k, v in words.items() if v))
     if not fields:
         raise InputError(f"{folder} has no file named like {preset.example}{_like(stranger)}")
-    projections = _leave_projections_out(fields, preset.projections)
+    projections, mixed = _leave_projections_out(fields, preset.projections)
+    notes += [f"plate {plate} lies in {listed(sorted(there), limit=3)}: two acquisitions of one "
+              "name would be one plate here; check them apart, or name plates with --pattern"
+              for plate, there in homes.items() if len(there) > 1]
+    if mixed:
+        notes.append(f"{listed(sorted(map(' '.join, mixed)), limit=3)}: a projection of z stands "
+                     "for it, where other plates have planes")
     ordered = [name for name in preset.channels.values()] or sorted(channels)
     frame = pandas.DataFrame([
         {**{f"Image_FileName_{name}": files.get(name, "") for name in ordered},
@@ -246,8 +254,15 @@ def _like(stranger: str) -> str:
     return f", but {stranger}: {cure}, or give the folder that holds the images"
 
 
-def _leave_projections_out(fields: dict, projections) -> list[str]:
-    """Of each plate and channel that has planes, the files that are projections of them."""
+def _home(path: str) -> str:
+    """The folder of a plate that a file is in: without those of an instrument within it."""
+    parts = [part for part in path.split("/")[:-1] if not _INNER.fullmatch(part)]
+    return "/".join(parts) or "the folder itself"
+
+
+def _leave_projections_out(fields: dict, projections) -> tuple[list[str], set]:
+    """Of each plate and channel that has planes, the files that are projections of them; and the
+    (plate, channel) that have projections alone where the channel has planes on other plates."""
     def is_projection(about):
         z = dict(about).get("Z")
         return z is not None and (z.lstrip("0") or z[:1]) in projections
@@ -262,7 +277,10 @@ def _leave_projections_out(fields: dict, projections) -> list[str]:
             left_out.append(files.pop(channel))
         if not files and _without_z(about) in known:
             del fields[about]
-    return left_out
+    deep = {channel for _, channel in stacks}
+    mixed = {(about[0][1], channel) for about in set(fields) - set(plain)
+             for channel in fields[about] if channel in deep}
+    return left_out, mixed
 
 
 def _without_z(about) -> tuple:

@@ -101,7 +101,9 @@ def from_grids(path, rows, lines, plates):
 
 def _plate_of(title: str, plates) -> str:
     """The plate that a line before a grid names, "Plate: P1" or "0012" for "12"; "" for none."""
-    for word in (title, re.split(r"[\s:=]+", title.strip())[-1]):
+    *before, last = re.split(r"[\s:=#]+", title.strip())
+    is_named = not before or re.search("plate|barcode", " ".join(before), re.IGNORECASE)
+    for word in (title, last) if is_named else (title,):
         plate = same_numbers(plates, {word})[0][word]
         if plate in plates:
             return plate

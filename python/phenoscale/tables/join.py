@@ -24,7 +24,7 @@ from phenoscale.tables.join_keys import Other
 from phenoscale.tables.roles import known_roles
 from phenoscale.tables.spellings import comparable, plain_name
 from phenoscale.tables.table import Table
-from phenoscale.tables.wells import well_at
+from phenoscale.tables.wells import is_well, normalise_well, well_at
 from phenoscale.words import count, listed
 
 __all__ = ["columns_of", "join_table"]
@@ -108,6 +108,13 @@ def _roles_of(other: Other) -> dict[str, str]:
     """The roles that its columns play by their names; an empty column plays none."""
     filled = {role: [column for column in columns if any(other.cells(column))]
               for role, columns in known_roles(other.header).items()}
+    for second in filled["well"][1:]:
+        first = filled["well"][0]
+        if any(is_well(a) and is_well(b) and normalise_well(a) != normalise_well(b)
+               for a, b in zip(other.cells(first), other.cells(second))):
+            raise InputError(f"{other.path}: columns {other.spelling[first]} and "
+                             f"{other.spelling[second]} could each be the well, and disagree: "
+                             "remove one, or rename it")
     return {role: columns[0] for role, columns in filled.items() if columns}
 
 

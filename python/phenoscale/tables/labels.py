@@ -17,7 +17,7 @@ from phenoscale.words import count, listed
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["Labels", "class_cells", "class_names", "is_no_class", "label_words"]
+__all__ = ["Labels", "class_cells", "class_names", "is_no_class", "label_words", "same_spelling"]
 
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
 #: What stands in a cell for none, in small letters: of R, pandas, SQL, spreadsheets, screens.
@@ -134,6 +134,11 @@ def _plain_numbers(name: str) -> str:
 _FOLDS = {"case": str.lower, "blanks": lambda name: _HIDDEN.sub("", name),
           "the form of a letter (Unicode)": _plain_letters,
           "the spelling of a number": _plain_numbers}
+
+
+def same_spelling(name: str) -> str:
+    """A name without all that spellings of it differ in: case, blanks, form, numbers."""
+    return _folded(name)
 
 
 def _folded(name: str, without: str | None = None) -> str:

@@ -7,18 +7,21 @@ What tells plates apart is then not known: wells of two plates would be one, or 
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from phenoscale.tables.columns import FILE
+from phenoscale.tables.labels import same_spelling
 from phenoscale.tables.roles import column_key, row_groups, time_columns
+from phenoscale.tables.wells import is_well
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["doubts", "repeats", "well_roles"]
+__all__ = ["doubts", "likely_wells", "repeats", "spellings", "well_roles"]
 
 _NAMED = 4
 
@@ -31,9 +34,54 @@ def well_roles(table: Table) -> list[str]:
 def doubts(table: Table) -> list[str]:
     """What keeps a split from being sure: wells that are not known, names that repeat."""
     if "well" in table.roles:
-        return repeats(table)
-    return ["the wells are not known: that fields of one well are trained on and held out cannot "
+        return [*repeats(table), *_odd_wells(table), *spellings(table)]
+    return [*spellings(table),
+            "the wells are not known: that fields of one well are trained on and held out cannot "
             "be excluded, and scores may be better than they should be"]
+
+
+def spellings(table: Table) -> list[str]:
+    """A sentence for each batch, plate or compound that seems to be written in several ways."""
+    found = []
+    for role in ("batch", "plate", "compound"):
+        groups = {}
+        for word in () if role not in table.roles else table.role(role).unique():
+            groups.setdefault(_fold(role, word), []).append(word)
+        for words in [words for words in groups.values() if len(words) > 1][:_NAMED]:
+            names = listed((f"'{word}'" for word in sorted(words)))
+            found.append(f"{role}s {names} may be one: write them alike if they are")
+    return found
+
+
+def likely_wells(table: Table) -> list[tuple]:
+    """A key for each field, the same for wells that are one but for the spelling of plate or batch,
+    or the one batch that is given for some of its fields only; what must not lie on two sides."""
+    folds = {role: {word: _fold(role, word) for word in table.role(role).unique()}
+             for role in well_roles(table)}
+    columns = {role: [folds[role][word] for word in table.role(role)] for role in folds}
+    batches = columns.pop("batch", [""] * len(table))
+    keys = list(zip(*columns.values()))
+    known: dict[tuple, set] = {}
+    for key, batch in zip(keys, batches):
+        known.setdefault(key, set()).update({batch} - {""})
+    return [(*key, batch or (min(known[key]) if len(known[key]) == 1 else ""))
+            for key, batch in zip(keys, batches)]
+
+
+def _fold(role: str, word: str) -> str:
+    """A name without what spellings of it differ in."""
+    return word if role == "well" else same_spelling(
+        word if role == "compound" else re.sub("[-_]", " ", word))
+
+
+def _odd_wells(table: Table) -> list[str]:
+    """What is in the column of wells and names none."""
+    words = [word for word in table.role("well").unique() if word and not is_well(word)]
+    if not words:
+        return []
+    return [f"{listed((repr(word) for word in words), limit=_NAMED)} in the column of wells "
+            f"{table.own(table.roles['well'])} {'is' if len(words) == 1 else 'are'} not like A01: "
+            "each such word is taken for a well of its own"]
 
 
 def repeats(table: Table) -> list[str]:

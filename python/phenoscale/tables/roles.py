@@ -168,6 +168,8 @@ def _fits(table: Table, role: str, column: str) -> bool:
         return True
     if role == "plate":  # one for each row would tell all fields of a well apart
         return len(words) <= max(1, 0.9 * len(cells))
+    if role == "well" and not _is_of_wells(cells):  # a number of the row is none
+        return len(words) < len(cells) or len(cells) < 3 or not all(map(str.isdecimal, words))
     return role != "site" or not _is_of_wells(cells) and all(
         _SITE.fullmatch(word) for word in words if word)
 

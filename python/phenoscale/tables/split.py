@@ -13,7 +13,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.tables.labels import class_cells
-from phenoscale.tables.repeats import doubts, repeats, well_roles
+from phenoscale.tables.repeats import doubts, likely_wells, well_roles
 from phenoscale.tables.table import Table
 from phenoscale.words import listed
 
@@ -209,19 +209,21 @@ def _keys(table: Table, roles, sides: np.ndarray) -> list[tuple[str, ...]]:
 
 def _check_apart(table: Table, sides: np.ndarray) -> None:
     """No well and no image on two sides."""
-    groups = [("image", [tuple(paths) for paths in table.paths])]
+    groups = [("image", [planes[c] if planes[c][0].path else None for planes in table.planes])
+              for c in range(len(table.sources))]
     if "well" in table.roles:
-        groups.insert(0, ("well", _keys(table, well_roles(table), sides)))
+        keys = _keys(table, well_roles(table), sides)
+        groups = [("well", keys), ("well", likely_wells(table)), *groups]
     for what, keys in groups:
         first = {}
         for row, key in enumerate(keys):
-            if sides[row] == "unlabelled":
+            if sides[row] == "unlabelled" or key is None:
                 continue
             other = first.setdefault(key, row)
             if sides[other] != sides[row]:
-                name = table.well_name(row) if what == "well" else table.paths[row][0]
+                name = table.well_name(row) if what == "well" else key[0].path
                 raise InputError(
                     f"{what} {name} is both {sides[other]} ({table.place(other)}) and "
                     f"{sides[row]} ({table.place(row)}): keep it on one side"
-                    + "".join(f"; {words}" for words in repeats(table) if what == "well")
+                    + "".join(f"; {words}" for words in doubts(table) if what == "well")
                 )
