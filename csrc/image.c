@@ -59,9 +59,9 @@ product(int64_t a, int64_t b)
     return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
 }
 
-/* Hand the file to libtiff, at its page; the descriptor is then libtiff's. */
+/* Hand the file to libtiff, at its page; the descriptor is then libtiff's to close. */
 static int
-attach(ps_image *self)
+attach(ps_image *self, int64_t page)
 {
     int ret = PS_OK;
     ps_pages *file = &self->file;
@@ -76,9 +76,7 @@ attach(ps_image *self)
      * reads of 8 KB; h: no page is read but the one below */
     self->tiff = TIFFFdOpenExt(file->fd, "file", "rmch", options);
     TIFFOpenOptionsFree(options);
-    if (self->tiff != NULL)
-        file->fd = -1;
-    if (self->tiff == NULL || !TIFFSetSubDirectory(self->tiff, file->offset))
+    if (self->tiff == NULL || !TIFFSetSubDirectory(self->tiff, file->page[page].offset))
         FAIL(PS_BAD_IMAGE, "its directory makes no sense (%s); " COPY ", or " CURE,
              self->complaint);
 out:
@@ -230,7 +228,7 @@ ps_image_open(ps_image **self, const char *path, int64_t page)
         FAIL(PS_NO_MEMORY, "no memory to open it");
     strcpy(image->path, path);
     TRY(ps_pages_find(&image->file, path, page));
-    TRY(attach(image));
+    TRY(attach(image, page));
     TRY(check_size(image));
     TRY(check_colour(image));
     TRY(check_blocks(image));
@@ -248,8 +246,9 @@ ps_image_about(const ps_image *self)
 }
 
 int
-ps_image_is_reduced(const ps_image *self, int64_t page)
+ps_image_is_reduced(ps_image *self, int64_t page)
 {
+    ps_pages_measure(&self->file);
     return page >= 0 && page < self->file.pages && self->file.page[page].is_reduced;
 }
 

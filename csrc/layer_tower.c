@@ -25,7 +25,6 @@ typedef struct {
     ps_tower tower;
     const ps_kernels *kernels;
     const ps_frame *frame;   /* of the field */
-    const ps_layer *source;
     int64_t level, is_training;
     int64_t strips_x, windows_h, windows_w; /* strips side by side; windows of a whole strip */
     float *weights;          /* all of the tower's arrays */
@@ -134,7 +133,7 @@ tower_init(ps_layer *self, const ps_build *build)
     if (window & (window - 1))
         FAIL(PS_BAD_VALUE, "layer '%s': window=%lld is no power of two", self->name,
              (long long)window);
-    if ((level > 0) != from->is_planar || level > 30)
+    if ((level > 0) != from->is_planar)
         FAIL(PS_BAD_VALUE, "layer '%s': level=%lld of '%s' is not there: the field itself is 0, "
              "a pyramid begins at 1", self->name, (long long)level, from->name);
     if (level > 0 && !ps_pyramid_level(from, NULL, level, &h, &w))
@@ -152,7 +151,7 @@ tower_init(ps_layer *self, const ps_build *build)
     TRY(claim_filters(self, build, from->c));
     TRY(ps_array_zeroed(&state, 1, sizeof *state));
     self->state = state;
-    *state = (tower_state){.kernels = build->kernels, .frame = build->frame, .source = from,
+    *state = (tower_state){.kernels = build->kernels, .frame = build->frame,
                            .level = level, .is_training = build->is_training,
                            .tower = {.h = h, .w = w, .in = from->c, .c = self->c,
                                      .blocks = (self->c + PS_BLOCK - 1) / PS_BLOCK,
@@ -189,7 +188,7 @@ run_strip(ps_layer *self, ps_work *work, int is_backward)
     int64_t unused;
     source from = {.state = state, .field = work->field};
     if (state->level)
-        from.planes = ps_pyramid_level(state->source, work->source[0], state->level, &unused,
+        from.planes = ps_pyramid_level(self->from[0], work->source[0], state->level, &unused,
                                        &unused);
     ps_tower_strip strip = {.window_y = work->strip / state->strips_x * state->windows_h,
                             .window_x = work->strip % state->strips_x * state->windows_w,

@@ -134,32 +134,6 @@ measure_page(ps_pages *self, const layout *in, int64_t number)
     }
 }
 
-/* Thumbnails and the smaller pages of a pyramid: by what they say, and those of at most half the
- * sides of the largest. */
-static void
-find_reduced(ps_pages *self, const layout *in)
-{
-    int64_t full = 0, largest = -1;
-    uint64_t pixels, most = 0;
-
-    for (int64_t i = 0; i < self->pages; i++) {
-        measure_page(self, in, i);
-        full += !self->page[i].is_reduced;
-    }
-    for (int64_t i = 0; i < self->pages; i++) {
-        self->page[i].is_reduced &= full > 0; /* all that there is */
-        pixels = (uint64_t)self->page[i].width * self->page[i].height;
-        if (!self->page[i].is_reduced && pixels > most) {
-            most = pixels;
-            largest = i;
-        }
-    }
-    for (int64_t i = 0; largest >= 0 && i < self->pages; i++)
-        self->page[i].is_reduced |=
-            self->page[i].width <= (self->page[largest].width - 1) / 2 + 1 &&
-            self->page[i].height <= (self->page[largest].height - 1) / 2 + 1 && i != largest;
-}
-
 /* Fills *self with what is known, the descriptor even when it fails. */
 int
 ps_pages_find(ps_pages *self, const char *path, int64_t page)
@@ -189,22 +163,48 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
         if (entries == 0 || entries > LIMIT_ENTRIES ||
             entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
             FAIL(PS_BAD_IMAGE, "the directory of page %" PRId64 " is damaged; " COPY, self->pages);
-        if (self->pages == page) {
-            self->offset = next;
+        if (self->pages == page)
             find_tags(self, in, at + in->count_bytes, entries);
-        }
         at += in->count_bytes + (int64_t)entries * in->entry_bytes;
         next = number_at(self, at, in->offset_bytes, in->is_big_endian);
         if (next == UINT64_MAX)
             next = 0; /* the file ends with its last entry: readers take it for the last page */
     }
-    if (self->pages > 1)
-        find_reduced(self, in);
     if (page < 0 || page >= self->pages)
         FAIL(PS_BAD_VALUE, "has %" PRId64 " pages, counted from 0: there is no page %" PRId64,
              self->pages, page);
 out:
     return ret;
+}
+
+/* Thumbnails and the smaller pages of a pyramid: by what they say, and those of at most half the
+ * sides of the largest.  Apart from ps_pages_find, as who reads one page need not ask. */
+void
+ps_pages_measure(ps_pages *self)
+{
+    const layout *in = NULL;
+    int64_t full = 0, largest = -1;
+    uint64_t pixels, most = 0;
+
+    if (self->is_measured || self->pages < 2 || find_layout(self, &in) != PS_OK)
+        return;
+    self->is_measured = 1;
+    for (int64_t i = 0; i < self->pages; i++) {
+        measure_page(self, in, i);
+        full += !self->page[i].is_reduced;
+    }
+    for (int64_t i = 0; i < self->pages; i++) {
+        self->page[i].is_reduced &= full > 0; /* all that there is */
+        pixels = (uint64_t)self->page[i].width * self->page[i].height;
+        if (!self->page[i].is_reduced && pixels > most) {
+            most = pixels;
+            largest = i;
+        }
+    }
+    for (int64_t i = 0; largest >= 0 && i < self->pages; i++)
+        self->page[i].is_reduced |=
+            self->page[i].width <= (self->page[largest].width - 1) / 2 + 1 &&
+            self->page[i].height <= (self->page[largest].height - 1) / 2 + 1 && i != largest;
 }
 
 void

@@ -7,20 +7,23 @@
 
 typedef struct {
     int fd, is_open; /* the caller's to close where it is open */
+    int is_measured; /* see ps_pages_measure */
     int64_t bytes, pages;
-    uint64_t offset;   /* of the directory of the page asked for */
-    uint64_t predictor; /* of that page, 0 where there is none: libtiff hides it from some codecs */
+    /* of the page asked for: */
+    uint64_t predictor; /* 0 where there is none: libtiff hides it from some codecs */
     uint64_t strips;    /* that it lists */
     uint64_t planes;    /* that a MetaMorph stack has in its one page; 0 in other files */
     struct {
         uint64_t offset;        /* of its directory */
-        uint32_t width, height; /* known where there are several pages */
+        uint32_t width, height; /* once measured */
         int is_reduced;         /* a smaller copy, or a mask, of another */
     } page[PS_LIMIT_PAGES];
 } ps_pages;
 
 /* Into a *self that is all zero. */
 int ps_pages_find(ps_pages *self, const char *path, int64_t page);
+/* Look at every page, once, for those that are reduced; the descriptor is still open. */
+void ps_pages_measure(ps_pages *self);
 
 /* Uncompressed strips, added in their order: where they lie, and whether a stated length is short
  * of their rows. */

@@ -65,8 +65,9 @@ typedef struct ps_image ps_image;
  * that is not there. */
 int ps_image_open(ps_image **self, const char *path, int64_t page);
 const ps_image_info *ps_image_about(const ps_image *self);
-/* Whether a page is a thumbnail, a smaller copy of another, or a mask, and so no plane. */
-int ps_image_is_reduced(const ps_image *self, int64_t page);
+/* Whether a page is a thumbnail, a smaller copy of another, or a mask, and so no plane; the first
+ * question reads the sizes of all pages. */
+int ps_image_is_reduced(ps_image *self, int64_t page);
 /* Decode to pixels (samples, h, w) of type `dtype`: that of ps_image_about, or a wider one. What
  * float32 cannot hold is rounded to it.  Signed samples may be asked for as counts of their width:
  * PS_BAD_IMAGE where one is negative. */

@@ -28,6 +28,8 @@ int enter(int *busy);
 PyArrayObject *as_array(PyObject *object, int type, int n_dims);
 /* A view of memory that `owner` keeps alive. */
 PyObject *view(PyObject *owner, int n_dims, npy_intp *shape, int type, void *data);
+/* Add an item, which is given away, to a list; without the item the list becomes NULL. */
+void append(PyObject **list, PyObject *item);
 int to_dtype(int type); /* the ps_dtype of a type of NumPy's, 0 for others */
 
 /* ---- functions of the module ------------------------------------------------------------ */

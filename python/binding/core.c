@@ -77,6 +77,14 @@ view(PyObject *owner, int n_dims, npy_intp *shape, int type, void *data)
     return array;
 }
 
+void
+append(PyObject **list, PyObject *item)
+{
+    if (!item || PyList_Append(*list, item) < 0)
+        Py_CLEAR(*list);
+    Py_XDECREF(item);
+}
+
 int
 to_dtype(int type)
 {
@@ -89,12 +97,8 @@ names(const char *(*name)(int))
 {
     PyObject *list = PyList_New(0);
 
-    for (int row = 0; list && name(row); row++) {
-        PyObject *text = PyUnicode_FromString(name(row));
-        if (!text || PyList_Append(list, text) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(text);
-    }
+    for (int row = 0; list && name(row); row++)
+        append(&list, PyUnicode_FromString(name(row)));
     return list;
 }
 

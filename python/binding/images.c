@@ -38,18 +38,16 @@ open_image(PyObject *args, PyObject *keywords)
 
 /* Numbers of the pages that are smaller copies of others, a tuple. */
 static PyObject *
-reduced_pages(const ps_image *image, int64_t pages)
+reduced_pages(ps_image *image, int64_t pages)
 {
     PyObject *list = PyList_New(0), *found = NULL;
 
-    for (int64_t page = 0; list && page < pages; page++) {
-        if (!ps_image_is_reduced(image, page))
-            continue;
-        PyObject *number = PyLong_FromLongLong(page);
-        if (!number || PyList_Append(list, number) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(number);
-    }
+    Py_BEGIN_ALLOW_THREADS
+    ps_image_is_reduced(image, 0); /* reads the sizes of all */
+    Py_END_ALLOW_THREADS
+    for (int64_t page = 0; list && page < pages; page++)
+        if (ps_image_is_reduced(image, page))
+            append(&list, PyLong_FromLongLong(page));
     if (list)
         found = PyList_AsTuple(list);
     Py_XDECREF(list);

@@ -235,9 +235,7 @@ net_evidence(PyObject *object, PyObject *args)
         PyObject *one = NULL;
         if (ps_net_evidence_map(self->net, k, &map) == PS_OK)
             one = evidence_map(&map);
-        if (!one || PyList_Append(maps, one) != 0)
-            Py_CLEAR(maps);
-        Py_XDECREF(one);
+        append(&maps, one);
     }
 out:
     fields_free(&given);

@@ -30,10 +30,7 @@ factors_list(Net *self)
 
     for (int k = 0; list && (factor = ps_net_factor(self->net, k, &columns)); k++) {
         shape[1] = columns;
-        PyObject *array = view((PyObject *)self, 2, shape, NPY_FLOAT32, factor);
-        if (!array || PyList_Append(list, array) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(array);
+        append(&list, view((PyObject *)self, 2, shape, NPY_FLOAT32, factor));
     }
     return list;
 }
@@ -53,9 +50,7 @@ slices_list(const ps_net *net)
                                                (long long)slices[i].offset, shape,
                                                slices[i].is_bias ? Py_True : Py_False)
                                : NULL;
-        if (!item || PyList_Append(list, item) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(item);
+        append(&list, item);
     }
     return list;
 }

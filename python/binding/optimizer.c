@@ -78,13 +78,9 @@ optimizer_states(PyObject *object, void *unused)
     if (!optimizer_is_made(self))
         return NULL;
     PyObject *list = PyList_New(0);
-    for (int i = 0; list && i < ps_optimizer_states(self->optimizer); i++) {
-        PyObject *state = view(object, 1, &self->count, NPY_FLOAT32,
-                               ps_optimizer_state(self->optimizer, i));
-        if (!state || PyList_Append(list, state) < 0)
-            Py_CLEAR(list);
-        Py_XDECREF(state);
-    }
+    for (int i = 0; list && i < ps_optimizer_states(self->optimizer); i++)
+        append(&list, view(object, 1, &self->count, NPY_FLOAT32,
+                           ps_optimizer_state(self->optimizer, i)));
     return list;
 }
 
