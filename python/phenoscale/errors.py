@@ -8,7 +8,7 @@ from __future__ import annotations
 SKIPPED, MISMATCH, STOPPED, HUNG, INTERRUPTED = 3, 64, 75, 76, 130
 
 __all__ = ["HUNG", "INTERRUPTED", "MISMATCH", "SKIPPED", "STOPPED", "InputError", "LaunchError",
-           "NoChannel", "check_on_error"]
+           "NoChannel", "check_on_error", "sentence_of"]
 
 
 class InputError(ValueError):
@@ -19,6 +19,13 @@ class InputError(ValueError):
     """
 
     status = 1
+
+
+def sentence_of(error: Exception) -> str:
+    """What a user is told of a mistake, an error of the system or a lack of memory."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or "out of memory"
 
 
 def check_on_error(word: str) -> None:

@@ -17,7 +17,7 @@ from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.predict import predict as predict_fields
 from phenoscale.prediction.predict import predict_table
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_cells, label_words
+from phenoscale.tables.labels import class_cells, class_numbers, label_words
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.split import Split
 from phenoscale.tables.table import Table
@@ -121,7 +121,7 @@ class WholeImageClassifier:
             fields = Labelled(usable(table), label, Split(val_fraction=0), recipe, crew.threads)
             source, words = fields.source, fields.words
             classes = given.sorted(fields.classes)
-            labels = _numbers(classes, class_cells(fields.table, label))
+            labels = class_numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
@@ -207,13 +207,7 @@ def _of_arrays(source: FieldArrays, given: TypedLabels) -> np.ndarray:
         raise InputError(f"{len(given.names)} labels for {source.n} images: give one each")
     if len(given.values) < 2:
         raise InputError("a classifier needs at least two classes")
-    return _numbers(given.sorted(given.values), given.names)
-
-
-def _numbers(classes, names) -> np.ndarray:
-    """The number of the class of each name, -1 for none."""
-    number = {"": -1, **{name: k for k, name in enumerate(classes)}}
-    return np.array([number[name] for name in names], np.int64)
+    return class_numbers(given.sorted(given.values), given.names)
 
 
 def _check_order(table, label) -> None:

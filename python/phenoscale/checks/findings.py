@@ -51,7 +51,7 @@ def findings(table: Table, found: Survey, pixels: Pixels, marked: dict, labels, 
         Column of the classes.
     """
     return [*_of_roles(table), *_of_marks(table, marked), *_of_files(table, found),
-            *_of_pixels(table, found, pixels, label),
+            *_of_pixels(table, pixels, label),
             *(Finding(*words) for words in of_counts(table, found, pixels, label)),
             *_of_wells(table), *_of_labels(table, labels, label)]
 
@@ -106,7 +106,7 @@ def _of_files(table: Table, found: Survey):
                                      f"table: {listed(map(os.path.basename, twice), limit=3)}")
 
 
-def _of_pixels(table: Table, found: Survey, pixels: Pixels, label):
+def _of_pixels(table: Table, pixels: Pixels, label):
     names = table.channels
     for (a, b), rows in pixels.same_channels().items():
         yield Finding("same channels", f"channels {names[a]} and {names[b]} have the same pixels "

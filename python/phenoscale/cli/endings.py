@@ -11,7 +11,7 @@ import sys
 import click
 
 from phenoscale import _core
-from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError
+from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, sentence_of
 from phenoscale.ranks.job import turn
 from phenoscale.signals import Stopped
 
@@ -51,11 +51,8 @@ def status_of(verb) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (InputError, _core.ImageError, OSError, MemoryError) as error:
-        words = str(error) or "out of memory"
-        if isinstance(error, OSError) and error.filename:
-            words = f"{error.filename}: {error.strerror}"
         # one line, whatever names the files have
-        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], words)
+        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], sentence_of(error))
         print(f"phenoscale: {turn()}{words}", file=sys.stderr)
         return getattr(error, "status", 1)
     except ModuleNotFoundError as error:

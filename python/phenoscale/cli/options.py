@@ -15,7 +15,7 @@ from phenoscale.models.networks import TOWERS
 from phenoscale.tables.read import Reading
 
 __all__ = ["LIMITS", "gathered", "given", "listed_words", "model_reading_options",
-           "on_error_option", "pairs", "path_maps", "quiet_option", "reading_options", "roles_of",
+           "on_error_option", "pairs", "path_maps", "quiet_option", "reading_options",
            "size_of", "threads_option", "tower_option"]
 
 LIMITS = _core.limits()  # of the C library

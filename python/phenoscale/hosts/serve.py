@@ -20,7 +20,7 @@ import traceback
 
 import phenoscale
 from phenoscale import _core
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, sentence_of
 from phenoscale.hosts.tasks import TASKS, execute, update_of
 from phenoscale.signals import Stopped
 
@@ -167,7 +167,7 @@ class _Worker:
         except (InputError, _core.ImageError, OSError, MemoryError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            return {"responseType": "FAILURE", "error": _sentence(error)}
+            return {"responseType": "FAILURE", "error": sentence_of(error)}
         except ModuleNotFoundError as error:
             return {"responseType": "FAILURE", "error": f"this task needs the package {error.name}"
                     ": pip install 'phenoscale[all]'"}
@@ -215,9 +215,3 @@ def _finite(value):
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
-
-
-def _sentence(error) -> str:
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error) or "out of memory"

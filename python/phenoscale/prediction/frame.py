@@ -52,7 +52,7 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
 
     frame, digest, begin = table.frame, model.digest()[:16], 0
     about = {c: frame[c] for c in about_columns(table, model.label)}
-    files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
+    files = file_cells(table)
     about |= files | {KEY: with_model_channels(model, table).keys}
     about = {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
     for part in parts:

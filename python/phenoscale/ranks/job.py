@@ -18,7 +18,7 @@ from phenoscale.ranks.line import silence_limit
 from phenoscale.ranks.mpi import Ranks
 from phenoscale.signals import SIGNALS, Stopped
 
-__all__ = ["PROMISES", "join", "leave", "promised_size", "turn"]
+__all__ = ["join", "leave", "promised_size", "turn"]
 
 
 _MEET = 4  # limits of silence until all ranks must have met

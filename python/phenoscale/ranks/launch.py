@@ -2,7 +2,7 @@
 """Start a verb as several processes over MPI: one command.
 
 launchers.py knows the launchers' words, supervise.py watches over the job.  The processes that are
-started join in mpi.py, which asks here how many the launcher promised.
+started join in job.py.
 """
 
 from __future__ import annotations

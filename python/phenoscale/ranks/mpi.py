@@ -182,8 +182,3 @@ def _bands(array):
     n, width = len(array), max(1, array[:1].size)
     step = max(1, _MOST // width)
     return [(at, min(n, at + step)) for at in range(0, n, step)]
-
-
-# ---- the process in its job ----------------------------------------------------------------------
-
-

@@ -71,12 +71,12 @@ def roll_call(ranks: Alone, threads: int, batch: int, tell, warn) -> None:
     said = ranks.everyone({
         "host": socket.gethostname(), "process": os.getpid(), "threads": threads,
         "processors": len(os.sched_getaffinity(0)), "of": os.cpu_count()})
-    tell({"stage": "ranks", "lines": list(_by_host(ranks.names, said))})
+    tell({"stage": "ranks", "lines": list(_by_host(said))})
     for words in (*_binding(said), *(_idle(batch, ranks.size) if batch else ())):
         warn(words)
 
 
-def _by_host(names: list[str], said: list[dict]):
+def _by_host(said: list[dict]):
     """Lines for a user who looks for a rank or a process."""
     for host in dict.fromkeys(one["host"] for one in said):
         there = [rank for rank, one in enumerate(said) if one["host"] == host]

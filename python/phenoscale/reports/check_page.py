@@ -81,17 +81,16 @@ def _maps(found: Check, groups, flagged) -> list[str]:
 def _examples(found: Check, flagged) -> str | None:
     """Suspicious fields as pictures, by what is said of them, beside some that nothing is said
     of."""
-    bad = found.bad()
-    kinds = {}
+    kinds, known = {}, set(flagged)
     for finding in found.findings:
         kinds.setdefault(finding.kind, []).extend(finding.rows)
     for problem in found.pixels.problems:
         kinds.setdefault(problem.kind, []).append(problem.row)
-    plain = [row for row in range(len(found.table)) if row not in set(flagged) | set(bad)]
+    plain = [row for row in range(len(found.table)) if row not in known]
     chosen = {"nothing found": plain[:: max(1, len(plain) // _EXAMPLES)]}
     chosen.update({kind: sorted(set(rows)) for kind, rows in kinds.items()})
-    readable = [row for row, digests in enumerate(found.pixels.digests) if digests is not None]
-    wanted = {kind: [row for row in rows if row in set(readable)][:_EXAMPLES]
+    readable = {row for row, digests in enumerate(found.pixels.digests) if digests is not None}
+    wanted = {kind: [row for row in rows if row in readable][:_EXAMPLES]
               for kind, rows in chosen.items()}
     order = sorted({row for rows in wanted.values() for row in rows})
     if not order:

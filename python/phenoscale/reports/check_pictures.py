@@ -51,8 +51,8 @@ def plates(wells, values, flagged, title):
         axes = figure.add_subplot(rows, columns, number + 1)
         sums, counts = np.zeros(layout), np.zeros(layout)
         for (plate, well), value, is_flagged in zip(wells, values, flagged):
-            place = well_position(well)
-            if plate != name or place is None:
+            place = well_position(well) if plate == name else None
+            if place is None:
                 continue
             if math.isfinite(value):
                 sums[place] += value
@@ -139,7 +139,8 @@ def measures(groups, panels, channels):
     matplotlib.figure.Figure
     """
     names = list(dict.fromkeys(groups))
-    index = np.array([names.index(name) for name in groups])
+    number = {name: k for k, name in enumerate(names)}
+    index = np.array([number[name] for name in groups])
     # a fixed spread within a plate, so that the same table gives the same picture
     jitter = (np.arange(len(groups)) * 0.6180339887) % 1 - 0.5
     figure = new_figure(5.4 * len(panels), 1.7 * len(channels) + 0.6)

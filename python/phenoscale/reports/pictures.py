@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.tables.predictions import CLASS
 from phenoscale.tables.wells import plate_layout, row_name, well_position
 
 # Okabe and Ito's colours, then Tol's: told apart with any colour vision.
@@ -181,8 +182,8 @@ def plate_map(frame, classes, score=None, score_label=None, limits=None, title="
     if layout is None or twice:
         raise InputError(f"column {well} holds no well names like A01" if not twice else
                          f"well {twice[0]} has several rows: aggregate the fields to wells first")
-    panels, present = 1 + bool(score), frame["Phenoscale_Class"].isin(classes)
-    lines = math.ceil((frame["Phenoscale_Class"][present].nunique() + 4) / 3)
+    panels, present = 1 + bool(score), frame[CLASS].isin(classes)
+    lines = math.ceil((frame[CLASS][present].nunique() + 4) / 3)
     foot, head = 0.3 + 0.18 * lines, 0.75  # inches below and above a plate
     plate_height = 5.4 * layout[0] / layout[1]
     height = plate_height + foot + head
@@ -195,7 +196,7 @@ def plate_map(frame, classes, score=None, score_label=None, limits=None, title="
                                 (5.6 - 2 * left) / (5.6 * panels), size / height))
 
     index = {name: i for i, name in enumerate(classes)}
-    numbers = [index.get(name) for name in frame["Phenoscale_Class"]]
+    numbers = [index.get(name) for name in frame[CLASS]]
     axes = place(0, foot, plate_height)
     _draw_plate(axes, frame, well, layout, "predicted class",
                 [None if i is None else class_colour(i) for i in numbers],
@@ -258,7 +259,7 @@ def _plate_key(axes, frame, classes):
         return Line2D([], [], linestyle="", marker=mark, markersize=8, markerfacecolor=face,
                       markeredgecolor=edge, markeredgewidth=width, label=text)
 
-    present = set(frame["Phenoscale_Class"])
+    present = set(frame[CLASS])
     marks = set(frame["Mark"]) if "Mark" in frame else set()
     keys = [disc(class_colour(i), "white", f"{i + 1} {label_text(name, 20)}")
             for i, name in enumerate(classes) if name in present]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Scores of held-out fields or wells: classification, controls, doses.
+"""Scores of the classification of held-out fields or wells.
 
 After profiles/aggregate.py; the numbers of the report and of the command line.
 """

@@ -60,7 +60,8 @@ def tidy_doses(cells) -> list[str]:
             sign, other = (".", "comma") if is_decimal else (",", "point")
             raise ValueError(row, f"'{cell}' may be a thousand or one: write it without the "
                                   f"'{sign}', or with a {other}")
-    return [_tidy(cell) for cell in cells]
+    tidy = {cell: _tidy(cell) for cell in set(cells)}
+    return [tidy[cell] for cell in cells]
 
 
 def _tidy(text: str) -> str:

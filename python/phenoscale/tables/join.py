@@ -93,12 +93,13 @@ def columns_of(path) -> set[str]:
 
 def _read(path: str, plates) -> Other:
     rows, lines = read_cells(path)
-    header, rows, lines = (from_grids if is_grid(rows) else _from_list)(path, rows, lines, plates)
+    header, rows, lines = (from_grids(path, rows, lines, plates) if is_grid(rows)
+                           else _from_list(path, rows, lines))
     header, rows, _ = without_index(header, rows, path)
     return Other(path, *clean_header(header, rows, path), rows, lines)
 
 
-def _from_list(path, rows, lines, plates):
+def _from_list(path, rows, lines):
     if len(rows) < 2:
         raise InputError(f"{path} has no rows to join: it needs a header and one row for each")
     return as_table(path, rows, lines)
@@ -143,17 +144,15 @@ def _tidy_doses(other: Other) -> None:
     if "concentration" not in other.roles:
         return
     column = other.roles["concentration"]
-    cells = other.cells(column)
-    distinct = list(dict.fromkeys(cells))
     try:
-        doses = dict(zip(distinct, tidy_doses(distinct)))
+        doses = tidy_doses(other.cells(column))
     except ValueError as error:
-        at, words = error.args
-        line = other.lines[cells.index(distinct[at])]
-        raise InputError(f"{other.path} line {line}, column {column}: {words}") from None
+        row, words = error.args
+        raise InputError(f"{other.path} line {other.lines[row]}, column {column}: "
+                         f"{words}") from None
     at = other.header.index(column)
-    for row in other.rows:
-        row[at] = doses[row[at]]
+    for row, dose in zip(other.rows, doses):
+        row[at] = dose
 
 
 def _leave_out_files(other: Other) -> None:
@@ -204,7 +203,7 @@ def _with_columns(table: Table, other: Other, key, named) -> Table:
     if not set(other.header) - in_key:
         notes.append("it has no further column, and adds nothing")
     name = os.path.basename(other.path)
-    said = [_sentence(table, other, key)]
+    said = [_sentence(other, key)]
     said += [f"{name}: {note}" for note in (*other.notes, *key.notes, *notes)]
     own = {theirs: ours for ours, theirs in other.spelling.items()
            if theirs != ours and ours in frame.columns}
@@ -223,7 +222,7 @@ def _of_other_compounds(table: Table, other: Other, key) -> set[int]:
             if partner is not None and mine and theirs[partner] not in ("", mine)}
 
 
-def _sentence(table: Table, other: Other, key) -> str:
+def _sentence(other: Other, key) -> str:
     """On what it was joined, how many fields have a row, and what has none."""
     n, found = len(key.partner), sum(row is not None for row in key.partner)
     words = (f"{os.path.basename(other.path)} joined on {key.words()}: {found:,} of {n:,} fields "

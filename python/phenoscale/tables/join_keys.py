@@ -170,7 +170,7 @@ class Key:
         empty = [row for row, key in enumerate(self._theirs) if key is None]
         if empty:
             names = [part.word for part in self.parts if part.role != "concentration"
-                     and any(not self.other.cells(part.theirs)[row] for row in empty)]
+                     and not all(map(self.other.cells(part.theirs).__getitem__, empty))]
             self.notes.append(f"{count(len(empty), 'row')} of it (line "
                               f"{listed((self.other.lines[row] for row in empty), limit=_NAMED)}) "
                               f"without {' or '.join(names)} belong to no field: fill in each row")

@@ -17,7 +17,8 @@ from phenoscale.words import count, listed
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["Labels", "class_cells", "class_names", "is_no_class", "label_words", "same_spelling"]
+__all__ = ["Labels", "class_cells", "class_names", "class_numbers", "is_no_class", "label_words",
+           "same_spelling"]
 
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
 #: What stands in a cell for none, in small letters: of R, pandas, SQL, spreadsheets, screens.
@@ -60,6 +61,12 @@ def class_names(names, label: str = "") -> list[str]:
         raise InputError(f"column {label} cannot be the label, a run writes another of that "
                          "name: rename it")
     return sorted(set(names) - {""})
+
+
+def class_numbers(classes, names) -> np.ndarray:
+    """The number of the class of each name, (n,) int64; -1 for none."""
+    number = {"": -1, **{name: k for k, name in enumerate(classes)}}
+    return np.array([number[name] for name in names], np.int64)
 
 
 # ---- what should be known of names ---------------------------------------------------------------
@@ -173,14 +180,15 @@ class Labels:
 
     def __init__(self, table: Table, label: str):
         names, plate = class_cells(table, label).tolist(), table.role("plate")
+        plate = None if plate is None else plate.tolist()
         order = sorted(set(names), key=lambda name: (name == "", name))
         wells = {name: set() for name in order}
         self.fields, self.plates = Counter(names), {name: Counter() for name in order}
         self.fields = {name: self.fields[name] for name in order}
-        for row, name in enumerate(names):
-            wells[name].add(table.well_name(row))
+        for row, (name, well) in enumerate(zip(names, table.well_names())):
+            wells[name].add(well)
             if plate is not None:
-                self.plates[name][plate.iloc[row]] += 1
+                self.plates[name][plate[row]] += 1
         self.wells = {name: len(of - {""}) for name, of in wells.items()}
 
     def classes(self) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -248,6 +249,7 @@ def _take_other_names(table: Table, columns, rules: PathRules) -> None:
                            f"{path} is {other!r}")
 
 
+@functools.lru_cache(maxsize=4096)  # nearly all fields have the same
 def _numbers(series: str, frame: str, sample: str) -> list[int | None]:
     """Page and sample as numbers; ValueError says what else the cells hold."""
     found = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from phenoscale.tables.columns import FILE
 from phenoscale.tables.labels import same_spelling
-from phenoscale.tables.roles import column_key, row_groups, time_columns
+from phenoscale.tables.roles import column_key, field_columns, row_groups
 from phenoscale.tables.wells import is_well
 from phenoscale.words import listed
 
@@ -92,8 +92,7 @@ def repeats(table: Table) -> list[str]:
         return []
     frame = table.frame
     roles = [*well_roles(table), *(["site"] if "site" in table.roles else [])]
-    columns = [table.roles[role] for role in roles]
-    columns += time_columns(frame.columns)
+    columns = field_columns(table.roles, frame.columns)
     named = (table.role("well") != "").to_numpy()
     groups = row_groups(frame[named], columns)
     sizes = np.bincount(groups)

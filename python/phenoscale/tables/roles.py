@@ -19,8 +19,8 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["absent_roles", "column_key", "find_roles", "known_roles", "missing_roles",
-           "row_groups", "time_columns"]
+__all__ = ["absent_roles", "column_key", "field_columns", "find_roles", "known_roles",
+           "missing_roles", "row_groups", "time_columns"]
 
 #: role -> names of its columns as `column_key` has them, those that are surest first
 _NAMES = {role: names.split() for role, names in {
@@ -73,6 +73,12 @@ def time_columns(columns) -> list[str]:
     """Those of some columns that number points in time."""
     return [column for column in columns
             if column_key(column) in _TIMES and not FILE.fullmatch(column)]
+
+
+def field_columns(roles: dict, columns) -> list[str]:
+    """The columns that name a field: batch, plate, well, site, and points in time."""
+    return [*(roles[role] for role in ("batch", "plate", "well", "site") if role in roles),
+            *time_columns(columns)]
 
 
 def row_groups(frame, columns) -> np.ndarray:
@@ -217,8 +223,7 @@ def _counts_planes(table: Table, roles: dict, column: str) -> bool:
         return True
     recur = 2 * len(words) <= len(table.frame)  # the same heights everywhere
     if "well" in roles and ("site" in roles or recur):
-        keys = [roles[role] for role in ("batch", "plate", "well", "site") if role in roles]
-        keys += time_columns(table.frame.columns)
+        keys = field_columns(roles, table.frame.columns)
         fields, planes = row_groups(table.frame, keys), row_groups(table.frame, [*keys, column])
         if len(set(fields)) < len(set(planes)) == len(planes):
             return True

@@ -7,6 +7,7 @@ After table.py, before any image is opened.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -108,10 +109,11 @@ def _check_classes(table: Table, label: str, labels: np.ndarray) -> None:
 def check_training(table: Table, label: str, sides: np.ndarray) -> None:
     """InputError for a class with fewer than two fields on the side "train"."""
     labels = class_cells(table, label)
+    enough = Counter(labels[sides == "train"])
     for name in sorted(set(labels) - {""}):
-        rows = np.flatnonzero((labels == name) & (sides == "train"))
-        if len(rows) >= 2:
+        if enough[name] >= 2:
             continue
+        rows = np.flatnonzero((labels == name) & (sides == "train"))
         all_rows = np.flatnonzero(labels == name)
         where = table.place(int(rows[0] if len(rows) else all_rows[0]))
         count = "one field" if len(rows) else f"none of its {len(all_rows)} fields"
@@ -143,7 +145,7 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         raise InputError(f"the validation fraction is {fraction}: it lies from 0 to below 1")
     if fraction == 0:
         return ["no validation fields, as asked"]
-    roles = {"well": ("batch", "plate", "well"), "plate": ("batch", "plate")}.get(val_by, (val_by,))
+    roles = {"well": well_roles(table), "plate": ("batch", "plate")}.get(val_by, (val_by,))
     if val_by not in table.roles:
         if fraction is not None or val_by != "well":
             raise InputError(

@@ -14,7 +14,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.tables.columns import CHOSEN, FILE, MARK, SKIP
-from phenoscale.tables.roles import time_columns
+from phenoscale.tables.roles import field_columns
 from phenoscale.tables.table import Plane, Table
 from phenoscale.words import listed
 
@@ -26,9 +26,7 @@ def stack_rows(table: Table) -> Table:
     that name a file of it."""
     if CHOSEN in table.frame.columns:
         return _chosen_before(table)
-    columns = [table.roles[role] for role in ("plate", "well", "site", "batch")
-               if role in table.roles]
-    columns += time_columns(table.frame.columns)
+    columns = field_columns(table.roles, table.frame.columns)
     groups = {}
     for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
         groups.setdefault(key, []).append(row)

@@ -223,11 +223,13 @@ class Table:
         return content.hexdigest()
 
 
-def file_cells(table: Table, planes) -> dict[str, list]:
+def file_cells(table: Table, planes=None) -> dict[str, list]:
     """Columns that say where the channels of some fields are, as LoadData has them.
 
-    planes: list of list of Plane, (rows, channels).
+    planes: list of list of Plane, (rows, channels); None: the first of each channel of all fields.
     """
+    if planes is None:
+        planes = [[channel[0] for channel in field] for field in table.planes]
     columns = {}
     for c, channel in enumerate(table.sources):
         mine = [row[c] for row in planes]

@@ -14,14 +14,14 @@ from phenoscale.images.moments import Moments, measure
 from phenoscale.images.usable import Usable
 from phenoscale.prediction.counts import blank_in, counts_of, far_from, plates_of, sentences_of
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.labels import class_cells, class_names, label_words
+from phenoscale.tables.labels import class_cells, class_names, class_numbers, label_words
 from phenoscale.tables.split import SIDES, Split, check_training, split_table
 from phenoscale.tables.table import Table
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import PART
 from phenoscale.words import listed
 
-__all__ = ["LABELLED", "Labelled", "provenance", "read_all"]
+__all__ = ["Labelled", "provenance", "read_all"]
 
 #: the sides of fields that have a class
 LABELLED = SIDES[:3]
@@ -86,8 +86,7 @@ class Labelled:
             recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
             self.notes.append("fields are not square: no quarter turns")
         self.recipe = recipe
-        number = {"": -1, **{name: k for k, name in enumerate(self.classes)}}
-        self.labels = np.array([number[name] for name in names], np.int64)
+        self.labels = class_numbers(self.classes, names)
         self.source = fields.open(max(threads, PART), recipe.bin)
         self.about = {**provenance(self.table, label, recipe),
                       "split": {**asdict(split), "seed": recipe.seed}}

@@ -19,7 +19,7 @@ from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
 from phenoscale.words import listed
 
-__all__ = ["BALANCES", "SCHEDULES", "SELECTIONS", "Recipe"]
+__all__ = ["BALANCES", "SCHEDULES", "Recipe"]
 
 #: Rate of a batch of four, the batch that it goes up from in proportion, and where that ends.
 _RATE, _BATCH, _MOST_RATE = 0.01, 4, 0.032

@@ -227,7 +227,7 @@ def _write_split(folder: RunFolder, fields: Labelled) -> None:
     import pandas
 
     table = fields.table
-    files = file_cells(table, [[planes[0] for planes in row] for row in table.planes])
+    files = file_cells(table)
     columns = {**{c: cells for c, cells in files.items() if "PathName_" not in c},
                **{c: table.frame[c].to_numpy() for c in about_columns(table, fields.label)},
                KEY: table.keys, "Split": fields.sides}
