@@ -194,12 +194,11 @@ class TrainWholeImage(Module):
                               "images as they were loaded")
         measurements, column = workspace.measurements, self._column(self.label)
         if not measurements.has_feature(IMAGE, column):
-            there = [name for name in measurements.get_feature_names(IMAGE)
-                     if name.startswith("Metadata_")]
+            there = ", ".join(_metadata(measurements))
             raise Failure(f"there is no metadata {column}: 'Metadata of the class' is one of "
-                          f"{', '.join(there) or 'none, so add the Metadata module'}")
+                          f"{there or 'none, so add the Metadata module'}")
         value = measurements.get_current_image_measurement(column)
-        measurements.add_image_measurement(FEATURE, "" if value is None else str(value))
+        measurements.add_image_measurement(FEATURE, _text(value))
         if self.show_window:
             workspace.display_data.rows = [[column, str(value)]]
 
@@ -243,8 +242,7 @@ class TrainWholeImage(Module):
 
     def _write_table(self, measurements, numbers, place, path):
         """The fields as a LoadData table, with paths as the worker knows them."""
-        metadata = [name for name in measurements.get_feature_names(IMAGE)
-                    if name.startswith("Metadata_")]
+        metadata = _metadata(measurements)
         with open(path, "w", newline="", encoding="utf-8") as file:
             lines = csv.writer(file)
             lines.writerow([f"Image_FileName_{name}" for name in self.images.value] + metadata)
@@ -253,6 +251,10 @@ class TrainWholeImage(Module):
                           measurements[IMAGE, f"FileName_{name}", n]) for name in self.images.value]
                 files = [place.shared(os.path.abspath(os.path.join(*part))) for part in parts]
                 lines.writerow(files + [_text(measurements[IMAGE, name, n]) for name in metadata])
+
+
+def _metadata(measurements):
+    return [name for name in measurements.get_feature_names(IMAGE) if name.startswith("Metadata_")]
 
 
 def _text(value):

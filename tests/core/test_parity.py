@@ -98,8 +98,7 @@ def test_imagej(home, wanted):
         check(found[names].to_numpy().tolist(), wanted[kind])
 
 
-@pytest.mark.skipif(not (cellprofilers.HOME / "java").exists(),
-                    reason="no CellProfiler in .cellprofiler: `make tests` installs it")
+@cellprofilers.needs_cellprofiler
 @pytest.mark.parametrize("here", [True, False])
 def test_cellprofiler(home, wanted, tmp_path, here):
     """In its own Python; and through a worker to which the files lie in another folder."""

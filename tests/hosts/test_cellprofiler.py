@@ -24,9 +24,7 @@ IMAGES = {name: name for name in CHANNELS}
 #: what the models of these tests were made for: (height, width), dtype
 NF1, HUMAN = ((904, 1224), "uint16"), ((512, 512), "uint8")
 
-pytestmark = pytest.mark.skipif(
-    not (cp.HOME / "java").exists(),
-    reason="no CellProfiler in .cellprofiler: `make tests` with Python 3.11 installs it")
+pytestmark = cp.needs_cellprofiler
 
 
 @pytest.fixture(scope="module")

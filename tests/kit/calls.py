@@ -3,10 +3,13 @@
 
 from dataclasses import fields
 
+import pytest
+
+from phenoscale.errors import InputError
 from phenoscale.prediction import file
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables import split as splits
-from phenoscale.tables.read import Reading
+from phenoscale.tables.read import Reading, read_table
 from phenoscale.training import run
 from phenoscale.training.keeper import Running
 
@@ -49,3 +52,19 @@ def counting(stage, call):
 def warnings_to(words):
     """A receiver of progress that appends the warnings to a list."""
     return lambda event: words.append(event["words"]) if event["stage"] == "warning" else None
+
+
+def verb(*words):
+    """Status of a verb of the command line; its errors are raised."""
+    from phenoscale.cli.verbs import cli
+
+    return cli.main([str(word) for word in words], standalone_mode=False)
+
+
+def fails(path, **options):
+    """The one sentence that reading a table ends in."""
+    with pytest.raises(InputError) as error:
+        read_table(path, **options)
+    sentence = str(error.value)
+    assert "\n" not in sentence
+    return sentence

@@ -13,8 +13,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".cellprofiler"
+needs_cellprofiler = pytest.mark.skipif(
+    not (HOME / "java").exists(),
+    reason="no CellProfiler in .cellprofiler: `make tests` with Python 3.11 installs it")
 TUTORIAL = ROOT / "docs" / "whole_image.cppipe"
 PROGRAM = [Path(sys.executable).with_name("phenoscale"), "serve"]
 WORKER = " ".join(f'"{word}"' for word in PROGRAM)
@@ -143,7 +148,7 @@ def start(pipeline, source, out, plugins, here=True, words=()):
 
 
 def driver(request, here=True):
-    """What tests/cellprofiler_driver.py answers in CellProfiler's Python."""
+    """What tests/kit/cellprofiler_driver.py answers in CellProfiler's Python."""
     import json
 
     done = subprocess.run([HOME / "bin/python", ROOT / "tests/kit/cellprofiler_driver.py"],

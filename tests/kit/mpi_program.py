@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the ranks of tests/test_mpi.py do: python mpi_program.py CASES TABLE FOLDER [TABLE ...].
+"""What the ranks of tests/ranks/test_mpi.py do.
+
+Usage: python mpi_program.py CASES TABLE FOLDER [TABLE ...]
 
 Rank 0 prints one line of JSON, case to what came of it.
 """

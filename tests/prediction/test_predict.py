@@ -11,8 +11,8 @@ import pytest
 pandas = pytest.importorskip("pandas")
 tifffile = pytest.importorskip("tifffile")
 import screens
+from calls import verb
 from phenoscale import InputError, WholeImageClassifier, load, read_image
-from phenoscale.__main__ import cli
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.predict import predict, predict_table
 from phenoscale.tables.outputs import write_errors
@@ -33,11 +33,6 @@ def screen(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model():
     return screens.make_model()
-
-
-def verb(*words):
-    """Status of a verb of the command line."""
-    return cli.main([str(word) for word in words], standalone_mode=False)
 
 
 def same(a, b):

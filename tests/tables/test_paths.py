@@ -3,19 +3,8 @@
 
 import pytest
 
-from phenoscale.errors import InputError
+from calls import fails
 from phenoscale.tables.read import read_table
-
-
-def fails(path, **options):
-    """The one sentence that reading the table ends in."""
-    with pytest.raises(InputError) as error:
-        read_table(path, **options)
-    sentence = str(error.value)
-    assert "\n" not in sentence
-    return sentence
-
-
 
 PATHS = [
     (r"C:\data\week 1", "a.tif", r"C:\data=ROOT", "ROOT/week 1/a.tif"),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
+from calls import fails
 from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
 from phenoscale.tables.read import read_table
@@ -24,15 +25,6 @@ a1.tif,plate1,b1.tif,plate1,P1,b2,1,Actin,0.30
 a2.tif,/far/away,b2.tif,plate1,P1,B02,2,,1e-3
 a3.tif,plate2/../plate3,b3.tif,,007,B12,1,Eg5,
 """
-
-
-def fails(path, **options):
-    """The one sentence that reading the table ends in."""
-    with pytest.raises(InputError) as error:
-        read_table(path, **options)
-    sentence = str(error.value)
-    assert "\n" not in sentence
-    return sentence
 
 
 # ---- what is read ------------------------------------------------------------------------------

@@ -8,15 +8,11 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("tifffile")
 import screens
+from calls import verb
 from phenoscale import load
-from phenoscale.cli.verbs import cli
 from phenoscale.hosts.tasks import execute
 
 LABEL = "Metadata_Class"
-
-
-def verb(*words):
-    return cli.main([str(word) for word in words], standalone_mode=False)
 
 
 def screen_with(folder, change, **options):

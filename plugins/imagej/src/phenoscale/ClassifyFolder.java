@@ -12,7 +12,7 @@ import java.util.Map;
 
 public final class ClassifyFolder extends Command {
     private static final String NO_PRESET = "none";
-    /** As in python/phenoscale/presets.py. */
+    /** As in python/phenoscale/tables/folders.py. */
     static final String[] PRESETS = {NO_PRESET, "imagexpress", "operetta", "cellvoyager", "incell",
         "cellprofiler", "bbbc013", "bbbc021"};
 
