@@ -88,7 +88,7 @@ def extension():
         extra_compile_args=["-std=c11", "-D_GNU_SOURCE", *optimise, "-fopenmp",
                             "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow",
                             "-fstack-protector-strong", *sanitize, *tiff_compile],
-        extra_link_args=["-fopenmp", "-Wl,-z,relro,-z,now", *sanitize, *run_path, *tiff_link],
+        extra_link_args=["-fopenmp", "-Wl,-z,relro,-z,now", *sanitize, *run_path, *tiff_link, "-lz"],
         py_limited_api=True,
     )
 

@@ -1,41 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* TIFF files -> planes of their own depth: the first stage of the flow, the only user of libtiff.
- * A file is taken for hostile: the list of pages is walked and every size is checked here before
- * libtiff decodes a byte, and a strip that does not decode to its full length is an error. */
+/* TIFF files, opened: the first stage of the flow.  A file is taken for hostile: the list of pages
+ * is walked and every size is checked here before blocks.c has libtiff decode a byte. */
 #include <inttypes.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tiffio.h>
-#include <unistd.h>
 
 #include "codecs.h"
+#include "image.h"
 #include "internal.h"
-#include "pages.h"
-#include "samples.h"
 
 #define LIMIT_ALLOCATION ((int64_t)512 << 20) /* of libtiff, and of a block beside the image */
 #define LIMIT_PADDING ((int64_t)64 << 20)     /* of tiles over 4 times the image */
 #define COPY "copy the file again from its source"
 #define CURE "save it as 8- or 16-bit gray or RGB"
-
-struct ps_image {
-    ps_image_info info;
-    ps_pages file;
-    TIFF *tiff;
-    const ps_samples *kind;
-    int bits;                 /* of a sample, as the file has it */
-    int64_t block_w, block_h; /* a block is a tile, or a strip of whole rows */
-    int64_t per_pixel;        /* samples of a pixel in a block: 1 when planar */
-    int64_t row_bytes;        /* of a block */
-    uint16_t codec;
-    int is_tiled, is_mapped, is_guessed, is_estimated; /* by a palette; lengths */
-    unsigned char map[256];
-    char complaint[200]; /* libtiff's last, of the current call */
-    char path[];
-};
 
 /* For errors and warnings both: the last one tells why a call failed. */
 static int
@@ -59,7 +39,51 @@ product(int64_t a, int64_t b)
     return __builtin_mul_overflow(a, b, &result) ? INT64_MAX : result;
 }
 
-/* Hand the file to libtiff, at its page; the descriptor is then libtiff's to close. */
+/* ---- the file as libtiff sees it ------------------------------------------------------------ */
+
+static tmsize_t
+on_read(void *image, void *bytes, tmsize_t n)
+{
+    ps_file *file = &((ps_image *)image)->file.file;
+    tmsize_t got = ps_file_read(file, file->at, n, bytes);
+
+    file->at += got;
+    return got;
+}
+
+static tmsize_t
+on_write(void *image, void *bytes, tmsize_t n)
+{
+    (void)image, (void)bytes, (void)n;
+    return -1;
+}
+
+static toff_t
+on_seek(void *image, toff_t offset, int from)
+{
+    ps_file *file = &((ps_image *)image)->file.file;
+    int64_t start = from == SEEK_SET ? 0 : from == SEEK_CUR ? file->at : file->bytes, to;
+
+    if (__builtin_add_overflow(start, (int64_t)offset, &to) || to < 0)
+        return (toff_t)-1;
+    file->at = to;
+    return (toff_t)to;
+}
+
+static toff_t
+on_size(void *image)
+{
+    return (toff_t)((ps_image *)image)->file.file.bytes;
+}
+
+static int
+on_close(void *image)
+{
+    (void)image; /* ps_image_close does */
+    return 0;
+}
+
+/* Hand the file to libtiff, at its page. */
 static int
 attach(ps_image *self, int64_t page)
 {
@@ -74,7 +98,8 @@ attach(ps_image *self, int64_t page)
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_complaint, self);
     /* m: no mmap, a file cut off meanwhile would raise SIGBUS; c: strips stay whole, not cut into
      * reads of 8 KB; h: no page is read but the one below */
-    self->tiff = TIFFFdOpenExt(file->fd, "file", "rmch", options);
+    self->tiff = TIFFClientOpenExt("file", "rmch", self, on_read, on_write, on_seek, on_close,
+                                   on_size, NULL, NULL, options);
     TIFFOpenOptionsFree(options);
     if (self->tiff == NULL || !TIFFSetSubDirectory(self->tiff, file->page[page].offset))
         FAIL(PS_BAD_IMAGE, "its directory makes no sense (%s); " COPY ", or " CURE,
@@ -125,7 +150,7 @@ check_size(ps_image *self)
         FAIL(PS_UNSUPPORTED, "has a predictor without compression; save it with Deflate");
     *info = (ps_image_info){file->pages, samples, height, width, self->kind->dtype,
                             self->kind->native, self->kind->bytes, 0};
-    TRY(ps_codec_check(codec, info, bits, file->bytes));
+    TRY(ps_codec_check(codec, info, bits, file->file.bytes));
 out:
     return ret;
 }
@@ -140,7 +165,7 @@ read_palette(ps_image *self)
     if (self->info.dtype != PS_UINT8 || self->info.samples != 1)
         FAIL(PS_UNSUPPORTED, "a palette is read with up to 8 bits and one sample only; " CURE);
     if (!TIFFGetField(self->tiff, TIFFTAG_COLORMAP, &red, &green, &blue))
-        FAIL(PS_BAD_IMAGE, "its palette is missing; " CURE);
+        FAIL(PS_BAD_IMAGE, "its palette is missing, or too short; " CURE);
     if (!ps_samples_gray_map(self->bits, red, green, blue, self->map))
         FAIL(PS_UNSUPPORTED, "its palette is not a linear gray scale; save it as 8-bit gray");
     self->is_mapped = 1;
@@ -155,6 +180,8 @@ check_colour(ps_image *self)
     uint16_t planar, colour = PHOTOMETRIC_MINISBLACK; /* where the tag is missing */
 
     TIFFGetField(self->tiff, TIFFTAG_PHOTOMETRIC, &colour);
+    if (self->file.colour == PHOTOMETRIC_PALETTE) /* gray to libtiff where the palette is missing */
+        colour = PHOTOMETRIC_PALETTE;
     TIFFGetFieldDefaulted(self->tiff, TIFFTAG_PLANARCONFIG, &planar);
     self->per_pixel = planar == PLANARCONFIG_SEPARATE ? 1 : self->info.samples;
     self->info.is_min_white = colour == PHOTOMETRIC_MINISWHITE;
@@ -225,9 +252,9 @@ ps_image_open(ps_image **self, const char *path, int64_t page)
 
     *self = NULL;
     if (image == NULL)
-        FAIL(PS_NO_MEMORY, "no memory to open it");
+        FAIL(PS_NO_MEMORY, "%.700s: no memory to open it", path);
     strcpy(image->path, path);
-    TRY(ps_pages_find(&image->file, path, page));
+    TRY(ps_pages_find(&image->file, image->path, page));
     TRY(attach(image, page));
     TRY(check_size(image));
     TRY(check_colour(image));
@@ -235,8 +262,17 @@ ps_image_open(ps_image **self, const char *path, int64_t page)
     *self = image;
     image = NULL;
 out:
+    if (ret != PS_OK && image != NULL)
+        ret = ps_image_fault(image, ret);
     ps_image_close(image);
-    return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", path, ps_error_detail());
+    return ret;
+}
+
+int
+ps_image_fault(const ps_image *self, int status)
+{
+    status = ps_file_blame(&self->file.file, status);
+    return ps_fail(status, "%.700s: %s", self->path, ps_error_detail());
 }
 
 const ps_image_info *
@@ -257,130 +293,9 @@ ps_image_close(ps_image *self)
 {
     if (self != NULL && self->tiff != NULL)
         TIFFClose(self->tiff);
-    else if (self != NULL && self->file.is_open)
-        close(self->file.fd);
+    if (self != NULL)
+        ps_file_close(&self->file.file);
     free(self);
-}
-
-static int
-read_block(ps_image *self, uint32_t block, int64_t bytes, unsigned char *pixels)
-{
-    const char *kind = self->is_tiled ? "tile" : "strip";
-    int ret = PS_OK;
-    int64_t got;
-
-    self->complaint[0] = '\0';
-    /* libtiff reads uncompressed tiles whatever their stated length, and missing ones at 0 */
-    if (TIFFGetStrileOffset(self->tiff, block) == 0 ||
-        (self->is_tiled && self->codec == COMPRESSION_NONE &&
-         TIFFGetStrileByteCount(self->tiff, block) < (uint64_t)bytes))
-        FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is missing or too short; " COPY, kind, block);
-    got = self->is_tiled ? TIFFReadEncodedTile(self->tiff, block, pixels, bytes)
-                         : TIFFReadEncodedStrip(self->tiff, block, pixels, bytes);
-    /* libjpeg fills up with gray what is missing, and only warns */
-    if (got != bytes || (self->codec == COMPRESSION_JPEG && self->complaint[0]))
-        FAIL(PS_BAD_IMAGE, "%s %" PRIu32 " is damaged (%s); " COPY, kind, block,
-             self->complaint[0] ? self->complaint : "too short");
-    if (self->bits == 24 && TIFFIsByteSwapped(self->tiff)) /* as packed: libtiff turned it around */
-        TIFFSwabArrayOfTriples(pixels, bytes / 3);
-out:
-    return ret;
-}
-
-/* The part of a block (block_h, block_w, per_pixel) inside the image -> its planes at `to`. */
-static void
-scatter(const ps_image *self, int64_t rows, int64_t columns, const unsigned char *from,
-        unsigned char *to)
-{
-    const int64_t to_row = self->info.width * self->kind->bytes;
-
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t s = 0; s < self->per_pixel; s++)
-            ps_samples_take(self->kind, self->bits, s, self->per_pixel, columns,
-                            from + row * self->row_bytes,
-                            to + (s * self->info.height + row) * to_row);
-}
-
-/* Blocks, in the file's order -> planes (samples, h, w) of the native type. */
-static int
-read_blocks(ps_image *self, unsigned char *pixels)
-{
-    const ps_image_info *info = &self->info;
-    const int is_direct = !self->is_tiled && self->per_pixel == 1 && self->kind->unpack == NULL;
-    int ret = PS_OK;
-    uint32_t block = 0;
-    unsigned char *spare = NULL, *to;
-    int64_t bytes, columns, rows;
-
-    if (!is_direct)
-        TRY(ps_array(&spare, self->block_h, (size_t)self->row_bytes));
-    for (int64_t s = 0; s < info->samples; s += self->per_pixel)
-        for (int64_t y = 0; y < info->height; y += self->block_h)
-            for (int64_t x = 0; x < info->width; x += self->block_w, block++) {
-                rows = info->height - y < self->block_h ? info->height - y : self->block_h;
-                columns = info->width - x < self->block_w ? info->width - x : self->block_w;
-                bytes = (self->is_tiled ? self->block_h : rows) * self->row_bytes;
-                to = pixels + ((s * info->height + y) * info->width + x) * self->kind->bytes;
-                TRY(read_block(self, block, bytes, is_direct ? to : spare));
-                if (!is_direct)
-                    scatter(self, rows, columns, spare, to);
-            }
-out:
-    free(spare);
-    return ret;
-}
-
-/* ps_image_read_native, its errors yet without the file's name. */
-static int
-read_native(ps_image *self, unsigned char *pixels)
-{
-    const int64_t n = self->info.samples * self->info.height * self->info.width;
-    int ret = PS_OK;
-    int64_t bad;
-
-    TRY(read_blocks(self, pixels));
-    for (int64_t i = 0; self->is_mapped && i < n; i++)
-        pixels[i] = self->map[pixels[i]];
-    bad = ps_samples_not_finite(self->kind, n, pixels);
-    if (bad != 0)
-        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are NaN or infinite (as "
-             "32-bit float); replace them by numbers", bad, n);
-out:
-    return ret;
-}
-
-int
-ps_image_read_native(ps_image *self, void *pixels)
-{
-    int ret = read_native(self, pixels);
-
-    return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());
-}
-
-int
-ps_image_read(ps_image *self, ps_dtype dtype, void *pixels)
-{
-    const int64_t n = self->info.samples * self->info.height * self->info.width;
-    const int64_t bytes = self->kind->bytes;
-    const int is_narrow = ps_samples_narrow(self->kind, dtype);
-    int ret = PS_OK;
-    unsigned char *native, *spare = NULL;
-
-    if ((dtype < self->info.dtype && !is_narrow) ||
-        (dtype != PS_UINT8 && dtype != PS_UINT16 && dtype != PS_FLOAT32))
-        FAIL(PS_BAD_VALUE, "%s pixels do not fit %d bits; ask for a wider type",
-             self->info.native, 8 * (int)dtype);
-    if (bytes > (int64_t)dtype)
-        TRY(ps_array(&spare, n, (size_t)bytes));
-    native = spare ? spare : (unsigned char *)pixels + n * ((int64_t)dtype - bytes);
-    TRY(read_native(self, native));
-    if (!is_narrow)
-        ps_samples_widen(self->kind, dtype, n, native, pixels);
-    else
-        TRY(ps_samples_check_counts(self->kind, n, native));
-out:
-    free(spare);
-    return ret == PS_OK ? ret : ps_fail(ret, "%.700s: %s", self->path, ps_error_detail());
 }
 
 const char *

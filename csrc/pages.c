@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A TIFF as a file: opened without blocking, known by its first bytes, its pages counted.  Done
- * here because libtiff's own walk over the list of pages goes on for a million of them. */
+/* A TIFF as a file: known by its first bytes, its pages counted.  Done here because libtiff's own
+ * walk over the list of pages goes on for a million of them. */
 #include "pages.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "internal.h"
 
 #define COPY "copy the file again from its source"
 #define LIMIT_ENTRIES 4096 /* of a directory, as libtiff's */
-enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, STRIPS = 273, PREDICTOR = 317 };
+enum { KIND = 254, OLD_KIND, WIDTH, HEIGHT, COLOUR = 262, STRIPS = 273, PREDICTOR = 317 };
 enum { METAMORPH_PLANES = 33629 };
 enum { SHORT = 3, LONG8 = 16 }; /* types of values */
 
@@ -41,12 +37,12 @@ static const struct {
 
 /* An unsigned number of n bytes; UINT64_MAX, which is no legal value, past the end of the file. */
 static uint64_t
-number_at(const ps_pages *self, int64_t at, int n, int is_big_endian)
+number_at(ps_pages *self, int64_t at, int n, int is_big_endian)
 {
     unsigned char bytes[8];
     uint64_t number = 0;
 
-    if (pread(self->fd, bytes, (size_t)n, at) != n)
+    if (ps_file_read(&self->file, at, n, bytes) != n)
         return UINT64_MAX;
     for (int i = 0; i < n; i++)
         number = number << 8 | bytes[is_big_endian ? i : n - 1 - i];
@@ -54,33 +50,13 @@ number_at(const ps_pages *self, int64_t at, int n, int is_big_endian)
 }
 
 static int
-open_regular(ps_pages *self, const char *path)
-{
-    int ret = PS_OK;
-    struct stat about;
-
-    self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would block */
-    self->is_open = self->fd >= 0;
-    if (!self->is_open || fstat(self->fd, &about) != 0)
-        FAIL(PS_IO, "cannot be opened: %s", strerror(errno));
-    if (!S_ISREG(about.st_mode))
-        FAIL(PS_IO, "is a %s; name a TIFF file", S_ISDIR(about.st_mode) ? "folder" : "device");
-    if (about.st_size == 0)
-        FAIL(PS_BAD_IMAGE, "is empty; " COPY);
-    self->bytes = about.st_size;
-out:
-    return ret;
-}
-
-static int
-find_layout(const ps_pages *self, const layout **found)
+find_layout(ps_pages *self, const layout **found)
 {
     char magic[4] = "";
     int ret = PS_OK, row = 0;
 
-    if (pread(self->fd, magic, sizeof magic, 0) < 0)
-        FAIL(PS_IO, "cannot be read: %s", strerror(errno));
     *found = NULL;
+    ps_file_read(&self->file, 0, sizeof magic, magic);
     for (size_t i = 0; i < sizeof layouts / sizeof *layouts; i++)
         if (memcmp(magic, layouts[i].magic, sizeof magic) == 0)
             *found = &layouts[i];
@@ -90,6 +66,17 @@ find_layout(const ps_pages *self, const layout **found)
         FAIL(PS_BAD_IMAGE, "is %s, not a TIFF file; convert it to TIFF", strangers[row].name);
 out:
     return ret;
+}
+
+/* The first value of an entry, of any whole type, that lies in the entry itself. */
+static uint64_t
+value_of(ps_pages *self, const layout *in, int64_t entry)
+{
+    const int n = in->offset_bytes;
+    uint64_t kind = number_at(self, entry + 2, 2, in->is_big_endian);
+
+    return number_at(self, entry + 4 + n, kind == SHORT ? 2 : kind == LONG8 && n == 8 ? 8 : 4,
+                     in->is_big_endian);
 }
 
 /* What libtiff does not tell of the directory whose entries begin at `at`. */
@@ -102,6 +89,8 @@ find_tags(ps_pages *self, const layout *in, int64_t at, uint64_t entries)
         uint64_t tag = number_at(self, at, 2, in->is_big_endian);
         if (tag == PREDICTOR)
             self->predictor = number_at(self, at + 4 + n, 2, in->is_big_endian);
+        else if (tag == COLOUR)
+            self->colour = value_of(self, in, at);
         else if (tag == STRIPS)
             self->strips = number_at(self, at + 4, n, in->is_big_endian);
         else if (tag == METAMORPH_PLANES) /* one value a plane */
@@ -113,15 +102,12 @@ find_tags(ps_pages *self, const layout *in, int64_t at, uint64_t entries)
 static void
 measure_page(ps_pages *self, const layout *in, int64_t number)
 {
-    const int n = in->offset_bytes;
     int64_t at = (int64_t)self->page[number].offset + in->count_bytes;
-    uint64_t kind, tag, value;
+    uint64_t tag, value;
 
     for (int entry = 0; entry <= HEIGHT - KIND; entry++, at += in->entry_bytes) {
         tag = number_at(self, at, 2, in->is_big_endian);
-        kind = number_at(self, at + 2, 2, in->is_big_endian);
-        value = number_at(self, at + 4 + n, kind == SHORT ? 2 : kind == LONG8 && n == 8 ? 8 : 4,
-                          in->is_big_endian);
+        value = value_of(self, in, at);
         if (tag == KIND)
             self->page[number].is_reduced |= (value & 5) != 0; /* a reduced copy, or a mask */
         else if (tag == OLD_KIND)
@@ -143,7 +129,7 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
     int64_t at, mark = 0;
     uint64_t entries, next;
 
-    TRY(open_regular(self, path));
+    TRY(ps_file_open(&self->file, path));
     TRY(find_layout(self, &in));
     next = number_at(self, in->first_at, in->offset_bytes, in->is_big_endian);
     if (next == 0)
@@ -151,7 +137,7 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
     for (; next != 0; self->pages++) {
         if (self->pages == PS_LIMIT_PAGES)
             FAIL(PS_LIMIT, "more than %d pages; split it into several files", PS_LIMIT_PAGES);
-        if (next >= (uint64_t)self->bytes)
+        if (next >= (uint64_t)self->file.bytes)
             FAIL(PS_BAD_IMAGE, "is cut off before page %" PRId64 "; " COPY, self->pages);
         at = (int64_t)next;
         self->page[self->pages].offset = next;
@@ -161,7 +147,7 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
             mark = at;                              /* set at 0, 1, 2, 4, ... */
         entries = number_at(self, at, in->count_bytes, in->is_big_endian);
         if (entries == 0 || entries > LIMIT_ENTRIES ||
-            entries > (uint64_t)((self->bytes - at) / in->entry_bytes))
+            entries > (uint64_t)((self->file.bytes - at) / in->entry_bytes))
             FAIL(PS_BAD_IMAGE, "the directory of page %" PRId64 " is damaged; " COPY, self->pages);
         if (self->pages == page)
             find_tags(self, in, at + in->count_bytes, entries);
@@ -225,7 +211,7 @@ ps_strips_check(const ps_strips *self, const ps_pages *file)
     for (int64_t i = 0; i < file->pages; i++)
         is_met |= file->page[i].offset >= self->first && file->page[i].offset < self->end;
     if (self->is_wrong && (self->is_mixed || is_met || self->n != file->strips ||
-                           self->end > (uint64_t)file->bytes))
+                           self->end > (uint64_t)file->file.bytes))
         FAIL(PS_BAD_IMAGE, "the size of its strips is wrong, and its rows do not all lie where "
              "they begin; " COPY);
 out:

@@ -3,14 +3,16 @@
 #ifndef PHENOSCALE_PAGES_H
 #define PHENOSCALE_PAGES_H
 
+#include "file.h"
 #include "phenoscale.h"
 
 typedef struct {
-    int fd, is_open; /* the caller's to close where it is open */
+    ps_file file;    /* the caller's to close */
     int is_measured; /* see ps_pages_measure */
-    int64_t bytes, pages;
+    int64_t pages;
     /* of the page asked for: */
     uint64_t predictor; /* 0 where there is none: libtiff hides it from some codecs */
+    uint64_t colour;    /* its PhotometricInterpretation: libtiff changes that of a palette */
     uint64_t strips;    /* that it lists */
     uint64_t planes;    /* that a MetaMorph stack has in its one page; 0 in other files */
     struct {
@@ -22,7 +24,7 @@ typedef struct {
 
 /* Into a *self that is all zero. */
 int ps_pages_find(ps_pages *self, const char *path, int64_t page);
-/* Look at every page, once, for those that are reduced; the descriptor is still open. */
+/* Look at every page, once, for those that are reduced; the file is still open. */
 void ps_pages_measure(ps_pages *self);
 
 /* Uncompressed strips, added in their order: where they lie, and whether a stated length is short

@@ -37,7 +37,7 @@ enum {
 const char *ps_error_name(int status); /* "PS_IO" and so on, for any number */
 const char *ps_error_detail(void);     /* the sentence of this thread's last error */
 
-/* ---- images (image.c) ----------------------------------------------------------------------- */
+/* ---- images (image.c, blocks.c) ------------------------------------------------------------- */
 
 #define PS_LIMIT_PIXELS 178956970            /* of one plane, as Pillow */
 #define PS_LIMIT_IMAGE_BYTES (2147483648LL)  /* decoded, of one image */
@@ -69,14 +69,14 @@ const ps_image_info *ps_image_about(const ps_image *self);
  * question reads the sizes of all pages. */
 int ps_image_is_reduced(ps_image *self, int64_t page);
 /* Decode to pixels (samples, h, w) of type `dtype`: that of ps_image_about, or a wider one. What
- * float32 cannot hold is rounded to it.  Signed samples may be asked for as counts of their width:
- * PS_BAD_IMAGE where one is negative. */
+ * float32 cannot hold is rounded to it, and asked as ps_check_floats does.  Signed samples may be
+ * asked for as counts of their width: PS_BAD_IMAGE where one is negative. */
 int ps_image_read(ps_image *self, ps_dtype dtype, void *pixels);
 int ps_image_read_native(ps_image *self, void *pixels); /* the same of the native type */
 const char *ps_image_description(const ps_image *self); /* of the page: a text, or "" */
 void ps_image_close(ps_image *self);
 
-/* ---- planes (reduce.c, measure.c) ------------------------------------------------------------ */
+/* ---- planes (reduce.c, measure.c, numbers.c) ------------------------------------------------- */
 
 #define PS_LIMIT_BIN 64
 
@@ -99,6 +99,9 @@ typedef struct {
 } ps_measures;
 
 int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_measures *out);
+/* What a reader asks of the n pixels of a plane of floats: PS_BAD_IMAGE where some are NaN,
+ * infinite, or the code of a program for missing pixels (numbers.c). */
+int ps_check_floats(int64_t n, const float *pixels);
 
 /* ---- fields --------------------------------------------------------------------------------- */
 

@@ -212,6 +212,28 @@ core_measure(PyObject *module, PyObject *object)
 }
 
 static PyObject *
+core_check_floats(PyObject *module, PyObject *object)
+{
+    int status;
+
+    (void)module;
+    PyArrayObject *plane = (PyArrayObject *)PyArray_FromAny(
+        object, PyArray_DescrFromType(NPY_FLOAT), 2, 2, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED,
+        NULL);
+    if (!plane)
+        return NULL;
+    int64_t n = PyArray_SIZE(plane);
+    const float *pixels = PyArray_DATA(plane);
+    Py_BEGIN_ALLOW_THREADS
+    status = ps_check_floats(n, pixels);
+    Py_END_ALLOW_THREADS
+    Py_DECREF((PyObject *)plane);
+    if (status != PS_OK)
+        return raise_error(status);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 core_augment(PyObject *module, PyObject *args)
 {
     PyObject *object;
@@ -261,6 +283,9 @@ PyMethodDef image_functions[] = {
     {"measure", core_measure, METH_O,
      "measure(plane, /)\n--\n\n{min, max, mean, at_max, bits, detail} of a plane (h, w): pixels "
      "at the maximum, bits set anywhere (whole numbers), energy of detail by octave."},
+    {"check_floats", core_check_floats, METH_O,
+     "check_floats(plane, /)\n--\n\nImageError where some pixels of a plane (h, w) of float32 are "
+     "NaN, infinite, or the code of a program for missing pixels."},
     {"augment", core_augment, METH_VARARGS,
      "augment(field, rows, seed, epoch, sample, /)\n--\n\nAugment a field (c, h, w) in place; "
      "rows is a set of bits, row k of augment_names() being 1 << k."},

@@ -9,6 +9,7 @@ import tifffile
 
 import phenoscale
 from phenoscale import _core
+from phenoscale._core import ImageError
 from tiffs import LAYOUTS, assert_same, planes, retag, write
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -21,8 +22,10 @@ EDGES = {"int8": [-128, 127], "int16": [-32768, 32767], "int32": [-2**31, 2**31 
 
 @pytest.mark.parametrize("dtype", EDGES)
 def test_types_beyond_the_three(path, dtype):
-    """As they are in read_image; as float32, rounded once where it must be, in a loader."""
+    """As they are in read_image; as float32, rounded once where it must be, in a loader, which
+    takes no edge that lies alone for a count."""
     pixels = (np.random.default_rng(0).normal(0, 40, (43, 61))).astype(dtype)
+    is_alone = dtype.endswith(("32", "64"))
     pixels[0, :2] = EDGES[dtype]
     for layout, order in itertools.product(LAYOUTS.values(), "<>"):
         write(path, pixels, byteorder=order, **layout)
@@ -31,7 +34,16 @@ def test_types_beyond_the_three(path, dtype):
         assert (about["dtype"], about["native"]) == ("float32", dtype)
         loader = _core.Loader([path], [[0, 0, 0]], [1], (1, 43, 61), np.float32)
         loader.start([0])
-        assert_same(loader.next(), pixels[None].astype(np.float32))
+        if is_alone:
+            with pytest.raises(ImageError, match="A01.tif: .* pixels are .*replace them by numb"):
+                loader.next()
+            middle = np.clip(pixels, 0, 100)
+            write(path, middle, byteorder=order, **layout)
+            loader.release(1)
+            loader.start([0])
+            assert_same(loader.next(), middle[None].astype(np.float32))
+        else:
+            assert_same(loader.next(), pixels[None].astype(np.float32))
         rgb = np.stack([pixels, pixels[::-1], -pixels if dtype[0] != "u" else pixels])
         write(path, np.moveaxis(rgb, 0, -1), photometric="rgb", byteorder=order, **layout)
         assert_same(phenoscale.read_image(path), rgb)

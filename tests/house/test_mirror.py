@@ -38,6 +38,7 @@ NOT_MIRRORED = {
     "files/atomic": "models/test_model",
     "files/tensors": "models/test_model",
     "hosts/task_fields": "hosts/test_tasks",
+    "images/disk": "images/test_read",
     "images/fields": "images/test_survey",
     "images/moments": "training/test_train",
     "images/survey_ranks": "images/test_survey",

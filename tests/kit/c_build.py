@@ -56,7 +56,8 @@ class Library:
             pytest.skip("the C tests need oneDNN: pip install onednn-devel-cpu-gomp")
         self.folder, self._flags = folder, [*_FLAGS, *flags, f"-I{ROOT / 'csrc'}",
                                             f"-I{prefix}/include"]
-        self._link = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-ldnnl", "-ltiff", "-lm"]
+        self._link = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-ldnnl", "-ltiff", "-lz",
+                      "-lm"]
         with ThreadPoolExecutor(2) as pool:
             self._objects = list(pool.map(self._compile, sorted(ROOT.glob("csrc/**/*.c"))))
 

@@ -170,7 +170,23 @@ class FieldPictures(_OfTable):
             raise ValueError(f"{path} is {plane.shape[0]} x {plane.shape[1]} pixels, the other "
                              f"fields are {self.size[0]} x {self.size[1]} (height x width): remove "
                              "it, or export all fields at one size")
-        return plane.astype(self.dtype, copy=False)
+        plane = plane.astype(self.dtype, copy=False)
+        if self.dtype == "float32":
+            try:
+                _core.check_floats(plane)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
+        return plane
+
+
+def _check_floats(images) -> None:
+    """As the reader of files does: InputError for NaN, infinities, codes for missing pixels."""
+    for number, field in enumerate(images):
+        for channel, plane in enumerate(field):
+            try:
+                _core.check_floats(plane)
+            except ValueError as error:
+                raise InputError(f"image {number}, channel {channel}: {error}") from None
 
 
 class FieldArrays:
@@ -184,9 +200,8 @@ class FieldArrays:
         if images.dtype.newbyteorder("=").name not in DEPTHS:
             images = images.astype(np.float32)
         images = images.astype(images.dtype.newbyteorder("="), copy=False)
-        if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise InputError("the images have pixels that are NaN or infinite: replace them by "
-                             "numbers")
+        if images.dtype.kind == "f":
+            _check_floats(images)
         self._images, self._bin = images, bin
         self.n, self.dtype, self.size = len(images), images.dtype.name, images.shape[2:]
         self.shape = (images.shape[1], *(side // bin for side in self.size))

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager
 
 import numpy as np
 
 from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
+from phenoscale.images.disk import PatientFile, of_disk
 
 __all__ = ["as_counts", "image_info", "is_tiff", "read_image"]
 
@@ -104,11 +106,7 @@ def read_image(path, page: int = 0) -> np.ndarray:
     with _opened(path, kind) as picture:
         samples, dtype = _samples(path, kind, picture)
         gray = _gray_map(path, picture) if picture.mode == "P" else None
-        try:
-            pixels = _decoded(path, kind, picture)
-        except Exception as error:  # of as many kinds as there are ways to damage a file
-            raise ImageError(f"{path}: is a {kind} file, but damaged ({error}); copy it again from "
-                             "its source") from None
+        pixels = _decoded(path, kind, picture)
     if gray is not None:  # decoded to its colours, which are gray, or not: then to its indices
         pixels = pixels[..., 0] if pixels.ndim == 3 else gray[pixels]
     if pixels.shape[2:] != ((samples,) if samples > 1 else ()):
@@ -144,14 +142,11 @@ def is_tiff(path) -> bool:
 def _picture_kind(path: str) -> str | None:
     """The kind of a picture; None for what the C library looks at: TIFFs, and what is no image."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
-        try:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
+        with PatientFile(path) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return None
-            start = os.read(number, 16)
-        finally:
-            os.close(number)
-    except OSError:
+            start = file.read(16)
+    except (OSError, ValueError):
         return None
     return next((kind for magic, kind in _PICTURES.items() if start.startswith(magic)), None)
 
@@ -161,36 +156,44 @@ def _check_page(path: str, page: int) -> None:
         raise ValueError(f"{path}: has 1 page, counted from 0: there is no page {page}")
 
 
+@contextmanager
 def _opened(path: str, kind: str):
-    """The picture as Pillow sees it before decoding, its size within the limits."""
+    """The picture as Pillow sees it before decoding, its size within the limits; what goes wrong
+    with it from here on is damage of the file, or the disk's."""
     try:
         import imagecodecs  # noqa: F401  later, and said now
         from PIL import Image
     except ModuleNotFoundError as error:
         raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: pip install "
                                f"'phenoscale[all]', or {_CURE}") from None
-    size = os.path.getsize(path)
-    if size > LIMIT_BYTES:
-        raise ImageError(f"{path}: is a {kind} file of more than {LIMIT_BYTES:,} bytes; cut it "
-                         "into fields")
     try:
-        picture = Image.open(path, formats=[kind])
+        with PatientFile(path) as raw, Image.open(raw, formats=[kind]) as picture:
+            _check_size(path, kind, picture.size)
+            yield picture
+    except (ImageError, MemoryError):
+        raise
     except Image.DecompressionBombError:
         raise ImageError(f"{path}: {_TOO_LARGE}") from None
-    except Exception:
-        raise ImageError(f"{path}: is a {kind} file, but damaged; copy it again from its "
+    except Exception as error:  # of as many kinds as there are ways to damage a file
+        if isinstance(error, OSError) and error.errno:  # not one of Pillow's
+            raise of_disk(path, error) from None
+        why = "" if isinstance(error, Image.UnidentifiedImageError) else f" ({error})"
+        raise ImageError(f"{path}: is a {kind} file, but damaged{why}; copy it again from its "
                          "source") from None
-    width, height = picture.size
+
+
+def _check_size(path: str, kind: str, size: tuple[int, int]) -> None:
+    pixels, content = size[0] * size[1], os.path.getsize(path)
     fault = None
-    if width * height > _LIMITS["pixels"]:  # as Pillow's, unless somebody has changed that
+    if content > LIMIT_BYTES:
+        fault = f"is a {kind} file of more than {LIMIT_BYTES:,} bytes; cut it into fields"
+    elif pixels > _LIMITS["pixels"]:  # as Pillow's, unless somebody has changed that
         fault = _TOO_LARGE
-    elif _LIMITS["small"] < width * height > _LIMITS["expansion"] * size:
-        fault = (f"claims {width * height} pixels, more than {_LIMITS['expansion']} times its "
-                 "size; save it again, uncompressed")
+    elif _LIMITS["small"] < pixels > _LIMITS["expansion"] * content:
+        fault = (f"claims {pixels} pixels, more than {_LIMITS['expansion']} times its size; save "
+                 "it again, uncompressed")
     if fault:
-        picture.close()
         raise ImageError(f"{path}: {fault}")
-    return picture
 
 
 def _samples(path: str, kind: str, picture) -> tuple[int, str]:
@@ -208,7 +211,7 @@ def _samples(path: str, kind: str, picture) -> tuple[int, str]:
 
 def _png_samples(path: str) -> tuple[int, str]:
     """Of its header: Pillow would make 16-bit colours 8-bit, and others larger."""
-    with open(path, "rb") as file:
+    with PatientFile(path) as file:
         start = file.read(26)
     if len(start) < 26:
         raise ImageError(f"{path}: is cut off; copy the file again from its source")
@@ -219,12 +222,12 @@ def _png_samples(path: str) -> tuple[int, str]:
 
 
 def _decoded(path: str, kind: str, picture) -> np.ndarray:
-    """Pixels (height, width) or (height, width, samples); any exception where it is damaged."""
+    """Pixels (height, width) or (height, width, samples)."""
     import imagecodecs
 
     if kind not in ("PNG", "JPEG"):
         return np.asarray(picture)
-    with open(path, "rb") as file:
+    with PatientFile(path) as file:
         content = file.read()
     if kind == "PNG":
         return imagecodecs.png_decode(content)
@@ -235,7 +238,11 @@ def _decoded(path: str, kind: str, picture) -> np.ndarray:
 
 def _gray_map(path: str, picture) -> np.ndarray:
     """A palette that is a linear gray scale, index to gray; (256,) uint8."""
-    colours = np.array(picture.getpalette("RGB"), np.int64).reshape(-1, 3)
+    colours = np.array(picture.getpalette("RGB") or (), np.int64).reshape(-1, 3)
+    most = int(np.asarray(picture).max())
+    if most >= len(colours):
+        raise ImageError(f"{path}: its palette is missing, or too short: {len(colours)} colours "
+                         f"where a pixel has number {most}; {_CURE}")
     ramp, last = colours[:, 0], len(colours) - 1
     line = ramp[0] + (ramp[-1] - ramp[0]) * np.arange(last + 1) / max(1, last)
     if (colours != ramp[:, None]).any() or ramp[0] == ramp[-1] or abs(ramp - line).max() > 1:

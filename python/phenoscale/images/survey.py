@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from phenoscale.errors import sentence_of
 from phenoscale.images.pages import axes, full_pages, is_of_set
 from phenoscale.images.read import image_info
 from phenoscale.images.survey_ranks import Found, look_at_all
@@ -189,7 +190,11 @@ def _read_header(path: str, page: int = 0):
         return info
     except (FileNotFoundError, NotADirectoryError):
         return "missing", "does not exist: restore it, or correct its path"
-    except (OSError, ValueError) as error:
+    except OSError as error:  # of the disk or its permissions: the file may be whole
+        sentence = sentence_of(error).removeprefix(f"{path}: ")
+        return "unreadable", sentence if sentence.startswith("cannot be ") else \
+            f"cannot be read: {sentence}"
+    except ValueError as error:
         sentence = str(error).removeprefix(f"{path}: ").rstrip(".")
         return "unreadable", f"cannot be read ({sentence}): replace it"
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Files of pictures, read as csrc/file.c reads TIFFs: a disk or a share that fails for a moment is
+asked again, and one that goes on failing is named, never taken for damage of the file."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import time
+
+__all__ = ["DISK", "PatientFile", "of_disk"]
+
+#: errors that may pass
+DISK = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT})
+_PAUSES = (0.01, 0.04, 0.16)  # seconds
+
+
+class PatientFile(io.FileIO):
+    """A file to read, opened without waiting for what is none."""
+
+    def __init__(self, path):
+        _patiently(lambda: super(PatientFile, self).__init__(path, opener=_open))
+
+    def readinto(self, buffer):
+        """As `io.FileIO.readinto`."""
+        return self._again(super().readinto, buffer)
+
+    def readall(self):
+        """As `io.FileIO.readall`."""
+        return self._again(super().readall)
+
+    def read(self, size=-1):
+        """As `io.FileIO.read`."""
+        return self.readall() if size is None or size < 0 else self._again(super().read, size)
+
+    def _again(self, act, *words):
+        at = self.tell()
+
+        def from_there():
+            self.seek(at)
+            return act(*words)
+
+        return _patiently(from_there)
+
+
+def of_disk(path: str, error: OSError) -> OSError:
+    """The error of a file that its disk does not give, with the number of the system's."""
+    found = OSError(f"{path}: cannot be read from its disk: {error.strerror}; the file may be "
+                    "whole: see to the disk or the share, then try again")
+    found.errno = error.errno
+    return found
+
+
+def _patiently(act):
+    for pause in _PAUSES:
+        try:
+            return act()
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+        time.sleep(pause)
+    return act()
+
+
+def _open(path, flags):
+    return os.open(path, flags | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
