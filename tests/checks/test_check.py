@@ -331,6 +331,23 @@ def test_a_network_that_is_too_large_is_not_timed(monkeypatch):
     assert not any(line.fits for line in plan((1, 128, 128), "uint8", 2, 10))
 
 
+def test_large_fields_make_a_step_in_part(monkeypatch):
+    """What a check takes does not grow with them; whole fields and parts agree on the time."""
+    made = []
+    monkeypatch.setattr("phenoscale.checks.plan._seconds",
+                        lambda net, shape, dtype: (made.append((net, shape)), (1.0, 8.0))[1])
+    lines = [line for line in plan((2, 2600, 1300), "uint16", 2, 10) if line.bin < 4]
+    assert [shape for _, shape in made[:4]] == [(2, 2048, 1024), (2, 1300, 650),
+                                                (2, 650, 325), (2, 2048, 1024)]
+    whole, gap = lines[0], lines[2]
+    assert whole.is_reckoned and "about " in whole.cells()[-1] and not lines[1].is_reckoned
+    area = 21 * 11 / (16 * 8)
+    assert gap.seconds == pytest.approx(20 * 10 * (area + 8 / 4))
+    assert whole.seconds == pytest.approx(
+        200 * (area + 2 * whole.parameters / len(made[0][0].parameters)))
+    assert max(net.memory for net, _ in made) < 2e9
+
+
 def test_a_network_that_cannot_be_built_is_one_line_of_the_plan(monkeypatch):
     def build(text, batch, threads):
         if "mcnn-gap" not in text and "height=512" in text:

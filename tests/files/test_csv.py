@@ -4,6 +4,7 @@
 import csv
 import gzip
 import time
+import zlib
 
 import pandas
 import pytest
@@ -162,3 +163,30 @@ def test_headers_are_defused(tmp_path):
     write_csv(pandas.DataFrame({"=1+1": ["x"], "moa": ["y"]}), tmp_path / "t.csv", safe=True)
     assert (tmp_path / "t.csv").read_text().startswith("'=1+1,")
     assert read_csv(str(tmp_path / "t.csv"))[0] == ["=1+1", "moa"]
+
+
+def test_packed_tables_that_unpack_to_too_much(tmp_path, monkeypatch):
+    """A bomb is refused by name before it is unpacked; a table that shrinks well is none."""
+    rows = b"FileName_DNA,Metadata_Well\n" + b"a.tif,A01\n" * 100_000
+    (tmp_path / "dense.csv.gz").write_bytes(gzip.compress(rows, 9))
+    assert len(read_cells(str(tmp_path / "dense.csv.gz"))[0]) == 100_001
+    pack, seen = zlib.compressobj(9, wbits=31), []
+    with open(tmp_path / "bomb.csv.gz", "wb") as file:  # 300 MB of which at most 64 are unpacked
+        for _ in range(75):
+            file.write(pack.compress(bytes(1 << 22)))
+        file.write(pack.flush())
+    inner = gzip.GzipFile.read
+    monkeypatch.setattr(gzip.GzipFile, "read",
+                        lambda self, n=-1: (seen.append(n), inner(self, n))[1])
+    with pytest.raises(InputError, match="bomb.csv.gz unpacks to more than 200 times its size"):
+        read_cells(str(tmp_path / "bomb.csv.gz"))
+    assert sum(seen) <= (1 << 26) + 2 * (1 << 22) and min(seen) > 0
+
+
+def test_a_parquet_of_too_much(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet").write_table(
+        pyarrow.table({f"c{k}": pyarrow.array([0]).take(pyarrow.array([0] * 1_000_000))
+                       for k in range(10)}), tmp_path / "bomb.parquet")
+    with pytest.raises(InputError, match="bomb.parquet unpacks to more than 200 times its size"):
+        read_cells(str(tmp_path / "bomb.parquet"))

@@ -131,6 +131,77 @@ def test_damaged_pictures(tmp_path, amount):
     assert min(outcomes.values()) > 50, outcomes
 
 
+def pictures():
+    """(kind, bytes, its pixels) of every kind and mode that is read."""
+    yield "PNG", imagecodecs.png_encode(noise((32, 40, 3), "uint16")), True
+    for kind, mode in (("PNG", "L"), ("PNG", "RGB"), ("PNG", "P"), ("PNG", "LA"), ("JPEG", "L"),
+                       ("JPEG", "RGB"), ("BMP", "L"), ("BMP", "RGB"), ("BMP", "P"), ("PPM", "L"),
+                       ("PPM", "RGB")):
+        picture, buffer = Image.fromarray(noise((32, 40))).convert(mode), io.BytesIO()
+        if mode == "P":
+            picture.putpalette(np.repeat(np.arange(256, dtype=np.uint8)[::-1], 3).tobytes())
+        picture.save(buffer, kind)
+        yield kind, buffer.getvalue(), kind == "PNG"
+
+
+def test_mutants_of_every_kind_of_picture(tmp_path, amount):
+    """Changed bits, bytes, cuts and parts left out: pixels or an ImageError from the header and
+    from the pixels, and where the format has checksums never other pixels."""
+    random, path, read = np.random.default_rng(2), tmp_path / "a.png", {}
+    for number, (kind, whole, is_checked) in enumerate(pictures()):
+        path.write_bytes(whole)
+        pixels, outcomes = phenoscale.read_image(path), {"same": 0, "other": 0, "error": 0}
+        for turn in range(amount(60, 20_000)):
+            content, at = bytearray(whole), random.integers(len(whole))
+            at = random.integers(min(80, len(whole))) if turn % 2 else at  # of the header
+            if turn % 6 < 4:
+                content[at] ^= 1 << random.integers(8)
+            elif turn % 6 == 4:
+                del content[at:]
+            else:
+                del content[at : at + random.integers(1, 40)]
+            path.unlink()
+            path.write_bytes(content)
+            try:
+                image_info(path)
+                is_same = np.array_equal(phenoscale.read_image(path), pixels)
+                outcomes["same" if is_same else "other"] += 1
+            except ImageError as error:
+                outcomes["error"] += 1
+                assert "a.png: " in str(error) and "\n" not in str(error)
+        assert outcomes["error"] > 5, (kind, number, outcomes)
+        assert not (is_checked and outcomes["other"]), (kind, number, outcomes)
+
+
+def without(content, name, keep=0):
+    """A PNG whose chunk of that name is gone, or cut to some bytes."""
+    at = content.index(name) - 4
+    n = int.from_bytes(content[at : at + 4], "big")
+    cut = chunk(name, content[at + 8 : at + 8 + keep]) if keep else b""
+    return content[:at] + cut + content[at + 12 + n :]
+
+
+def test_palettes_that_are_missing_or_short(tmp_path, call):
+    """One sentence in every verb; never black where a colour is missing."""
+    buffer, picture = io.BytesIO(), Image.fromarray(noise((32, 40))).convert("P")
+    picture.putpalette(np.repeat(np.arange(256, dtype=np.uint8), 3).tobytes())
+    picture.save(buffer, "PNG")
+    for content in (without(buffer.getvalue(), b"PLTE"), without(buffer.getvalue(), b"PLTE", 300)):
+        (tmp_path / "a.png").write_bytes(content)
+        with pytest.raises(ImageError, match="a.png: .*(palette|PLTE|damaged)"):
+            phenoscale.read_image(tmp_path / "a.png")
+    for n in range(16):
+        (tmp_path / f"{n}a.png").write_bytes(content)
+    pandas.DataFrame({"FileName_DNA": [f"{n}a.png" for n in range(16)],
+                      "Metadata_Well": [f"A{n:02}" for n in range(1, 17)],
+                      "Metadata_Compound": ["x", "y"] * 8}).to_csv(tmp_path / "t.csv", index=False)
+    status, out, err = call("check", tmp_path / "t.csv")
+    assert status == 1 and "a.png: its palette is missing, or too short: 100 colours where" in out
+    status, out, err = call("train", tmp_path / "t.csv", "--label", "Metadata_Compound", "--out",
+                            tmp_path / "run")
+    assert status == 1 and "palette is missing, or too short" in err and "Traceback" not in err
+
+
 @pytest.mark.parametrize("size", [64, 256, 700])
 def test_the_end_is_not_missed(tmp_path, size):
     """A file whose rest is zeros, as after a copy that broke: never half a black image."""

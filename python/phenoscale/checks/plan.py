@@ -2,7 +2,8 @@
 """What a training will take on this machine: memory and time, network by network, bin by bin.
 
 Part of `check`: each network is built as `train` would build it and makes one step, so the times
-are of this machine as busy as it is now.
+are of this machine as busy as it is now.  Of large fields a part makes the step, and the time is
+multiplied: what a check takes does not grow with them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ BINS = (1, 2, 4)
 EPOCHS = 20  # of the times, as of train
 _PROGRAM = 150e6  # bytes of Python and its libraries
 _SHARE = 0.8  # of the memory that may be used
+_TRIAL = 1 << 22  # numbers of a field (c * h * w) that makes a step whole: 2048 x 2048 of a channel
 
 
 @dataclass
@@ -45,6 +47,8 @@ class Line:
         Of `EPOCHS` epochs; NaN where memory does not suffice.
     fits : bool
         Whether the memory of this machine suffices.
+    is_reckoned : bool
+        Whether the time is that of a part of a field, multiplied.
     """
 
     network: str
@@ -54,6 +58,7 @@ class Line:
     memory_bytes: int | None
     seconds: float
     fits: bool
+    is_reckoned: bool = False
 
     def cells(self) -> list[str]:
         """Words for size, parameters, memory and time."""
@@ -61,7 +66,7 @@ class Line:
             return [size_words(*self.size), "-", "(too much)", "-"]
         return [size_words(*self.size), f"{self.parameters:,}",
                 f"{self.memory_bytes / 1e9:.2f} GB" + ("" if self.fits else " (too much)"),
-                duration(self.seconds) if self.fits else "-"]
+                "about " * self.is_reckoned + duration(self.seconds) if self.fits else "-"]
 
 
 def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=None,
@@ -97,17 +102,39 @@ def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=N
 
 
 def _line(network, bin, shape, dtype, classes, fields, batch, threads) -> Line:
-    net = make_net(networks.describe(network, *shape, classes), min(batch, fields), threads)
+    batch = min(batch, fields)
+    net = make_net(networks.describe(network, *shape, classes), batch, threads)
     ring = (2 * max(threads, PART) + 2) * math.prod(shape)
     count = len(net.parameters)
     needed = int(net.memory + 4 * count + ring * np.dtype(dtype).itemsize + _PROGRAM)
-    fits = needed < _SHARE * memory()
-    seconds = _seconds(net, shape, dtype, min(batch, fields)) if fits else np.nan
-    return Line(network, bin, shape[1:], count, needed, EPOCHS * fields * seconds, fits)
+    fits, part, seconds = needed < _SHARE * memory(), _part(shape), np.nan
+    if fits and part != shape:
+        del net  # the memory of the whole is not needed beside that of the part
+        net = make_net(networks.describe(network, *part, classes), batch, threads)
+    if fits:
+        image, update = _seconds(net, part, dtype)
+        seconds = image * _area(shape) / _area(part) + update * count / len(net.parameters) / batch
+    return Line(network, bin, shape[1:], count, needed, EPOCHS * fields * seconds, fits,
+                part != shape)
 
 
-def _seconds(net, shape, dtype: str, batch: int) -> float:
-    """Of one image, with its share of an update; noise is as much work as cells."""
+def _part(shape):
+    """(c, h, w) of the part of a field that makes a step: all of one that is not large."""
+    c, h, w = shape
+    shrink = math.sqrt(_TRIAL / (c * h * w))
+    if shrink >= 1:
+        return shape
+    pad = networks.PAD
+    return c, *(max(1, int(side * shrink) // pad) * pad for side in (h, w))
+
+
+def _area(shape) -> int:
+    """Pixels of a field once it is padded."""
+    return math.prod(-(-side // networks.PAD) * networks.PAD for side in shape[1:])
+
+
+def _seconds(net, shape, dtype: str) -> tuple[float, float]:
+    """Of one image, and of an update; noise is as much work as cells."""
     rng = np.random.default_rng(0)
     fields, n = [rng.integers(0, 200, shape).astype(dtype)] * net.images, net.images
     optimizer, images, update = _core.Optimizer("nesterov", net), np.inf, np.inf
@@ -122,4 +149,4 @@ def _seconds(net, shape, dtype: str, batch: int) -> float:
         optimizer.update(net, 0.0)
         images = min(images, (done - begun) / n)
         update = min(update, time.perf_counter() - done)
-    return images + update / batch
+    return images, update

@@ -26,6 +26,7 @@ __all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "
            "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
+_LIMIT_SMALL, _EXPANSION = 1 << 26, 200  # unpacked bytes that always may be; times the packed ones
 _LIMIT_BOOK, _LIMIT_CELLS = 1 << 24, 2_000_000  # bytes of XML, cells of a sheet
 _LIMIT_CELL = 1 << 20  # characters
 _LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
@@ -170,11 +171,15 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
         raise InputError(f"{path} is Parquet, which pyarrow reads: pip install pyarrow, or save it "
                          "as CSV") from None
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(content))
-        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
-        if len(names) > _LIMIT_COLUMNS or table.num_rows > _LIMIT_ROWS:
+        about = pyarrow.parquet.read_metadata(io.BytesIO(content))
+        if about.num_columns > _LIMIT_COLUMNS or about.num_rows > _LIMIT_ROWS:
             raise InputError(f"{path}: a table has at most {_LIMIT_COLUMNS:,} columns and "
                              f"{_LIMIT_ROWS:,} rows: split it")
+        if 8 * about.num_columns * about.num_rows > max(_LIMIT_SMALL, _EXPANSION * len(content)):
+            raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no "
+                             "table does: write it again, or as CSV")
+        table = pyarrow.parquet.read_table(io.BytesIO(content))
+        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
         columns, seen = [], {}
         for name in names:
             cells = map(cell_text, table.column(name).to_pylist())
@@ -286,12 +291,16 @@ def _defuse(cell):
     return cell
 
 
-def _blocks(file):
-    """What a file holds, up to the limit and a little more."""
-    left = _LIMIT_BYTES
-    while left >= 0 and (block := file.read(1 << 24)):
-        left -= len(block)
+def _blocks(file, most: int):
+    """What a file holds, up to `most` bytes and a little more."""
+    while most >= 0 and (block := file.read(1 << 22)):
+        most -= len(block)
         yield block
+
+
+def _most_unpacked(path: str) -> int:
+    """Bytes that a packed file may hold: a table shrinks to a tenth or so, a bomb to nothing."""
+    return min(_LIMIT_BYTES, max(_LIMIT_SMALL, _EXPANSION * os.path.getsize(path)))
 
 
 def _read_bytes(path: str) -> bytes:
@@ -301,8 +310,9 @@ def _read_bytes(path: str) -> bytes:
             raise InputError(f"{path} is a device or a pipe: give a file")
         with open(path, "rb") as file:
             is_packed = path.endswith(".gz") or file.read(2) == b"\x1f\x8b"
+        most = _most_unpacked(path) if is_packed else _LIMIT_BYTES
         with (gzip.open if is_packed else open)(path, "rb") as file:
-            content = b"".join(_blocks(file))
+            content = b"".join(_blocks(file, most))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None
     except IsADirectoryError:
@@ -313,6 +323,9 @@ def _read_bytes(path: str) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read: {why}") from error
+    if len(content) > most < _LIMIT_BYTES:
+        raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no table "
+                         "does: unpack it with 'gunzip', look at it, and give the CSV")
     if len(content) > _LIMIT_BYTES:
         raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
     return content
