@@ -49,13 +49,14 @@ def find_onednn():
 
 
 def tiff_flags():
-    """Compiler and linker words for libtiff."""
+    """Compiler and linker words for libtiff and zlib."""
     try:
         words = subprocess.run(["pkg-config", "--cflags", "--libs", "libtiff-4"], check=True,
                                capture_output=True, text=True).stdout.split()
     except (OSError, subprocess.CalledProcessError):
         words = ["-ltiff"]
-    return [w for w in words if not w.startswith("-l")], [w for w in words if w.startswith("-l")]
+    return ([w for w in words if not w.startswith("-l")],
+            [*(w for w in words if w.startswith("-l")), "-lz"])
 
 
 def files(pattern):
@@ -88,7 +89,7 @@ def extension():
         extra_compile_args=["-std=c11", "-D_GNU_SOURCE", *optimise, "-fopenmp",
                             "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow",
                             "-fstack-protector-strong", *sanitize, *tiff_compile],
-        extra_link_args=["-fopenmp", "-Wl,-z,relro,-z,now", *sanitize, *run_path, *tiff_link, "-lz"],
+        extra_link_args=["-fopenmp", "-Wl,-z,relro,-z,now", *sanitize, *run_path, *tiff_link],
         py_limited_api=True,
     )
 

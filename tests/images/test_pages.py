@@ -86,6 +86,26 @@ def test_one_file_of_a_set():
         axes(about, "c.tif")
 
 
+def test_planes_that_lie_in_several_files():
+    """What is the matter is said, not a number of pages."""
+    parts = "".join(f'<TiffData FirstC="{c}" PlaneCount="4"><UUID FileName="{c}.tif">urn:{c}</UUID>'
+                    '</TiffData>' for c in range(2))
+    text = ('<OME><Image><Pixels DimensionOrder="XYZCT" SizeC="2" SizeZ="4" SizeT="1">' + parts
+            + "</Pixels></Image></OME>")
+    with pytest.raises(ValueError, match="is one of 2 files of OME that have 4 Z x 2 C x 1 T"):
+        axes({"description": text, "samples": 1, "pages": 4}, "0.tif")
+    assert axes({"description": text, "samples": 1, "pages": 8}, "0.tif") == {"Z": 4, "C": 2,
+                                                                              "T": 1}
+
+
+def test_planes_that_became_colours():
+    """tifffile takes an array of 3 planes for planar RGB unless it is told otherwise."""
+    about = {"description": '{"shape": [3, 40, 30], "axes": "ZYX"}', "samples": 3, "pages": 1,
+             "height": 40, "width": 30}
+    with pytest.raises(ValueError, match="has its 3 Z planes as colours of one page"):
+        axes(about)
+
+
 def test_a_long_description_takes_its_length():
     """Hundreds of thousands of elements: linear."""
     text = OME.format("<TiffData/>" * 400_000, "")

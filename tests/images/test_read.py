@@ -147,7 +147,7 @@ def pictures():
 def test_mutants_of_every_kind_of_picture(tmp_path, amount):
     """Changed bits, bytes, cuts and parts left out: pixels or an ImageError from the header and
     from the pixels, and where the format has checksums never other pixels."""
-    random, path, read = np.random.default_rng(2), tmp_path / "a.png", {}
+    random, path = np.random.default_rng(2), tmp_path / "a.png"
     for number, (kind, whole, is_checked) in enumerate(pictures()):
         path.write_bytes(whole)
         pixels, outcomes = phenoscale.read_image(path), {"same": 0, "other": 0, "error": 0}

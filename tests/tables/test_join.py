@@ -5,6 +5,7 @@ import pandas
 import pytest
 
 from phenoscale.errors import InputError
+from phenoscale.tables import join
 from phenoscale.tables.join import join_table
 from phenoscale.tables.read import read_table
 
@@ -179,6 +180,24 @@ def test_a_role_that_only_the_joined_table_has(tmp_path):
     assert table.role("compound").tolist()[0] == "colchicine"
     with pytest.raises(InputError, match="no column their drug for the role compound"):
         read_table(fields, join=[tmp_path / "map.csv"], roles={"compound": "their drug"})
+
+
+def test_grids_of_plates_beside_a_named_role(tmp_path, monkeypatch):
+    """Their plates are not taken for faults before the table's are known; nothing is read twice."""
+    text = "P1\nsirna,1,2\nA,x,y\nP2\nsirna,1,2\nA,u,v\n"
+    (tmp_path / "map.csv").write_text(text)
+    (tmp_path / "more.csv").write_text("well,my drug\nA01,colchicine\n")
+    read, seen = join.read_cells, []
+    monkeypatch.setattr(join, "read_cells", lambda path: (seen.append(path), read(path))[1])
+    table = read_table(FIELDS, join=[tmp_path / "map.csv"], roles={"plate": "Metadata_Plate"})
+    assert cells(table, "sirna") == ["x", "y", "", "u", "v", ""] and len(seen) == 1
+    fields = FIELDS.drop(columns="Metadata_Compound")
+    table = read_table(fields, join=[tmp_path / "map.csv", tmp_path / "more.csv"],
+                       roles={"compound": "my drug"})
+    assert table.role("compound").tolist()[0] == "colchicine"
+    assert cells(table, "sirna") == ["x", "y", "", "u", "v", ""]
+    table = read_table(fields, join=[tmp_path / "map.csv"], roles={"compound": "sirna"})
+    assert table.role("compound").tolist() == ["x", "y", "", "u", "v", ""]
 
 
 def test_the_last_word_of_a_title_names_the_plate(tmp_path):

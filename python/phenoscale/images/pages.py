@@ -48,11 +48,18 @@ def axes(info: dict, name: str = "") -> dict[str, int] | None:
         if found is None:
             continue
         if math.prod(found.values()) != pages:
-            words = " x ".join(f"{size} {axis}" for axis, size in found.items())
+            words = _words(found)
+            if program == "tifffile" and math.prod(found.values()) == info["samples"] > pages == 1:
+                raise ValueError(f"has its {words} planes as colours of one page, which tifffile "
+                                 "makes of 3 or 4 (photometric='minisblack' makes pages)")
             raise ValueError(f"has {pages} page{'s' * (pages > 1)}, but its description by "
                              f"{program} speaks of {words}")
         return found
     return None
+
+
+def _words(sizes: dict[str, int]) -> str:
+    return " x ".join(f"{size} {axis}" for axis, size in sizes.items())
 
 
 def full_pages(info: dict) -> Sequence[int]:
@@ -145,6 +152,10 @@ def _ome(info: dict, name: str) -> dict[str, int] | None:
     if sorted(order) != sorted("XYZCT") or not all(sizes.values()):
         raise ValueError("its OME description is damaged (DimensionOrder, or a size)")
     sizes["C"] = sizes["C"] // samples if sizes["C"] % samples == 0 else sizes["C"]
+    files, pages = len(_files(mine[0])), len(full_pages(info))
+    if files > 1 and math.prod(sizes.values()) != pages:
+        raise ValueError(f"is one of {files} files of OME that have {_words(sizes)} planes between "
+                         f"them, and {pages} pages: which planes those are is not read")
     _check_order(mine[0], sizes, samples)
     return sizes
 

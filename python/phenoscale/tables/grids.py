@@ -19,7 +19,7 @@ from phenoscale.tables.spellings import same_numbers
 from phenoscale.tables.wells import normalise_well
 from phenoscale.words import listed
 
-__all__ = ["from_grids", "is_grid"]
+__all__ = ["from_grids", "grid_columns", "is_grid"]
 
 _ROW = re.compile(r"[A-Z]|A[A-F]", re.IGNORECASE)
 _TITLES = 20  # lines that may stand before a grid
@@ -40,6 +40,13 @@ def is_grid(rows) -> bool:
     rows = _without_margin(rows)
     return any(_numbers_of(above) and _ROW.fullmatch(below[0])
                for above, below in zip(rows[:_TITLES], rows[1:]))
+
+
+def grid_columns(path, rows) -> set[str]:
+    """What may be the name of a column of the list that grids become, whatever the plates are."""
+    rows = _without_margin(rows)
+    names = {row[0] for row in rows} | {max(row) for row in rows if sum(map(bool, row)) == 1}
+    return {"Plate", "Well", os.path.basename(path).split(".")[0], *names} - {""}
 
 
 def _without_margin(rows):

@@ -18,7 +18,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.csv import as_table, read_cells
 from phenoscale.tables.columns import CHOSEN, FILE, ROLES, clean_header, without_index
 from phenoscale.tables.doses import tidy_doses
-from phenoscale.tables.grids import from_grids, is_grid
+from phenoscale.tables.grids import from_grids, grid_columns, is_grid
 from phenoscale.tables.join_choice import choose_key
 from phenoscale.tables.join_keys import Other
 from phenoscale.tables.roles import known_roles
@@ -83,7 +83,11 @@ def join_table(table: Table, path, roles=None) -> Table:
 
 
 def columns_of(path) -> set[str]:
-    """Columns of another table, as it has them and as we spell them."""
+    """Columns of another table, as it has them and as we spell them; of grids all that may be one,
+    as their plates are not known yet."""
+    rows, _ = read_cells(os.fspath(path))
+    if is_grid(rows):
+        return grid_columns(path, rows)
     other = _read(os.fspath(path), set())
     return {*other.header, *other.spelling.values()}
 

@@ -120,8 +120,7 @@ def read_table(source, reading: Reading | None = None, **words) -> Table:
     """
     reading = reading or Reading.of(words)
     roles = dict(reading.roles or {})
-    elsewhere = set().union(*map(columns_of, reading.join)) if roles else set()
-    table = _table_of(_cells(source, reading), reading, roles, elsewhere)
+    table = _table_of(_cells(source, reading), reading, roles)
     for other in reading.join:
         table = join_table(table, other, roles)
     table.notes = [*table.notes, *control_notes(table.frame)]
@@ -153,8 +152,7 @@ def _frame_cells(frame, name: str, notes=()) -> _Cells:
     return _Cells(header, rows, list(frame.index), name, "row", ".", list(notes))
 
 
-def _table_of(cells: _Cells, reading: Reading, roles: dict, elsewhere: set) -> Table:
-    """elsewhere: columns that roles may name without this table having them."""
+def _table_of(cells: _Cells, reading: Reading, roles: dict) -> Table:
     import pandas
 
     name = cells.name
@@ -168,7 +166,7 @@ def _table_of(cells: _Cells, reading: Reading, roles: dict, elsewhere: set) -> T
     table = Table(frame, sources, [], {}, name, cells.lines, cells.unit, file_columns,
                   _known_z(reading.z), notes=[*notes, *more],
                   spelling={own: ours for ours, own in spelling.items()})
-    find_roles(table, roles, elsewhere)
+    find_roles(table, roles, lambda: set().union(*map(columns_of, reading.join)))
     _tidy(table)
     root = reading.root
     table.planes = _find_planes(table, PathRules(root or cells.begin, root, reading.path_map))

@@ -92,7 +92,7 @@ def row_groups(frame, columns) -> np.ndarray:
     return groups
 
 
-def find_roles(table: Table, named: dict, elsewhere: set) -> None:
+def find_roles(table: Table, named: dict, elsewhere) -> None:
     """Give a table its roles: those named by the user, then those found by their names.
 
     A role's column is there as Metadata_<Role> afterwards too, wells in one spelling.
@@ -103,8 +103,9 @@ def find_roles(table: Table, named: dict, elsewhere: set) -> None:
         Fresh from its source; its roles, frame, spelling and notes are changed.
     named : dict of str to str
         Role to column.
-    elsewhere : set of str
-        Columns that `named` may name without this table having them.
+    elsewhere : callable
+        Without arguments, to a set of str: columns that `named` may name without this table
+        having them.  Called where it names such a column alone.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def find_roles(table: Table, named: dict, elsewhere: set) -> None:
     _suspect_numbers(table)
 
 
-def _named_roles(table: Table, named: dict, elsewhere: set) -> dict[str, str]:
+def _named_roles(table: Table, named: dict, elsewhere) -> dict[str, str]:
     roles = {}
     for role, word in named.items():
         if role not in ROLES:
@@ -143,7 +144,7 @@ def _named_roles(table: Table, named: dict, elsewhere: set) -> dict[str, str]:
         column = table.spelling.get(word, word)
         if column in table.frame.columns:
             roles[role] = column
-        elif column not in elsewhere and word not in elsewhere:
+        elif not {column, word} & elsewhere():
             there = listed(table.frame.columns, near=word)
             raise InputError(f"{table.source} has no column {word} for the role {role}: it has "
                              f"{there}")
