@@ -13,6 +13,7 @@ from c_build import ROOT, SANITIZED
 #: What is run: files and the words that choose within them.
 CHOSEN = {
     "test_augment.py": "",
+    "test_damage.py": "not disk and not while",
     "test_image.py": "not lossless and not real",
     "test_loader.py": "",
     "test_many.py": "fork or threads_share or one_thread",

@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import pandas
 import pytest
+import tifffile
 from PIL import Image
 
 import phenoscale
@@ -297,6 +298,20 @@ def test_fields_of_pictures(tmp_path):
         else:
             source.next()
         source.release(1)
+
+
+def test_codes_for_missing_pixels_beside_pictures(tmp_path):
+    """A float TIFF in a table with PNGs goes another way than the loader's: refused there too."""
+    pixels = noise((32, 48)).astype("float32")
+    pixels[3, 5:9] = -9999
+    tifffile.imwrite(tmp_path / "a.tif", pixels)
+    (tmp_path / "b.png").write_bytes(imagecodecs.png_encode(noise((32, 48))))
+    frame = pandas.DataFrame({"FileName_A": ["a.tif"], "FileName_B": ["b.png"]})
+    table = read_table(frame, root=tmp_path)
+    source = open_fields(table, survey(table), 1)
+    source.start([0])
+    with pytest.raises(ValueError, match="row 0: .*a.tif: 4 of its 1536 pixels are -9999, all oth"):
+        source.next()
 
 
 def test_real_pictures(shared_data):

@@ -10,6 +10,7 @@ import pytest
 
 from phenoscale.errors import InputError
 from phenoscale.images import survey as survey_module
+from phenoscale.images.disk import of_disk
 from phenoscale.images.fields import open_fields
 from phenoscale.images.survey import survey
 from phenoscale.images.usable import sentences, usable
@@ -110,12 +111,21 @@ def test_missing_file(screen, headers):
     assert fails(screen).endswith("(2 more files have the same fault)")
 
 
-@pytest.mark.parametrize("error", [ValueError, OSError])
-def test_unreadable_file(screen, headers, error):
-    headers["d3.tif"] = error(f"{screen}/d3.tif: strip 4 is damaged.")
+def test_unreadable_file(screen, headers):
+    headers["d3.tif"] = ValueError(f"{screen}/d3.tif: strip 4 is damaged.")
     sentence = fails(screen)
     assert "screen.csv line 5 (well P1 A02), column Image_FileName_DNA" in sentence
     assert f"{screen}/d3.tif cannot be read (strip 4 is damaged): replace it" in sentence
+
+
+def test_a_disk_that_fails_is_no_damage(screen, headers):
+    headers["d3.tif"] = of_disk(f"{screen}/d3.tif", OSError(5, "Input/output error"))
+    words = (f"{screen}/d3.tif cannot be read from its disk: Input/output error; the file may be "
+             "whole: see to the disk or the share, then try again, or leave the row out")
+    assert fails(screen).endswith(words)
+    assert usable(read_table(screen / "screen.csv"), "skip").left_out[3].endswith(words)
+    headers["d3.tif"] = PermissionError(13, "Permission denied", f"{screen}/d3.tif")
+    assert f"{screen}/d3.tif cannot be read: Permission denied, or" in fails(screen)
 
 
 def test_text_named_tif(screen):

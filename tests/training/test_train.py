@@ -340,6 +340,8 @@ def test_turns_need_square_fields():
     (np.array([[[["a"]]]]), "not <U1"),
     (np.full((2, 1, 4, 4), np.nan), "NaN or infinite"),
     (np.full((2, 1, 4, 4), 1e300), "NaN or infinite"),
+    (np.append(np.ones(31), 3e38).reshape(2, 1, 4, 4), "image 1, channel 0: 1 of its 16 pixels .*"
+     "larger than any count"),
 ])
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_arrays_that_are_no_images(images, words):

@@ -9,10 +9,10 @@ import io
 import os
 import time
 
-__all__ = ["DISK", "PatientFile", "of_disk"]
+__all__ = ["PatientFile", "of_disk", "patiently"]
 
-#: errors that may pass
-DISK = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT})
+#: errors that may pass; Python itself goes on after EINTR
+_DISK = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT})
 _PAUSES = (0.01, 0.04, 0.16)  # seconds
 
 
@@ -20,7 +20,7 @@ class PatientFile(io.FileIO):
     """A file to read, opened without waiting for what is none."""
 
     def __init__(self, path):
-        _patiently(lambda: super(PatientFile, self).__init__(path, opener=_open))
+        patiently(lambda: super(PatientFile, self).__init__(path, opener=_open))
 
     def readinto(self, buffer):
         """As `io.FileIO.readinto`."""
@@ -41,7 +41,7 @@ class PatientFile(io.FileIO):
             self.seek(at)
             return act(*words)
 
-        return _patiently(from_there)
+        return patiently(from_there)
 
 
 def of_disk(path: str, error: OSError) -> OSError:
@@ -52,12 +52,13 @@ def of_disk(path: str, error: OSError) -> OSError:
     return found
 
 
-def _patiently(act):
+def patiently(act):
+    """What a function returns, called again where a disk or a share fails for a moment."""
     for pause in _PAUSES:
         try:
             return act()
         except OSError as error:
-            if error.errno not in DISK:
+            if error.errno not in _DISK:
                 raise
         time.sleep(pause)
     return act()

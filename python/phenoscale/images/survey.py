@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phenoscale.errors import sentence_of
+from phenoscale.images.disk import patiently
 from phenoscale.images.pages import axes, full_pages, is_of_set
 from phenoscale.images.read import image_info
 from phenoscale.images.survey_ranks import Found, look_at_all
@@ -182,7 +183,7 @@ def _read_header(path: str, page: int = 0):
     if not path:
         return "missing", "is not named: give the file"
     try:
-        os.stat(path)
+        patiently(lambda: os.stat(path))
         info = image_info(path, page)
         full = full_pages(info)
         if page == 0 != full[0]:  # a thumbnail comes first
