@@ -5,8 +5,8 @@
  *   pixels --as they were before compression--> a checksum --the last four bytes?--> good
  *                                                          --no--> the stream, by zlib, to its end
  *
- * The second way takes as long as the decoding; whole files go the first.  Those of unusual writers
- * (bytes behind the stream, more rows than are wanted, packed or mirrored samples) go the second. */
+ * The second way takes as long as the decoding; whole files go the first, but for those of unusual
+ * writers (bytes behind the stream, more rows than are wanted, mirrored bits). */
 #include "deflate.h"
 
 #include <stdlib.h>

@@ -74,8 +74,8 @@ ps_check_floats(int64_t n, const float *pixels)
         return PS_OK;
     look_closer(n, pixels, &found);
     if (largest > CAMERA && found.far < n && found.near < EMPTY * largest)
-        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are around %g, all others at most "
-             "%g, as where a program marks what is missing; replace them by numbers", found.far, n,
+        FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are around %g, all others at "
+             "most %g, as where a program marks what is missing; replace them by numbers", found.far, n,
              (double)(largest == found.high ? found.high : found.low), (double)found.near);
     if (found.low < 0 && !found.is_mixed && found.negative < n && -found.low > found.high &&
         found.low == floorf(found.low))
