@@ -59,24 +59,25 @@ ps_check_floats(int64_t n, const float *pixels)
     int ret = PS_OK;
     numbers found = {.low = INFINITY, .high = -INFINITY};
     float largest;
+    double code;
 
     look(n, pixels, &found);
     largest = fmaxf(-found.low, found.high);
+    code = largest == found.high ? found.high : found.low;
     if (found.not_finite != 0)
         FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are NaN or infinite (as "
              "32-bit float); replace them by numbers", found.not_finite, n);
     if (found.beyond != 0)
         FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are larger than any count (up to "
-             "%g); replace them by numbers", found.beyond, n,
-             (double)(largest == found.high ? found.high : found.low));
+             "%g); replace them by numbers", found.beyond, n, code);
     if (largest <= CAMERA && (found.low >= 0 || found.low != floorf(found.low) ||
                               -found.low <= found.high))
         return PS_OK;
     look_closer(n, pixels, &found);
     if (largest > CAMERA && found.far < n && found.near < EMPTY * largest)
         FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are around %g, all others at "
-             "most %g, as where a program marks what is missing; replace them by numbers", found.far, n,
-             (double)(largest == found.high ? found.high : found.low), (double)found.near);
+             "most %g, as where a program marks what is missing; replace them by numbers",
+             found.far, n, code, (double)found.near);
     if (found.low < 0 && !found.is_mixed && found.negative < n && -found.low > found.high &&
         found.low == floorf(found.low))
         FAIL(PS_BAD_IMAGE, "%" PRId64 " of its %" PRId64 " pixels are %g, all others from 0 to %g, "
