@@ -26,7 +26,7 @@ __all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "
            "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
-_LIMIT_SMALL, _EXPANSION = 1 << 26, 200  # unpacked bytes that always may be; times the packed ones
+_LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
 _LIMIT_BOOK, _LIMIT_CELLS = 1 << 24, 2_000_000  # bytes of XML, cells of a sheet
 _LIMIT_CELL = 1 << 20  # characters
 _LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
@@ -298,9 +298,14 @@ def _blocks(file, most: int):
         yield block
 
 
-def _most_unpacked(path: str) -> int:
-    """Bytes that a packed file may hold: a table shrinks to a tenth or so, a bomb to nothing."""
-    return min(_LIMIT_BYTES, max(_LIMIT_SMALL, _EXPANSION * os.path.getsize(path)))
+def _check_packed(path: str) -> None:
+    """InputError for a packed file that holds far too much; nothing of it is kept.  A table shrinks
+    to a tenth or so, a bomb to nothing."""
+    most = min(_LIMIT_BYTES, max(_LIMIT_SMALL, _EXPANSION * os.path.getsize(path)))
+    with gzip.open(path, "rb") as file:
+        if sum(map(len, _blocks(file, most))) > most:
+            raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no "
+                             "table does: unpack it with 'gunzip', look at it, and give the CSV")
 
 
 def _read_bytes(path: str) -> bytes:
@@ -310,9 +315,10 @@ def _read_bytes(path: str) -> bytes:
             raise InputError(f"{path} is a device or a pipe: give a file")
         with open(path, "rb") as file:
             is_packed = path.endswith(".gz") or file.read(2) == b"\x1f\x8b"
-        most = _most_unpacked(path) if is_packed else _LIMIT_BYTES
+        if is_packed:
+            _check_packed(path)
         with (gzip.open if is_packed else open)(path, "rb") as file:
-            content = b"".join(_blocks(file, most))
+            content = b"".join(_blocks(file, _LIMIT_BYTES))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give the path of a LoadData CSV") from None
     except IsADirectoryError:
@@ -323,9 +329,6 @@ def _read_bytes(path: str) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read: {why}") from error
-    if len(content) > most < _LIMIT_BYTES:
-        raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no table "
-                         "does: unpack it with 'gunzip', look at it, and give the CSV")
     if len(content) > _LIMIT_BYTES:
         raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
     return content
