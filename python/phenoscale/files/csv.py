@@ -171,7 +171,7 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
         raise InputError(f"{path} is Parquet, which pyarrow reads: pip install pyarrow, or save it "
                          "as CSV") from None
     try:
-        about = pyarrow.parquet.read_metadata(io.BytesIO(content))
+        about = pyarrow.parquet.ParquetFile(io.BytesIO(content)).metadata
         if about.num_columns > _LIMIT_COLUMNS or about.num_rows > _LIMIT_ROWS:
             raise InputError(f"{path}: a table has at most {_LIMIT_COLUMNS:,} columns and "
                              f"{_LIMIT_ROWS:,} rows: split it")
