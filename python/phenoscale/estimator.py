@@ -29,6 +29,9 @@ from phenoscale.training.train import fit
 __all__ = ["WholeImageClassifier"]
 
 _DEFAULTS = {field.name: field.default for field in dataclass_fields(Recipe)}
+#: what the fit of a classifier ends with
+_UNSCORED = ("no score: fit trains on every labelled field; keep whole wells or plates out of the "
+             "table and ask score of them, or cross-validate with the wells as groups")
 
 
 class WholeImageClassifier:
@@ -53,6 +56,8 @@ class WholeImageClassifier:
     model_ : phenoscale.models.model.Model
     log_ : list of dict
         One row an epoch.
+    unscored_ : str
+        Why the training has no score of its own, and how to come by one; "" after `load`.
 
     Examples
     --------
@@ -94,7 +99,7 @@ class WholeImageClassifier:
                     classifier_tags=ClassifierTags(), transformer_tags=None, regressor_tags=None)
 
     def fit(self, table, label):
-        """Train on every labelled field.
+        """Train on every labelled field: no score comes of it, since none is kept out.
 
         Parameters
         ----------
@@ -126,7 +131,7 @@ class WholeImageClassifier:
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
-        self.log_ = trained.log
+        self.log_, self.unscored_ = trained.log, _UNSCORED
         self.classes_ = given.array(classes)
         self.model_ = trained.model(classes, channels, **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
@@ -184,7 +189,7 @@ class WholeImageClassifier:
         classifier = cls(network=model.network, seed=model.seed)
         classifier.model_ = model
         classifier.classes_ = np.array(model.classes, dtype=object)
-        classifier.log_ = []
+        classifier.log_, classifier.unscored_ = [], ""
         return classifier
 
 

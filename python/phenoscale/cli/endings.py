@@ -15,7 +15,7 @@ from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, sentenc
 from phenoscale.ranks.job import turn
 from phenoscale.signals import Stopped
 
-__all__ = ["say_skipped", "say_stopped", "status_of"]
+__all__ = ["say_skipped", "say_stopped", "say_unscored", "status_of"]
 
 
 def say_skipped(errors: str) -> int:
@@ -26,6 +26,12 @@ def say_skipped(errors: str) -> int:
     print(errors)
     print(f"{len(rows)} fields were skipped: see {errors}", file=sys.stderr)
     return SKIPPED
+
+
+def say_unscored(why: str) -> None:
+    """The last line of a training that has no score."""
+    if why:
+        print(f"phenoscale: {why}", file=sys.stderr)
 
 
 def say_stopped(error: Stopped, folder: str) -> int:

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from phenoscale.cli.endings import say_skipped, say_stopped
+from phenoscale.cli.endings import say_skipped, say_stopped, say_unscored
 from phenoscale.cli.options import (
     LIMITS,
     gathered,
@@ -162,7 +162,9 @@ def verb(table, label, out, recipe, split, running, reading, machine):
         return 0
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(out))
-    return say_skipped(folder.file(folder.ERRORS)) if folder.has(folder.ERRORS) else 0
+    status = say_skipped(folder.file(folder.ERRORS)) if folder.has(folder.ERRORS) else 0
+    say_unscored(folder.unscored())
+    return status
 
 
 def _say_ended(folder: RunFolder) -> int:
@@ -170,4 +172,5 @@ def _say_ended(folder: RunFolder) -> int:
     print(f"{folder.path} has ended: nothing to resume", file=sys.stderr)
     has_report = folder.has(folder.REPORT)
     print(folder.file(folder.REPORT) if has_report else write_report(folder.path))
+    say_unscored(folder.unscored())
     return 0

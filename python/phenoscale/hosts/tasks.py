@@ -245,12 +245,12 @@ def _train(inputs: dict, watch) -> dict:
     told = _Told(watch)
     running = Running(on_error=_get(inputs, "on_error", str, "stop"),
                       resume=_get(inputs, "resume", bool, False))
-    folder = train_run(
+    folder = RunFolder(train_run(
         table, _get(inputs, "label", str), _get(inputs, "out", str), recipe,
         Split(holdout=_get(inputs, "holdout", dict, {})), _get(inputs, "controls", dict, {}),
-        running, Crew(threads=_threads(inputs), progress=told))[1]
-    return {"model": RunFolder(folder).file(RunFolder.MODEL), "report": write_report(folder),
-            "warnings": told.warnings}
+        running, Crew(threads=_threads(inputs), progress=told))[1])
+    return {"model": folder.file(folder.MODEL), "report": write_report(folder.path),
+            "unscored": folder.unscored(), "warnings": told.warnings}
 
 
 #: name -> function of (inputs, Watch)

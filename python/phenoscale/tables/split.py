@@ -18,12 +18,14 @@ from phenoscale.tables.repeats import doubts, likely_wells, well_roles
 from phenoscale.tables.table import Table
 from phenoscale.words import listed
 
-__all__ = ["SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
+__all__ = ["ENOUGH", "SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
 
 #: of a field; a training has "skipped" too, for one that turned out unreadable
 SIDES = ("train", "val", "test", "unlabelled")
 VAL_FRACTION = 0.15
 _SPARE = 5  # groups of each class that must be left to train on before any is taken unasked
+#: groups of each class of which one is watched unasked
+ENOUGH = _SPARE + 1
 _GROUPS = ("well", "plate", "compound")
 
 

@@ -52,6 +52,8 @@ class Labelled:
         Of the fields that can be used.
     sides : ndarray of str, (fields,)
         One of `phenoscale.tables.split.SIDES`, or "skipped" for one that turned out unreadable.
+    drawn : ndarray of str, (fields,)
+        The same as the split drew them.
     classes : list of str
     labels : ndarray of int64, (fields,)
         Number of the class, -1 for none.
@@ -69,6 +71,7 @@ class Labelled:
         self.usable, self.table = fields, fields.table
         self.label = label = self.table.known(label)
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
+        self.drawn = self.sides.copy()
         names = class_cells(self.table, label)
         self.classes, self.words = class_names(names, label), label_words(
             self.table.column(label), label)

@@ -35,6 +35,7 @@ from phenoscale.training.keeper import Keeper, Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.train import Trained, begin, fit
+from phenoscale.training.unscored import why_unscored
 from phenoscale.words import count
 
 __all__ = ["train_run"]
@@ -107,6 +108,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
         notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
+                                 "unscored": why_unscored(fields, split),
                                  "seconds": round(time.monotonic() - begun, 1)})
             model.save(folder.file(folder.MODEL))
     return model, folder.path
@@ -212,6 +214,7 @@ def _score_rest(folder: RunFolder, model: Model, fields: Labelled, trained: Trai
         found = trained.network(crew.threads).run(fields.source, rest, "skip", crew.watch,
                                                   crew.ranks)
         fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
+        fields.sides[rest[list(found.skipped)]] = "skipped"
         if found.skipped:
             notes = [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: "
                      "see errors.csv"]

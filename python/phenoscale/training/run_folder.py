@@ -79,6 +79,10 @@ class RunFolder:
                              ) from None
         return config
 
+    def unscored(self) -> str:
+        """Why the run has no score, in a sentence; "" where it has one."""
+        return str(self.config().get("unscored") or "")
+
     def cells(self, name: str):
         """A table of the run as text, or None; see `phenoscale.tables.predictions.text_frame`."""
         return text_frame(self.file(name))

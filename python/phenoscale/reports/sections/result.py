@@ -25,9 +25,9 @@ def section(run: Run) -> dict:
                                            ("calls", run.scored, CLASS))}}
     if run.refused:
         return view | {"why": run.refused}
-    if run.side is None or labelled is None:
-        return view | {"why": "No labelled field outside the training fields has a prediction."}
-    fields = labelled[labelled["Side"] == run.side]
+    fields = None if labelled is None else labelled[labelled["Side"] == run.side]
+    if run.side is None or fields is None or not len(fields):
+        return view | {"why": _unscored(run)}
     wells = run.wells(fields, "Truth")
     by_field, by_well = _score(run, fields), None if wells is None else _score(run, wells)
     if run.positive and wells is not None:
@@ -37,8 +37,15 @@ def section(run: Run) -> dict:
     return view | {
         "field": by_field, "well": by_well, "best": by_well or by_field,
         "unit": "well" if by_well else "field", "chance": 1 / sum(n > 0 for n in by_field["of"]),
-        "shared": _shared_with_training(run, fields),
+        "doubt": run.folder.unscored(), "shared": _shared_with_training(run, fields),
         "confusion": encode(pictures.confusion(by_field["confusion"], run.classes), "svg+xml")}
+
+
+def _unscored(run: Run) -> str:
+    """Why there is no score: what the training said of it, where it said anything."""
+    said = run.folder.unscored()
+    return (f"{said[:1].upper()}{said[1:]}." if said
+            else "No labelled field outside the training fields has a prediction.")
 
 
 def _score(run, frame):
