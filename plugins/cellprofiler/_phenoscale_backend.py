@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy
 
-__all__ = ["Cancelled", "Failure", "Place", "threads_of", "unpacked"]
+__all__ = ["Cancelled", "Failure", "NoWorker", "Place", "threads_of", "unpacked"]
 
 DEFAULT_COMMAND = "phenoscale serve"
 _PROTOCOL = 1
@@ -38,6 +38,10 @@ _lock = threading.Lock()
 
 class Failure(RuntimeError):
     """One sentence for the user."""
+
+
+class NoWorker(Failure):
+    """Its command is at fault, not the task."""
 
 
 class Cancelled(Exception):
@@ -174,9 +178,9 @@ class _Worker:
         except (OSError, IndexError) as error:
             os.remove(self._log)
             why = getattr(error, "strerror", None) or "it is empty"
-            raise Failure(f"the worker command '{command}' cannot be started: {why}; give the "
-                          "whole path of phenoscale, as in /opt/phenoscale/bin/phenoscale serve, "
-                          "in 'Worker command'") from None
+            raise NoWorker(f"the worker command '{command}' cannot be started: {why}; give the "
+                           "whole path of phenoscale, as in /opt/phenoscale/bin/phenoscale serve, "
+                           "in 'Worker command'") from None
         finally:
             os.close(number)
         atexit.register(self.close)
@@ -234,13 +238,13 @@ class _Worker:
             greeting = self._answer(_GREETING_S)
         except queue.Empty:
             self._give_up()
-            raise Failure(f"the worker '{self._command}' said nothing for {_GREETING_S} s: does "
-                          "the command work in a terminal, without asking for a password?"
-                          ) from None
+            raise NoWorker(f"the worker '{self._command}' said nothing for {_GREETING_S} s: does "
+                           "the command work in a terminal, without asking for a password?"
+                           ) from None
         if greeting.get("protocol") != _PROTOCOL:
             self._give_up()
-            raise Failure(f"the worker '{self._command}' is no phenoscale of this age: install "
-                          "the same version in both places")
+            raise NoWorker(f"the worker '{self._command}' is no phenoscale of this age: install "
+                           "the same version in both places")
 
     def _send(self, request):
         line = json.dumps(request, default=_packed).encode() + b"\n"
@@ -261,8 +265,8 @@ class _Worker:
             return dict(json.loads(line))
         except (ValueError, TypeError):
             self._give_up()
-            raise Failure(f"the worker '{self._command}' does not speak as phenoscale serve does, "
-                          f"but says: {line[:80].decode(errors='replace').strip()}") from None
+            raise NoWorker(f"the worker '{self._command}' does not speak as phenoscale serve does, "
+                           f"but says: {line[:80].decode(errors='replace').strip()}") from None
 
     def _give_up(self):
         self._process.kill()
@@ -272,9 +276,9 @@ class _Worker:
         self._give_up()
         with open(self._log, errors="replace") as file:
             last = file.read().strip().splitlines()[-1:]
-        raise Failure(f"the worker '{self._command}' ended with status "
-                      f"{self._process.returncode}{': ' if last else ''}{''.join(last)} (its log "
-                      f"is {self._log}); the next image starts it anew")
+        raise NoWorker(f"the worker '{self._command}' ended with status "
+                       f"{self._process.returncode}{': ' if last else ''}{''.join(last)} (its log "
+                       f"is {self._log}); the next image starts it anew")
 
 
 def _words(command):

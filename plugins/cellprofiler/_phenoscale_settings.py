@@ -1,10 +1,52 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The settings that both modules have: where phenoscale runs."""
+"""The settings of both modules: where phenoscale runs, metadata as choices, folders."""
 
 from _phenoscale_backend import Place
-from cellprofiler_core.setting.text import Text
+from cellprofiler_core.constants.measurement import IMAGE
+from cellprofiler_core.setting import ValidationError
+from cellprofiler_core.setting.choice import Choice
+from cellprofiler_core.setting.text import Directory, Text
 
-__all__ = ["alter_place", "place_of", "place_settings"]
+__all__ = ["NONE", "MetadataChoice", "alter_place", "folder_setting", "place_of", "place_settings"]
+
+NONE = "None"  # a choice that is not made
+_METADATA = "Metadata_"
+
+
+class MetadataChoice(Choice):
+    """The name of a metadata, without Metadata_, out of those that the modules above bring.
+
+    module : Module
+        Whose setting it is.
+    value : str
+        At first; with `NONE` it may stay without a choice.
+    """
+
+    def __init__(self, module, text, value, doc):
+        blank = [NONE] if value == NONE else []
+        super().__init__(text, [value], doc=doc, choices_fn=lambda pipeline: blank + [
+            name[len(_METADATA):] for kind, name, *_ in pipeline.get_measurement_columns(module)
+            if kind == IMAGE and name.startswith(_METADATA)])
+
+    @property
+    def column(self):
+        """The measurement that it names, None where there is no choice."""
+        return None if self.value == NONE else _METADATA + self.value
+
+    def test_valid(self, pipeline):
+        try:
+            super().test_valid(pipeline)  # asks for the choices anew
+        except ValidationError:
+            there = [name for name in self.choices if name != NONE]
+            cure = f"choose one of {', '.join(there)}" if there else "there is none here yet"
+            raise ValidationError(
+                f"there is no metadata {self.value}: {cure}; Metadata above this module makes "
+                f"more, or a column {_METADATA}{self.value} of LoadData's table", self) from None
+
+
+def folder_setting(text, first, doc):
+    """A setting for a folder, at first one of CellProfiler's default folders."""
+    return Directory(text, f"{first}|", allow_metadata=False, doc=doc)
 
 
 def place_settings():

@@ -60,15 +60,16 @@ import os
 import textwrap
 
 import numpy
-from _phenoscale_backend import Failure, threads_of, unpacked
+from _phenoscale_backend import Failure, NoWorker, threads_of, unpacked
 from _phenoscale_images import counts_of, entry_of
-from _phenoscale_settings import alter_place, place_of, place_settings
+from _phenoscale_settings import alter_place, folder_setting, place_of, place_settings
 from cellprofiler_core.constants.measurement import (
     COLTYPE_FLOAT,
     COLTYPE_VARCHAR_FORMAT,
     IMAGE,
 )
 from cellprofiler_core.module import Module
+from cellprofiler_core.preferences import DEFAULT_INPUT_FOLDER_NAME
 from cellprofiler_core.setting import (
     Binary,
     HiddenCount,
@@ -76,7 +77,7 @@ from cellprofiler_core.setting import (
     ValidationError,
 )
 from cellprofiler_core.setting.subscriber import ImageSubscriber
-from cellprofiler_core.setting.text import Directory, Filename, Integer, Text
+from cellprofiler_core.setting.text import Filename, Integer, Text
 
 CATEGORY = "Phenoscale"
 CLASS, DISTANCE = f"{CATEGORY}_Class", f"{CATEGORY}_ControlDistance"
@@ -93,9 +94,10 @@ class MeasureWholeImage(Module):
            "https://doi.org/10.1093/bioinformatics/btx069"}
 
     def create_settings(self):
-        self.model_folder = Directory(
-            "Model folder", allow_metadata=False,
-            doc="The folder of the model file, as a rule the folder of a training run.")
+        self.model_folder = folder_setting(
+            "Model folder", DEFAULT_INPUT_FOLDER_NAME,
+            doc="The folder of the model file, as a rule the folder of a training run. As a "
+            "sub-folder of a default folder it may begin with *..*, as in *../run*.")
         self.model_file = Filename(
             "Model file", "model.safetensors",
             get_directory_fn=self.model_folder.get_absolute_path,
@@ -157,7 +159,8 @@ class MeasureWholeImage(Module):
         try:
             names = self._about()["channels"]
         except Failure as error:
-            raise ValidationError(str(error), self.model_file) from None
+            mark = self.place[0] if isinstance(error, NoWorker) else self.model_file
+            raise ValidationError(str(error), mark) from None
         if names != [group.channel.value for group in self.channels]:
             raise ValidationError(
                 f"The model {self._model()} has the channels {', '.join(names)}, this module has "

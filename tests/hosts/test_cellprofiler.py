@@ -141,7 +141,7 @@ def test_analyze_with_workers_measures_and_trains(screen, plugins, tmp_path):
     folder, model = screen
     text = cp.pipeline_of([
         cp.load_data(), cp.measure(folder / "model.safetensors", IMAGES),
-        cp.train(CHANNELS, tmp_path, control="Class")])
+        cp.train(CHANNELS, "Default Output Folder|", control="Class")])
     found, log = cp.driver({"plugins": str(plugins), "source": str(folder), "out": str(tmp_path),
                             "pipelines": {"one": text}, "workers": 2})
     found = found["one"]
@@ -154,6 +154,7 @@ def test_analyze_with_workers_measures_and_trains(screen, plugins, tmp_path):
     for name, values in plain.items():
         np.testing.assert_allclose(found["rows"][name], values, rtol=0, atol=1e-6)
     assert "Worker 0" in log and "Worker 1" in log
+    assert "TrainWholeImage: no score: no field was held out, and there are no validation" in log
     trained = phenoscale.load(tmp_path / "run" / "model.safetensors")
     assert trained.channels == CHANNELS and trained.classes == CLASSES and trained.controls
     assert (tmp_path / "run" / "report.html").stat().st_size > 1000
@@ -217,7 +218,16 @@ def bad_pipelines(folder, tmp_path):
         "'/no/such serve' cannot be started"
     yield "two modules", [cp.load_data(), *[cp.measure(model, IMAGES)] * 2], "has one Measure"
     trains = {
-        "label": (cp.train(CHANNELS, tmp_path, label="Klasse"), "there is no metadata Metadata_Kl"),
+        "label": (cp.train(CHANNELS, tmp_path, label="Klasse"),
+                  "there is no metadata Klasse: choose one of Plate, Well, Site, Compound, "),
+        "one class": (cp.train(CHANNELS, tmp_path, label="Compound"),
+                      "the metadata Compound has one class only, drug, in all fields: two or more"),
+        "controls": (cp.train(CHANNELS, tmp_path, control="Control"), "no metadata Control: "),
+        "their value": (cp.train(CHANNELS, tmp_path, control="Class", value="kontrol"),
+                        "no field has 'kontrol' as its metadata Class: 'Its value for controls' is "
+                        "one of coarse, fine"),
+        "name": (cp.train(CHANNELS, tmp_path, name="a/b"), "is the name of one folder, without /"),
+        "file": (cp.train(CHANNELS, folder / "screen.csv"), "screen.csv is no folder that can be"),
         "read only": (cp.train(CHANNELS, "/proc/here"), "choose another output folder"),
         "done": (cp.train(CHANNELS, folder.parent, name=folder.name), "holds a finished training"),
     }
@@ -228,7 +238,18 @@ def bad_pipelines(folder, tmp_path):
     changed = cp.block("GaussianFilter", {"Select the input image": "DNA",
                                           "Name the output image": "Soft", "Sigma": 1})
     yield "changed", [cp.load_data(), changed, cp.train(["Soft", "Actin"], tmp_path)], \
-        "the image Soft is no TIFF"
+        "the image Soft is made by a module, and a training reads files"
+    yield "two trainings", [cp.load_data(), *[cp.train(CHANNELS, tmp_path)] * 2], "has one Train"
+
+
+#: of the bad pipelines those that the window marks red, and at which setting; the others show only
+#: once the images are loaded
+MARKED = {"missing": "Model file", "damaged": "Model file", "channels": "Model file",
+          "twice": "Image for channel DNA", "worker": "Worker command", "two modules": "Model file",
+          "label": "Metadata of the class", "controls": "Metadata of the controls",
+          "name": "Name of the run folder", "file": "Output folder",
+          "done": "Name of the run folder", "batch": "Images to train on",
+          "changed": "Images to train on", "two trainings": "Images to train on"}
 
 
 def test_mistakes_are_said_in_a_sentence(screen, plugins, tmp_path):
@@ -239,8 +260,29 @@ def test_mistakes_are_said_in_a_sentence(screen, plugins, tmp_path):
         "plugins": str(plugins), "source": str(folder), "out": str(tmp_path), "workers": 0,
         "pipelines": {name: text for name, (text, _) in cases.items()}})
     for name, (_, words) in cases.items():
-        errors = found[name]["errors"]
+        errors, marks = found[name]["errors"], found[name]["marks"]
         assert errors and words in errors[0] and "\n" not in errors[0], (name, errors)
+        assert found[name]["rows"].keys() <= {"Phenoscale_TrainingFields"}, name
+        assert marks == ([[MARKED[name], errors[0]]] if name in MARKED else []), name
+
+
+def test_pipelines_of_an_earlier_version_and_choices(screen, plugins, tmp_path):
+    """Metadata that were typed, with Metadata_ or without; none for the controls."""
+    folder, _ = screen
+    old = {"typed": cp.train(CHANNELS, tmp_path, label=" Metadata_Class", control="", revision=1,
+                             name="typed"),
+           "plain": cp.train(CHANNELS, tmp_path, control="Class", revision=1, name="plain")}
+    found, _ = cp.driver({
+        "plugins": str(plugins), "source": str(folder), "out": str(tmp_path), "workers": 0,
+        "pipelines": {name: cp.pipeline_of([cp.load_data(), module])
+                      for name, module in old.items()}})
+    there = ["Plate", "Well", "Site", "Compound", "Concentration", "Class"]
+    for name in old:
+        assert found[name]["marks"] == found[name]["errors"] == []
+        assert found[name]["choices"]["Metadata of the class"] == there
+        assert found[name]["choices"]["Metadata of the controls"] == ["None", *there]
+        model = phenoscale.load(tmp_path / name / "model.safetensors")
+        assert model.classes == CLASSES and bool(model.controls) == (name == "plain")
 
 
 def test_loads_on_the_numpy_of_cellprofiler():

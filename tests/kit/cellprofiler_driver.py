@@ -2,7 +2,9 @@
 """Runs in CellProfiler's own Python: several pipelines in one process, or one with workers.
 
 stdin: {"plugins", "source", "out", "pipelines": {name: text}, "workers": n or 0}
-stdout, last line: {name: {"errors": sentences, "columns": declared, "rows": {feature: values}}}
+stdout, last line: {name: {"errors": sentences, "columns": declared, "rows": {feature: values},
+                          "marks": [setting, sentence] of modules that are not valid before the run,
+                          "choices": {setting: names} of the last module}}
 """
 
 import io
@@ -26,6 +28,25 @@ def errors_into(found):
             event.cancel_run = True
 
     return hear
+
+
+def marks(pipeline):
+    """What the window marks red: (text of the setting, sentence)."""
+    from cellprofiler_core.setting import ValidationError
+
+    for module in pipeline.modules():
+        try:
+            module.test_valid(pipeline)
+        except ValidationError as error:
+            yield error.setting.text, str(error)
+
+
+def choices(pipeline):
+    """What the settings of the last module offer, as the window asks for it."""
+    from cellprofiler_core.setting.choice import Choice
+
+    return {setting.text: setting.get_choices() for setting in pipeline.modules()[-1].settings()
+            if isinstance(setting, Choice)}
 
 
 def measured(measurements):
@@ -71,9 +92,10 @@ def run(text, workers):
     pipeline.add_listener(errors_into(found))
     columns = [column[1] for column in pipeline.get_measurement_columns()
                if column[0] == "Image" and column[1].startswith("Phenoscale_")]
+    before = {"marks": list(marks(pipeline)), "choices": choices(pipeline)}
     measurements = analyze(pipeline, workers) if workers else pipeline.run()
     rows = measured(measurements) if measurements is not None else {}
-    return {"errors": found, "columns": columns, "rows": rows}
+    return {"errors": found, "columns": columns, "rows": rows, **before}
 
 
 def main():

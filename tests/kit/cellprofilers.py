@@ -78,14 +78,16 @@ def measure(model, images, embedding=False, command="", here="", there="", threa
         ("Number of channels", len(images)), *channels])
 
 
-def train(images, folder, label="Class", name="run", epochs=1, control="", command=""):
-    """A TrainWholeImage as text."""
+def train(images, folder, label="Class", revision=2, **more):
+    """A TrainWholeImage as text; `more`: name, epochs, control, value, command."""
     return block("TrainWholeImage", {
         "Images to train on": ", ".join(images), "Metadata of the class": label,
-        "Output folder": f"Elsewhere...|{folder}", "Name of the run folder": name,
-        "Network": "mcnn-gap", "Epochs": epochs, "Metadata of the controls": control,
-        "Its value for controls": "coarse", "Worker command": command,
-        "Folder that a worker shares": "", "Name of that folder on the worker's computer": ""})
+        "Output folder": folder if "|" in str(folder) else f"Elsewhere...|{folder}",
+        "Name of the run folder": more.get("name", "run"), "Network": "mcnn-gap",
+        "Epochs": more.get("epochs", 1), "Metadata of the controls": more.get("control", "None"),
+        "Its value for controls": more.get("value", "coarse"),
+        "Worker command": more.get("command", ""), "Folder that a worker shares": "",
+        "Name of that folder on the worker's computer": ""}, revision)
 
 
 def batch(folder, moved):

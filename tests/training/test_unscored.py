@@ -74,7 +74,7 @@ def no_class(table):
     (lambda table: {}, "no field was held out, and there are no validation fields: class coarse "
                        "has 4 wells to share, too few to spare any; "),
     (lambda table: {"val_fraction": 0}, "no validation fields, as asked; "),
-    (no_class, "no field that was held out has a class, and there are no validation fields: class "),
+    (no_class, "no field that was held out has a class, and there are no validation fields: c"),
     (unreadable, r"no labelled field that was held out can be read \(see errors.csv\), and "),
     (unreadable_validation, "no field that column Side calls test or val can be read: see errors"),
     (unreadable_beside_validation, "no score of held-out fields: none of them can be read"),

@@ -40,8 +40,8 @@ def why_unscored(fields: Labelled, split: Split) -> str:
         if len(scored):
             classes = {fields.classes[k] for k in fields.labels[scored]}
             return "" if len(classes) > 1 else (
-                f"no score that tells classes apart: all {name} fields are of class {min(classes)}; "
-                "hold out fields of two classes or more")
+                f"no score that tells classes apart: all {name} fields are of class "
+                f"{min(classes)}; hold out fields of two classes or more")
     why = (_of_column(fields, split.column) if split.column is not None
            else f"{_held_out(fields, split)}, and {_validation(fields)}")
     return f"no score: {why}; {_CURE}"
