@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # A script for Fiji: asks for its parameters in a dialog of Fiji's own, or takes them from
 #
-#   ImageJ --ij2 --headless --console --run phenoscale_classify.py
+#   ImageJ --ij2 --headless --console --run macros/phenoscale_classify.py
 #       'model="run/model.safetensors",source="screen/screen.csv",output="predictions.csv"'
 #
 # and has the plugin do the work.
@@ -13,5 +13,5 @@
 
 from ij import IJ
 
-IJ.run("Classify folder", u"model=[%s] folder=[%s] preset=[%s] output=[%s]" % (
+IJ.run("Phenoscale Classify Folder...", u"model=[%s] folder=[%s] preset=[%s] output=[%s]" % (
     model.getPath(), source.getPath(), preset, output.getPath()))

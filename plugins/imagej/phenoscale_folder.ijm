@@ -2,7 +2,7 @@
 // Classifies all fields of a table or folder with one call, and counts the fields of each class.
 // With options as argument it asks for nothing:
 //
-//   java -cp ij.jar ij.ImageJ -ijpath DIR -batch phenoscale_folder.ijm \
+//   java -cp ij.jar ij.ImageJ -ijpath DIR -batch DIR/macros/phenoscale_folder.ijm \
 //       "model=[run/model.safetensors] folder=[screen/screen.csv] output=[predictions.csv]"
 //
 // On an error the log says "phenoscale: error: ..." and the macro ends without its last line.
@@ -14,7 +14,7 @@ if (options == "") {
     options = "model=[" + model + "] folder=[" + folder + "] output=[" + folder
         + "predictions.csv]";
 }
-run("Classify folder", options);
+run("Phenoscale Classify Folder...", options);
 
 n = Table.size("phenoscale folder");
 List.clear();

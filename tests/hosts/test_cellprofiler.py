@@ -6,16 +6,20 @@ table, columns and numbers.
 """
 
 import csv
+import dataclasses
 import shutil
 import subprocess
 
 import numpy as np
 import pytest
+import tifffile
 
 import cellprofilers as cp
 import phenoscale
 from phenoscale.hosts.install_plugin import install
+from phenoscale.images.counts import looks_at
 from phenoscale.models.controls import controls_of
+from phenoscale.prediction.counts import counts_of
 from phenoscale.tables.class_keys import class_key
 from screens import CLASSES, make_model, write_screen
 
@@ -264,6 +268,53 @@ def test_mistakes_are_said_in_a_sentence(screen, plugins, tmp_path):
         assert errors and words in errors[0] and "\n" not in errors[0], (name, errors)
         assert found[name]["rows"].keys() <= {"Phenoscale_TrainingFields"}, name
         assert marks == ([[MARKED[name], errors[0]]] if name in MARKED else []), name
+
+
+def dimmed(folder):
+    """The screen again with twelve-bit counts, its first class without DNA: (table, files)."""
+    table = write_screen(folder, plates=1, wells=4, unlabelled=1, channels=CHANNELS)
+    fields = files_of(folder)
+    for number, field in enumerate(fields):
+        for path in field:
+            blank = number % 2 == 0 and "DNA" in path.name
+            tifffile.imwrite(path, tifffile.imread(path) * (not blank) // 16)
+    return table, fields
+
+
+def test_warnings_of_counts_reach_the_log(screen, plugins, tmp_path):
+    """Of MeasureWholeImage for each image set, from files, and from counts through a worker; of
+    TrainWholeImage; fields without a class are classified in the run, not trained on."""
+    folder, model = screen
+    model = dataclasses.replace(model, counts=counts_of(
+        [looks_at(np.concatenate([phenoscale.read_image(path) for path in field]))
+         for field in files_of(folder)]))
+    table, fields = dimmed(tmp_path / "dim")
+    model.save(tmp_path / "dim/model.safetensors")
+    made = cp.block("GaussianFilter", {"Select the input image": "Actin",
+                                       "Name the output image": "Same", "Sigma": 0})
+    found, log = cp.driver({
+        "plugins": str(plugins), "source": str(table.parent), "out": str(tmp_path), "workers": 0,
+        "pipelines": {
+            "bright": cp.pipeline_of([cp.put(cp.load_data(folder / "screen.csv"), {
+                "Base image location": f"Elsewhere...|{folder}"}), cp.measure(
+                    tmp_path / "dim/model.safetensors", IMAGES)]),
+            "dim": cp.pipeline_of([cp.load_data(), made, cp.measure(
+                tmp_path / "dim/model.safetensors", {**IMAGES, "Actin": "Same"},
+                command=cp.WORKER)]),
+            "train": cp.pipeline_of([cp.load_data(), cp.train(CHANNELS, tmp_path)])}})
+    assert [one["errors"] for one in found.values()] == [[], [], []]
+    said = [line.partition("MeasureWholeImage, ")[2] for line in log.splitlines()
+            if "MeasureWholeImage, " in line]
+    assert len(said) == 3 * len(fields)
+    assert said[1].startswith("image set 1: this field: Actin has counts 1/16 of those of the ")
+    assert "TrainWholeImage: channel DNA is blank in every field of class coarse" in log
+    with open(tmp_path / "run/predictions.csv", newline="") as file:
+        row, = csv.DictReader(file)
+    assert row["Metadata_Well"] == "A05" and row["Phenoscale_Class"] in CLASSES
+    assert found["train"]["rows"]["Phenoscale_TrainingClass"] == ["coarse", "fine"] * 2 + [""]
+    with open(tmp_path / "run_fields.csv", newline="") as file:
+        assert [row["Metadata_Class"] for row in csv.DictReader(file)] == ["coarse", "fine"] * 2 + [
+            ""]
 
 
 def test_pipelines_of_an_earlier_version_and_choices(screen, plugins, tmp_path):

@@ -24,6 +24,7 @@ from host_imagej import (
     make_home,
     started,
 )
+from phenoscale.hosts.install_plugin import install
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.predict import predict
 from phenoscale.tables.folders import PRESETS
@@ -123,7 +124,8 @@ def classified(home):
     for name, (pixels, words) in FILES.items():
         tifffile.imwrite(home / name, pixels, **{"photometric": "minisblack"} | words)
     macro = "".join(
-        f'{lines}\nrun("Classify image", "model=[" + d + "{model}.safetensors] {more}");\n'
+        f'{lines}\nrun("Phenoscale Classify Image...", "model=[" + d + "{model}.safetensors] '
+        f'{more}");\n'
         'run("Close All");\n' for lines, model, more, _, _ in CASES.values())
     printed = batch(home, macro + 'selectWindow("phenoscale");\n'
                     'saveAs("Results", d + "results.csv");\n')
@@ -160,16 +162,14 @@ def test_one_worker_for_all(home, classified):
 def test_evidence(home):
     tifffile.imwrite(home / "field.tif", np.stack([GRAY16, OTHER16]), imagej=True,
                      metadata={"axes": "CYX"})
-    call = 'run("Evidence map", "model=[" + d + "pair.safetensors] class=fine'
+    call = 'run("Phenoscale Evidence Map...", "model=[" + d + "pair.safetensors] class=fine'
     printed = batch(home, f'''open(d + "field.tif");
 {call} show=Overlay opacity=90"); {call} show=Overlay opacity=100");
 print("overlays " + Overlay.size);
 run("Flatten", "slice"); saveAs("Tiff", d + "flat.tif");
 selectWindow("field.tif"); {call} show=[Heat map]"); saveAs("Tiff", d + "heat.tif");
-List.setCommands; print(List.get("Options"), List.get("Evidence map"));
 ''')
     assert "overlays 1\n" in printed
-    assert "phenoscale.Options phenoscale.EvidenceMap" in printed
     model = phenoscale.load(home / "pair.safetensors")
     heat = Explainer(model, (128, 128), 1).explain(np.stack([GRAY16, OTHER16]), "fine").heat()
     shown = tifffile.imread(home / "heat.tif")
@@ -184,7 +184,7 @@ List.setCommands; print(List.get("Options"), List.get("Evidence map"));
 def test_a_macro_with_a_mistake_ends_and_does_not_wait(home):
     tifffile.imwrite(home / "one.tif", GRAY16)
     printed = batch(home, '''open(d + "one.tif");
-run("Evidence map", "model=[" + d + "gray16.safetensors] opacity=much");
+run("Phenoscale Evidence Map...", "model=[" + d + "gray16.safetensors] opacity=much");
 print("went on");
 ''')
     assert "phenoscale: error: Opacity (%): 'much' is given" in printed
@@ -201,7 +201,7 @@ def screen(home):
 
 
 def test_folder(home, screen, call, tmp_path):
-    status, printed = headless(home, "Options", f"command=[{COMMAND}]")
+    status, printed = headless(home, "Phenoscale Options", f"command=[{COMMAND}]")
     assert status == 0 and f"phenoscale {phenoscale.__version__} answers" in printed
     options = (f"model=[{home}/pair.safetensors] folder=[{screen}/screen.csv] "
                f"output=[{home}/predictions.csv]")
@@ -216,9 +216,9 @@ def test_folder(home, screen, call, tmp_path):
 
 def test_folder_of_files_that_a_pattern_explains(home, screen):
     status, printed = headless(
-        home, "Classify folder", f"model=[{home}/pair.safetensors] folder=[{screen}/P1/] "
-        r"pattern=[(?P<Well>[A-H]\d+)_(?P<Channel>\w+)\.tif] channels=[DNA,Actin] "
-        f"output=[{home}/p1.csv]", home / "table.csv")
+        home, "Phenoscale Classify Folder", f"model=[{home}/pair.safetensors] "
+        f"folder=[{screen}/P1/] " r"pattern=[(?P<Well>[A-H]\d+)_(?P<Channel>\w+)\.tif] "
+        f"channels=[DNA,Actin] output=[{home}/p1.csv]", home / "table.csv")
     assert status == 0, printed
     shown, written = rows_of(home / "table.csv"), rows_of(home / "p1.csv")
     assert len(shown) == len(written) == 9
@@ -247,6 +247,68 @@ def test_fiji_script(home, screen):
         del sys.modules["ij"]
     status, printed = headless(home, *calls[0])
     assert status == 0 and len(rows_of(home / "fiji.csv")) == 18, printed
+
+
+# ---- as it is installed --------------------------------------------------------------------------
+
+CONFIG = re.findall(r'^Plugins>phenoscale, "(.*)", phenoscale\.(\w+)$',
+                    (PLUGINS / "plugins.config").read_text(), re.MULTILINE)
+LIST = "List.setCommands; print(List.getList());"
+
+
+@pytest.fixture(scope="module")
+def installed(home, tmp_path_factory):
+    """An ImageJ folder that `install-plugin` filled, over what an earlier version left there."""
+    folder = tmp_path_factory.mktemp("installed")
+    (folder / "plugins").mkdir()
+    build_jar(PLUGINS / "phenoscale_.jar")
+    install("imagej", folder)
+    return folder
+
+
+def test_the_menu_has_the_commands_of_the_plugin_and_nothing_else(installed, tmp_path):
+    """In the real menu; their names are nobody else's, and those of dialogs end in dots."""
+    (installed / "list.ijm").write_text(LIST)
+    (tmp_path / "plain/plugins").mkdir(parents=True)
+    ours = {name: kind for name, _, kind in (
+        line.partition("=") for line in batch(installed, installed / "list.ijm").splitlines())}
+    without = {line.partition("=")[0]
+               for line in batch(tmp_path / "plain", installed / "list.ijm").splitlines()}
+    assert {name: ours[name] for name in ours.keys() - without} == {
+        name: f"phenoscale.{kind}" for name, kind in CONFIG}
+    assert all(name.startswith("Phenoscale ") for name, _ in CONFIG)
+    titles = set(re.findall(r'TITLE = "(.*)"', "".join(
+        path.read_text() for path in JAVA.glob("*.java"))))
+    assert {name[:-3] for name, _ in CONFIG if name.endswith("...")} == titles
+    assert [name for name, _ in CONFIG if not name.endswith("...")] == ["Phenoscale Help"]
+
+
+def test_help_is_a_page_of_the_jar_that_knows_the_dialogs(installed):
+    (installed / "help.ijm").write_text('run("Phenoscale Help"); print("shown");')
+    assert batch(installed, installed / "help.ijm") == "shown\n"
+    with zipfile.ZipFile(installed / "plugins/phenoscale_.jar") as jar:
+        page = jar.read("phenoscale/help.html").decode()
+    assert page.startswith("<html>")  # else ImageJ takes it for an address
+    for name, kind in CONFIG[:4]:
+        assert f"<h3>{name[len('Phenoscale '):-3]}</h3>" in page
+        rows = re.findall(r'Kind\.\w+,\s+"(\w+)', (JAVA / f"{kind}.java").read_text())
+        assert [row for row in rows if f"<i>{row}" not in page] in ([], ["Opacity", "Show"],
+                                                                  ["Output"]), kind
+
+
+def test_the_command_is_that_of_the_phenoscale_that_installed(installed, home):
+    """Unless another is typed; emptied it is that again, and it is never remembered."""
+    run = lambda options: headless(installed, "Phenoscale Options", options)
+    answers = f"phenoscale {phenoscale.__version__} answers"
+    status, printed = run("threads=1")
+    assert status == 0 and answers in printed
+    preferences = next((installed / "settings").rglob("IJ_Prefs.txt"))
+    assert ".phenoscale.threads=1" in preferences.read_text()
+    assert "phenoscale.command" not in preferences.read_text()
+    for command, words in (("no-such-program", "'no-such-program' cannot be started"),
+                           ("", answers), (f'"{home}/worker"', answers)):
+        assert words in run(f"command=[{command}]")[1]
+    assert "phenoscale.command" in preferences.read_text()
 
 
 # ---- the plugin itself ---------------------------------------------------------------------------

@@ -118,7 +118,6 @@ def test_mistakes_are_sentences(home, screen, session):
 @pytest.mark.parametrize("command, sentence", [
     ("no-such-program serve", "the program 'no-such-program' cannot be started"),
     ('"two words" serve', "the program 'two words' cannot be started"),
-    (" ", "there is no command that starts phenoscale"),
     (f"{sys.executable} -m phenoscale --help", "is not phenoscale, it says 'Usage:"),
     (f"{sys.executable} -m phenoscale nonsense", "ended at once (Error: No such command"),
     (f"{sys.executable} -c print('{{\"protocol\":2}}')", "speaks another protocol"),
@@ -126,7 +125,7 @@ def test_mistakes_are_sentences(home, screen, session):
 def test_a_command_that_is_no_worker(session, command, sentence):
     said = session.command(command)
     assert said.startswith("phenoscale: error: ") and sentence in said, said
-    assert "Plugins > phenoscale > Options" in said and said.count("\n") == 2
+    assert "Plugins > phenoscale > Phenoscale Options" in said and said.count("\n") == 2
     assert f"phenoscale {phenoscale.__version__} answers" in session.command(COMMAND)
 
 
@@ -186,12 +185,13 @@ def test_the_worker_ends_with_imagej(home):
 
 def test_status_without_a_screen(home):
     assert headless(home)[0] == headless(home, "Classify", "")[0] == 2
-    status, printed = headless(home, "Classify image", f"model=[{home}/gray16.safetensors]",
+    classify = "Phenoscale Classify Image"
+    status, printed = headless(home, classify, f"model=[{home}/gray16.safetensors]",
                                "/proc/no.csv", home / "gray16.tif")
     assert status == 1
     assert printed.startswith("phenoscale: error: the table cannot be written: /proc/no.csv")
-    status, printed = headless(home, "Classify image", "model=[x]")
+    status, printed = headless(home, classify, "model=[x]")
     assert status == 1 and printed == "phenoscale: error: no image is open: open one, and all its "\
         "channels\n"
-    status, printed = headless(home, "Classify image", "model=[x]", "r.csv", home / "worker")
+    status, printed = headless(home, classify, "model=[x]", "r.csv", home / "worker")
     assert status == 1 and "worker cannot be opened as an image" in printed

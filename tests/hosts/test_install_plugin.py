@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`phenoscale install-plugin` and what `doctor` says of plugins."""
 
+import hashlib
+import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -96,9 +99,37 @@ def test_imagej(home, call, tmp_path, monkeypatch):
     assert "make imagej" in call("install-plugin", "imagej", home)[2]
     (tmp_path / "package/imagej").mkdir(parents=True)
     for file in HOSTS["imagej"].files:
-        (tmp_path / "package/imagej" / file).write_bytes(b"of ImageJ\n")
+        (tmp_path / "package/imagej" / Path(file).name).write_bytes(b"of ImageJ\n")
     assert "has no folder plugins" in call("install-plugin", "imagej", home)[2]
     (home / "plugins").mkdir()
-    assert call("install-plugin", "imagej", home)[0] == 0
-    assert sorted(os.listdir(home / "plugins")) == sorted([NOTE, *HOSTS["imagej"].files])
+    status, out, _ = call("install-plugin", "imagej", home)
+    assert status == 0 and "its commands start phenoscale by: " in out
+    # scripts are no commands of the menu, so they are not among the plugins
+    assert sorted(os.listdir(home / "plugins")) == sorted(
+        [NOTE, "phenoscale_.jar", "phenoscale.command"])
+    assert sorted(os.listdir(home / "macros")) == ["phenoscale_classify.py",
+                                                   "phenoscale_folder.ijm"]
+    command = shlex.split((home / "plugins/phenoscale.command").read_text())
+    assert Path(command[0]).is_file() and command[1:] == ["serve"]
     assert said("ImageJ") == f"plugin of this version in {home}"
+    (home / "plugins/phenoscale.command").write_text("another python\n")
+    assert said("ImageJ") == f"plugin of this version in {home}"
+
+
+def test_what_an_earlier_version_left_goes_unless_it_was_changed(call, tmp_path, monkeypatch):
+    """Its scripts were commands of the menu."""
+    monkeypatch.setattr(install_plugin, "_HOME", tmp_path / "package")
+    (tmp_path / "package/imagej").mkdir(parents=True)
+    for file in HOSTS["imagej"].files:
+        (tmp_path / "package/imagej" / Path(file).name).write_bytes(b"of ImageJ\n")
+    plugins = tmp_path / "Fiji.app/plugins"
+    plugins.mkdir(parents=True)
+    note = {}
+    for file in ("phenoscale_folder.ijm", "phenoscale_classify.py"):
+        (plugins / file).write_bytes(b"old\n")
+        note[file] = hashlib.sha256(b"old\n").hexdigest()
+    (plugins / NOTE).write_text(json.dumps({"version": "0", "files": note}))
+    (plugins / "phenoscale_classify.py").write_text("mine now\n")
+    assert call("install-plugin", "imagej", plugins.parent)[0] == 0
+    assert not (plugins / "phenoscale_folder.ijm").exists()
+    assert (plugins / "phenoscale_classify.py").read_text() == "mine now\n"

@@ -101,8 +101,8 @@ def batch(home, macro, argument=None):
     if isinstance(macro, Path):
         file = macro
     else:
-        file.write_text(f'd = getArgument() + "/";\nrun("Options", "command=[{COMMAND}]");\n'
-                        + macro)
+        file.write_text(f'd = getArgument() + "/";\nrun("Phenoscale Options...", '
+                        f'"command=[{COMMAND}]");\n' + macro)
     done = subprocess.run(
         ["xvfb-run", "-a", *java(home, "-cp", str(IJ), "ij.ImageJ", "-ijpath", str(home),
                                  "-batch", str(file), argument or str(home))],

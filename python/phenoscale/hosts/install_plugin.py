@@ -2,10 +2,11 @@
 """`phenoscale install-plugin`: files of plugins/ -> the folder where a host looks for plugins.
 
     plugins/cellprofiler/*.py -> CellProfiler's plugins folder
-    plugins/imagej/*          -> plugins/ of an ImageJ or Fiji folder
+    plugins/imagej/*          -> plugins/ of an ImageJ or Fiji folder; its scripts to macros/, since
+                                 in plugins/ each would be a command of the menu
 
-Beside them goes a note of what was installed, so that `phenoscale doctor` can compare, and so that
-only files of ours are ever written over.
+Beside them goes a note of what was installed, so that `phenoscale doctor` can compare, so that only
+files of ours are ever written over, and so that those of an earlier version go.
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ class Host:
     name : str
         As people write it.
     files : tuple of str
-        What the plugin consists of.
+        What the plugin consists of, as seen from `below`.
     below : str
         Folder within the one that the user names.
+    command : str
+        File, beside the plugin, in which it finds the command of a worker; "" for none.
     build : str
         How files that are missing from the package are made.
     find : callable
@@ -63,6 +66,7 @@ class Host:
     name: str
     files: tuple
     below: str
+    command: str
     build: str
     find: object
     where: str
@@ -102,12 +106,14 @@ HOSTS = {
     "cellprofiler": Host(
         "CellProfiler", ("_phenoscale_backend.py", "_phenoscale_images.py",
                          "_phenoscale_settings.py", "measurewholeimage.py", "trainwholeimage.py"),
-        "", "install phenoscale again", _cellprofiler_folder,
+        "", "", "install phenoscale again", _cellprofiler_folder,
         "in CellProfiler it is under File > Preferences > CellProfiler plugins directory",
         "start CellProfiler anew: the modules are under Measurement"),
     "imagej": Host(
-        "ImageJ", ("phenoscale_.jar", "phenoscale_folder.ijm", "phenoscale_classify.py"),
-        "plugins", "run `make imagej` in the source of phenoscale", _imagej_folder,
+        "ImageJ", ("phenoscale_.jar", "../macros/phenoscale_folder.ijm",
+                   "../macros/phenoscale_classify.py"),
+        "plugins", "phenoscale.command", "run `make imagej` in the source of phenoscale",
+        _imagej_folder,
         "it is the one with the program, ImageJ or Fiji.app, and with a folder plugins in it",
         "start ImageJ anew: see Plugins > phenoscale"),
 }
@@ -144,6 +150,8 @@ def install(name: str, folder=None) -> list[str]:
     target = Path(given) / host.below
     if not target.is_dir():
         raise InputError(f"{given} has no folder {host.below}: {host.where}")
+    if host.command:
+        contents[host.command] = f"{_command()}\n".encode()
     ours = _note(target).get("files", {})
     for file, content in contents.items():
         path = target / file
@@ -151,11 +159,18 @@ def install(name: str, folder=None) -> list[str]:
             raise InputError(f"{path} is there already and not from `phenoscale install-plugin`: "
                              "move it away first")
     for file, content in contents.items():
+        (target / file).parent.mkdir(exist_ok=True)
         (target / file).write_bytes(content)
+    for file in ours.keys() - contents.keys():  # of an earlier version
+        path = target / Path(file).name
+        if path.is_file() and _digest(path.read_bytes()) == ours[file]:
+            path.unlink()
     note = {"version": phenoscale.__version__,
             "files": {file: _digest(content) for file, content in contents.items()}}
     (target / NOTE).write_text(json.dumps(note, indent=1) + "\n")
     lines = [f"installed in {target}: {', '.join(contents)}", host.then]
+    if host.command:
+        lines.append(f"its commands start phenoscale by: {_command()}")
     if name == "cellprofiler":
         lines.append("where CellProfiler's Python has no phenoscale, set 'Worker command' of the "
                      f"modules to: {_command()}")
@@ -172,8 +187,8 @@ def plugin_states():
         note = _note(Path(folder) / host.below)
         if not note:
             yield host.name, f"no plugin in {folder}: phenoscale install-plugin {name}"
-        elif note["files"] == {file: _digest(content)
-                               for file, content in _contents(name, host).items()}:
+        elif {file: digest for file, digest in note["files"].items() if file != host.command} == {
+                file: _digest(content) for file, content in _contents(name, host).items()}:
             yield host.name, f"plugin of this version in {folder}"
         else:
             yield host.name, (f"plugin of phenoscale {note['version']} in {folder}, which is "
@@ -183,7 +198,7 @@ def plugin_states():
 def _contents(name: str, host: Host) -> dict[str, bytes]:
     """File name to bytes."""
     try:
-        return {file: (_HOME / name / file).read_bytes() for file in host.files}
+        return {file: (_HOME / name / Path(file).name).read_bytes() for file in host.files}
     except OSError as error:
         raise InputError(f"{error.filename} is not there: {host.build}") from None
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plugins > phenoscale > Classify folder: a table or folder of fields to a file of predictions, as
-// `phenoscale predict` writes it; the same rows, without embeddings, in "phenoscale folder".
+// Plugins > phenoscale > Phenoscale Classify Folder: a table or folder of fields to a file of
+// predictions, as `phenoscale predict` writes it; the same rows, without embeddings, in
+// "phenoscale folder".
 package phenoscale;
 
 import ij.IJ;
@@ -11,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 public final class ClassifyFolder extends Command {
+    static final String TITLE = "Phenoscale Classify Folder";
     private static final String NO_PRESET = "none";
     /** As in python/phenoscale/tables/folders.py. */
     static final String[] PRESETS = {NO_PRESET, "imagexpress", "operetta", "cellvoyager", "incell",
@@ -18,7 +20,7 @@ public final class ClassifyFolder extends Command {
 
     @Override
     Result act(ImagePlus image) throws Trouble {
-        Map<String, String> values = modelForm("Classify folder")
+        Map<String, String> values = modelForm(TITLE)
                 .row(Form.Kind.FOLDER, "Folder (or table)", "")
                 .row(Form.Kind.CHOICE, "Preset", NO_PRESET, PRESETS)
                 .row(Form.Kind.TEXT, "Pattern", "")

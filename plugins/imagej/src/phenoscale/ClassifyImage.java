@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plugins > phenoscale > Classify image: the current field to a row of the table "phenoscale".
+// Plugins > phenoscale > Phenoscale Classify Image: the current field to a row of the table
+// "phenoscale".
 package phenoscale;
 
 import ij.ImagePlus;
@@ -9,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 
 public final class ClassifyImage extends Command {
-    private static final String TITLE = "Classify image";
+    static final String TITLE = "Phenoscale Classify Image";
 
     @Override
     Result act(ImagePlus image) throws Trouble {

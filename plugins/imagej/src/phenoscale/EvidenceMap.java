@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plugins > phenoscale > Evidence map: where in the field the evidence for a class lies.
+// Plugins > phenoscale > Phenoscale Evidence Map: where in the field the evidence for a class lies.
 package phenoscale;
 
 import ij.IJ;
@@ -13,7 +13,7 @@ import java.awt.image.BufferedImage;
 import java.util.Map;
 
 public final class EvidenceMap extends Command {
-    private static final String TITLE = "Evidence map";
+    static final String TITLE = "Phenoscale Evidence Map";
     private static final String BEST = "most probable";
     private static final String OVERLAY = "Overlay";
     private static final String HEAT = "Heat map";

@@ -139,6 +139,7 @@ final class Form {
 
     private Map<String, String> fromDialog() throws Trouble {
         GenericDialog dialog = new GenericDialog(title);
+        dialog.addHelp(Help.page());
         for (Row row : rows) {
             row.kind.add(dialog, row);
         }

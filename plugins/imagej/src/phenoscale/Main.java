@@ -20,16 +20,18 @@ public final class Main {
     private static final Map<String, Command> COMMANDS = new LinkedHashMap<>();
 
     static {
-        COMMANDS.put("Classify image", new ClassifyImage());
-        COMMANDS.put("Classify folder", new ClassifyFolder());
-        COMMANDS.put("Evidence map", new EvidenceMap());
-        COMMANDS.put("Options", new Options());
+        COMMANDS.put(ClassifyImage.TITLE, new ClassifyImage());
+        COMMANDS.put(ClassifyFolder.TITLE, new ClassifyFolder());
+        COMMANDS.put(EvidenceMap.TITLE, new EvidenceMap());
+        COMMANDS.put(Options.TITLE, new Options());
     }
 
     private Main() {}
 
     public static void main(String[] words) {
-        if (words.length < 2 || !COMMANDS.containsKey(words[0])) {
+        // as the menu has them, or without their dots
+        String name = words.length > 0 ? words[0].replaceAll("[.]{3}$", "") : "";
+        if (words.length < 2 || !COMMANDS.containsKey(name)) {
             System.err.println("usage: phenoscale.Main COMMAND OPTIONS [RESULT [IMAGE ...]]; "
                     + "COMMAND is one of " + COMMANDS.keySet());
             System.exit(2);
@@ -40,7 +42,7 @@ public final class Main {
         int status = 0;
         try {
             ImagePlus image = words.length > 3 ? open(words) : null;
-            Command.Result result = COMMANDS.get(words[0]).act(image);
+            Command.Result result = COMMANDS.get(name).act(image);
             if (result != null && words.length > 2) {
                 result.save(words[2]);
             }

@@ -4,6 +4,12 @@ package phenoscale;
 
 import ij.Prefs;
 import java.io.File;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,6 +22,8 @@ final class Settings {
     static final String THREADS = "threads";
 
     private static final String DEFAULT_COMMAND = "phenoscale serve";
+    /** Written beside the jar by `phenoscale install-plugin`. */
+    private static final String COMMAND_FILE = "phenoscale.command";
     private static final List<String> FAR = Arrays.asList("ssh", "plink", "docker", "podman");
     private static final Pattern WORD = Pattern.compile("\"([^\"]*)\"|(\\S+)");
 
@@ -29,8 +37,26 @@ final class Settings {
         Prefs.set("phenoscale." + name, value);
     }
 
+    /** As the Options have it; else that of the phenoscale that installed the plugin. */
     static String command() {
-        return get(COMMAND, DEFAULT_COMMAND);
+        return get(COMMAND, installedCommand());
+    }
+
+    /** Remember a command, but not that of the installation, which may move. */
+    static void setCommand(String command) {
+        set(COMMAND, command.isEmpty() || command.equals(installedCommand()) ? null : command);
+    }
+
+    private static String installedCommand() {
+        try {
+            Path jar = Paths.get(Settings.class.getProtectionDomain().getCodeSource().getLocation()
+                    .toURI());
+            byte[] content = Files.readAllBytes(jar.resolveSibling(COMMAND_FILE));
+            String command = new String(content, StandardCharsets.UTF_8).trim();
+            return command.isEmpty() ? DEFAULT_COMMAND : command;
+        } catch (IOException | URISyntaxException e) {
+            return DEFAULT_COMMAND;  // the plugin was copied by hand
+        }
     }
 
     /** The words of the command that starts the worker; one with blanks stands in "...". */

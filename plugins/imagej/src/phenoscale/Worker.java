@@ -30,7 +30,7 @@ final class Worker {
     private static final int LOOK_MS = 50;  // between two looks at the Esc key
     private static final int START_MS = 60000;
     private static final int CANCEL_MS = 5000;  // it promises half a second
-    private static final String CURE = ": see Plugins > phenoscale > Options";
+    private static final String CURE = ": see Plugins > phenoscale > Phenoscale Options";
     private static final String END = "";  // in the queue of answers: no more will come
 
     private static final ReentrantLock ONE_AT_A_TIME = new ReentrantLock();
@@ -91,9 +91,6 @@ final class Worker {
 
     private Worker() throws Trouble {
         List<String> words = Settings.commandWords();
-        if (words.isEmpty()) {
-            throw new Trouble("there is no command that starts phenoscale" + CURE);
-        }
         IJ.showStatus("phenoscale: starting");
         try {
             log = File.createTempFile("phenoscale-", ".log");
