@@ -88,8 +88,9 @@ def test_command_line(home, wanted, call, tmp_path, kind):
 
 def test_imagej(home, wanted):
     for kind, files in FILES.items():
-        macro = "".join(f'open(d + "{name}"); run("Classify image", "model=[" + d + '
-                        f'"{kind}.safetensors]"); run("Close All");\n' for name in files)
+        macro = "".join(f'open(d + "{name}"); run("Phenoscale Classify Image...", '
+                        f'"model=[" + d + "{kind}.safetensors]"); run("Close All");\n'
+                        for name in files)
         said = host_imagej.batch(home, macro + 'selectWindow("phenoscale");\n'
                                  f'saveAs("Results", d + "{kind} results.csv");\n')
         assert (home / f"{kind} results.csv").exists(), said
