@@ -281,10 +281,10 @@ class TrainWholeImage(Module):
             logging.warning("TrainWholeImage: %s", words)
         logging.info("trained: %s, %s", found["model"], found["report"])
         workspace.display_data.rows = [["model", found["model"]], ["report", found["report"]]]
-        if found["unscored"]:
-            logging.warning("TrainWholeImage: %s", found["unscored"])
-            workspace.display_data.rows += [["", line] for line in textwrap.wrap(
-                found["unscored"], WIDTH)]
+        unscored = found.get("unscored")  # a worker of an earlier version says nothing of it
+        if unscored:
+            logging.warning("TrainWholeImage: %s", unscored)
+            workspace.display_data.rows += [["", line] for line in textwrap.wrap(unscored, WIDTH)]
 
     def display_post_run(self, workspace, figure):
         figure.set_subplots((1, 1))

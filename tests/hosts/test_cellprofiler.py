@@ -201,15 +201,18 @@ def test_train_behind_names_and_types(shared_data, screen, plugins, tmp_path):
     """Metadata out of file names, of which the pipeline knows before it runs."""
     human = shared_data("cellprofiler") / "ExampleHuman" / "ExampleHuman.cppipe"
     images, metadata, names, groups = cp.blocks(human.read_text())[:4]
+    at = metadata.index("    Metadata extraction method:")
+    wells = cp.put(metadata[at:], {
+        "Regular expression to extract from file name": "^(?P<Well>[A-H][0-9]{2})_"})
     metadata = cp.put(metadata, {
-        "Extract metadata?": "Yes", "Metadata source": "Folder name",
-        "Regular expression to extract from folder name": r".*[\\\\/](?P<Class>P[0-9])$"})
+        "Extract metadata?": "Yes", "Extraction method count": 2, "Metadata source": "Folder name",
+        "Regular expression to extract from folder name": r".*[\\\\/](?P<Plate>P[0-9])$"})
     for k, name in enumerate(CHANNELS):
         names = names.replace(f'"d{k}.tif"', f'"_{name}.tif"')
     names = names.replace(":PH3", ":Actin").replace(":cellbody", ":Tubulin")
-    cp.start(cp.pipeline_of([images, metadata, names, groups, cp.train(
-        CHANNELS, "Default Output Folder|"), cp.export()]), screen[0], tmp_path / "out",
-        plugins).result()
+    train = cp.train(CHANNELS, "Default Output Folder|", label="Plate")
+    cp.start(cp.pipeline_of([images, f"{metadata}\n{wells}", names, groups, train, cp.export()]),
+             screen[0], tmp_path / "out", plugins).result()
     model = phenoscale.load(tmp_path / "out/run/model.safetensors")
     assert model.channels == CHANNELS and model.classes == ["P1", "P2"]
 
