@@ -25,6 +25,8 @@ from host_imagej import (
     started,
 )
 from phenoscale.hosts.install_plugin import install
+from phenoscale.images.counts import looks_at
+from phenoscale.prediction.counts import counts_of
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.predict import predict
 from phenoscale.tables.folders import PRESETS
@@ -154,6 +156,21 @@ def test_an_image_has_the_numbers_of_predict(home, classified, name):
 
 def test_one_worker_for_all(home, classified):
     assert len(started(home)) == 1
+
+
+def test_warnings_of_counts_are_in_the_log(home):
+    """Of a field of twelve bits, by a model of sixteen; of none that is as in the training."""
+    model = phenoscale.load(home / "gray16.safetensors")
+    model.counts = counts_of([looks_at(plane[None]) for plane in (GRAY16, GRAY16 + 300)])
+    model.save(home / "counted.safetensors")
+    headless(home, "Phenoscale Options", f"command=[{COMMAND}]")
+    for name, plane, is_warned in (("bright", GRAY16, False), ("dim", GRAY16 // 16, True)):
+        tifffile.imwrite(home / f"{name}.tif", plane)
+        status, said = headless(home, "Phenoscale Classify Image",
+                                f"model=[{home}/counted.safetensors]", home / "counted.csv",
+                                home / f"{name}.tif")
+        assert status == 0
+        assert said.startswith("phenoscale: warning: this field: DNA has counts 1/") == is_warned
 
 
 # ---- evidence ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Plugins > phenoscale > Phenoscale Options: how the worker is started; OK tries it and says its version.
+// Plugins > phenoscale > Phenoscale Options: how the worker is started; OK tries it, and says its
+// version.
 package phenoscale;
 
 import ij.IJ;
