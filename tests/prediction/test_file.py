@@ -41,8 +41,8 @@ def test_any_number_of_ranks_writes_the_same_bytes(job, size):
     said = run_ranks(size, lambda ranks: job.run(
         ranks=ranks, progress=counting("predict", lambda done, of: seen.append((done, of)))))
     assert sorted(job.written) == list(range(BLOCKS)) and job.content() == job.wanted()
-    assert said == [(13, str(job.out / "errors.csv"))] * size
-    assert sorted(os.listdir(job.out)) == ["errors.csv", "p.csv"]
+    assert said == [(13, str(job.out / "p.errors.csv"))] * size
+    assert sorted(os.listdir(job.out)) == ["p.csv", "p.errors.csv"]
     assert seen == sorted(seen) and {of for _, of in seen} == {16} and seen[-1][0] <= 16
     assert size > 1 or seen[-1] == (16, 16)
 
@@ -118,7 +118,7 @@ def test_a_folder_that_ranks_do_not_share_is_said(job, monkeypatch):
 
 
 @pytest.mark.parametrize("left, file", [(0, "block-000000.safetensors"), (2, "block-000002.safete"),
-                                        (BLOCKS, "p.csv"), (BLOCKS + 1, "errors.csv")])
+                                        (BLOCKS, "p.csv"), (BLOCKS + 1, "p.errors.csv")])
 def test_a_full_disk_is_said_and_loses_nothing(job, monkeypatch, left, file):
     """While a block is written, the file, or the list of errors."""
     real, calls = os.fsync, []
@@ -147,7 +147,7 @@ def test_one_block_and_hosts_keep_nothing_on_disk(job, monkeypatch, block, resum
     monkeypatch.setattr(predict_file, "BLOCK", block)
     there = set()
     job.run(resume, progress=counting("predict", lambda *_: there.update(os.listdir(job.out))))
-    assert job.content() == job.wanted() and not job.written and not there
+    assert job.content() == job.wanted() and not job.written and there == {"p.csv.lock"}
 
 
 def test_memory_holds_a_few_blocks_however_many_there_are(job, monkeypatch):

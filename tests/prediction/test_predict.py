@@ -184,9 +184,9 @@ def test_the_verb_skips_with_status_3(broken, model, tmp_path, capsys):
     words = ["predict", tmp_path / "m", broken[0], "--out", tmp_path / "p.csv"]
     assert verb(*words, "--on-error", "skip", "--embedding", "none") == 3
     out, err = capsys.readouterr()
-    assert out.split() == [str(tmp_path / "p.csv"), str(tmp_path / "errors.csv")]
+    assert out.split() == [str(tmp_path / "p.csv"), str(tmp_path / "p.errors.csv")]
     assert err.splitlines()[-1].startswith("4 fields were skipped: see ")
-    assert len(pandas.read_csv(tmp_path / "errors.csv")) == 4
+    assert len(pandas.read_csv(tmp_path / "p.errors.csv")) == 4
     assert len(pandas.read_csv(tmp_path / "p.csv")) == 3
 
 

@@ -108,7 +108,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "seconds": round(time.monotonic() - begun, 1)})
-            model.save(folder.file(folder.MODEL))
+            keeper.save_model(model)
     return model, folder.path
 
 
