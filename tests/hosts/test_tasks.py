@@ -171,7 +171,7 @@ def test_a_table(screen, tmp_path):
     found = execute("table", {"model": path, "source": str(tmp_path / "t.csv"),
                               "out": str(tmp_path / "p.csv")})
     assert found == {"out": str(tmp_path / "p.csv"), "fields": 5,
-                     "errors": str(tmp_path / "errors.csv"), "warnings": []}
+                     "errors": str(tmp_path / "p.errors.csv"), "warnings": []}
     frame = pandas.read_csv(tmp_path / "p.csv")
     wanted = phenoscale.predict(phenoscale.load(path), fields[[0, 2, 3, 4, 5]])
     assert np.abs(frame["Phenoscale_Prob_fine"] - wanted.probabilities[:, 1]).max() < 1e-7

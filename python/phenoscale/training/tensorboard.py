@@ -32,12 +32,12 @@ class Board:
 
     def __init__(self, folder: str):
         try:
+            from tensorboardX import record_writer
             from tensorboardX.proto.event_pb2 import Event
-            from tensorboardX.record_writer import masked_crc32c
         except ModuleNotFoundError:
             raise InputError("event files for TensorBoard need tensorboardX: pip install "
                              "tensorboardX, or leave --tensorboard out") from None
-        self._event, self._crc = Event, masked_crc32c
+        self._event, self._crc = Event, record_writer.masked_crc32c
         self._folder, self._left, self._written = os.path.join(folder, "tensorboard"), [], 0
         self._path = os.path.join(self._folder, f"events.out.tfevents.{time.time():.0f}."
                                                 f"{socket.gethostname()}")
