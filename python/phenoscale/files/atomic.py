@@ -82,11 +82,11 @@ def remove_leftovers(folder, name: str) -> None:
     name: a regular expression of the names of the files.  Nobody else may be writing them: see
     `phenoscale.files.lock`.
     """
-    half = re.compile(rf"(?:{name})\.tmp\.(\d+)")
+    half = re.compile(rf"(?:{name})\.tmp\.(?P<process>\d+)")
     with suppress(OSError):
         for found in os.listdir(folder):
             match = half.fullmatch(found)
-            if match and int(match[1]) != os.getpid():
+            if match and int(match["process"]) != os.getpid():
                 with suppress(OSError):
                     os.remove(os.path.join(folder, found))
 
