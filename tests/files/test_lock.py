@@ -123,6 +123,25 @@ def test_the_holder_shows_signs_of_life(tmp_path, short):
         assert path.stat().st_mtime > 1
 
 
+def test_who_removes_a_dead_one_s_lock_is_alone(tmp_path, monkeypatch):
+    """Another who comes in between would make a lock, and lose it."""
+    path, real, tries = tmp_path / locks.LOCK, os.remove, []
+    with lock_of_folder(tmp_path):
+        dead = path.read_text().replace('"started": "', '"started": "9')
+    path.write_text(dead)
+
+    def remove(name):
+        monkeypatch.setattr(os, "remove", real)
+        with pytest.raises(InputError, match="is being written by"), lock_of_folder(tmp_path):
+            pass
+        tries.append(name)
+        real(name)
+
+    monkeypatch.setattr(os, "remove", remove)
+    with lock_of_folder(tmp_path) as lock:
+        assert tries == [str(path)] and not lock.is_lost()
+
+
 def test_of_many_who_find_a_dead_one_s_lock_one_gets_it(tmp_path):
     with lock_of_folder(tmp_path):
         dead = (tmp_path / locks.LOCK).read_text().replace('"started": "', '"started": "9')

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A disk that is full for a moment, or from then on: nothing is lost without a word."""
 
+import os
 import resource
+import signal
 
 import pandas
 import pytest
@@ -9,8 +11,11 @@ import pytest
 import screens
 from calls import train_run
 from phenoscale import InputError, load
+from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
 from phenoscale.training import train
+from phenoscale.training.checkpoint import newest
+from phenoscale.training.keeper import Keeper
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.unwritten import Unwritten
 
@@ -85,6 +90,28 @@ def test_a_disk_that_stays_full_is_an_error_that_names_the_files(table, tmp_path
     model, _ = run(table, tmp_path / "run", resume=True)
     assert model.digest() == whole.digest()
     assert pandas.read_csv(tmp_path / "run" / "log.csv")["epoch"].tolist() == [1, 2, 3]
+
+
+def test_no_checkpoint_says_more_than_the_folder_holds(table, tmp_path, monkeypatch):
+    """Where the best model alone could not be written, and the run is stopped: what is resumed
+    makes that model again."""
+    whole, _ = run(table, tmp_path / "whole")
+    real = Keeper.save_best
+
+    def full(*_):
+        raise InputError("best.safetensors cannot be written: quota")
+
+    def stop(event):
+        if event["stage"] == "epoch" and event["done"] == 2:
+            monkeypatch.setattr(Keeper, "save_best", full)
+        if event["stage"] == "step" and event["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        run(table, tmp_path / "run", progress=stop, checkpoint_s=0)
+    monkeypatch.setattr(Keeper, "save_best", real)
+    assert newest(tmp_path / "run")[0]["epoch"] < 2
+    assert run(table, tmp_path / "run", resume=True)[0].digest() == whole.digest()
 
 
 def test_what_is_left_is_tried_again_and_said_twice():

@@ -131,17 +131,17 @@ class Lock:
             raise InputError(
                 f"{self._what} is being written by {_named(content)}: choose another --out, or "
                 f"wait for it; if there is no such process any more, remove {self._path}")
-        self._warn(f"{self._path} was left behind by {_named(content)}, which is no more: it is "
-                   "taken over")
 
     def _remove(self, content: bytes) -> bool:
-        """Remove a lock of that content; of several who would, one does, and never the lock that
-        the first has made since."""
+        """Remove a lock of that content; False where another is about to.  Of several who would,
+        one does, and never the lock that the first has made since."""
         try:
             with open(self._path, "rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _content(self._path) == content:
                     os.remove(self._path)
+                    self._warn(f"{self._path} was left behind by {_named(content)}, which is no "
+                               "more: it is taken over")
         except FileNotFoundError:
             pass
         except OSError:
