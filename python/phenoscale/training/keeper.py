@@ -224,6 +224,8 @@ class Keeper(Watcher):
         begun = time.monotonic()
         if not self._unwritten.again():  # who resumes from it would miss that
             self._checkpoints.put_off(begun)
+            self.warn(f"no checkpoint of step {trained.step}: what comes before it cannot be "
+                      "written; the one before stays")
             return
         about, tensors = trained.state()
         about.update(same=self._same, environment=environment(), notes=self.notes)

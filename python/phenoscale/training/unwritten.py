@@ -37,7 +37,7 @@ class Unwritten:
             write()
         except InputError as error:
             if name not in self._left:
-                self._warn(f"{error}; it is tried again, and until then no checkpoint is written")
+                self._warn(f"{error}; it is tried again")
             self._left[name] = later() if later else write
             return False
         if self._left.pop(name, None):
