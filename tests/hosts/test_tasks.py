@@ -176,8 +176,11 @@ def test_a_table(screen, tmp_path):
     wanted = phenoscale.predict(phenoscale.load(path), fields[[0, 2, 3, 4, 5]])
     assert np.abs(frame["Phenoscale_Prob_fine"] - wanted.probabilities[:, 1]).max() < 1e-7
     assert (frame["Phenoscale_ControlDistance"] > 0).all()
+    table = str(tmp_path / "t.csv")
     with pytest.raises(InputError, match="is a file to read: choose another to write"):
-        execute("table", {"model": path, "source": str(tmp_path / "t.csv"), "out": path})
+        execute("table", {"model": path, "source": table, "out": table})
+    with pytest.raises(InputError, match="give a name that ends in .csv"):
+        execute("table", {"model": path, "source": table, "out": path})
     with pytest.raises(InputError, match="'how' has an unknown entry shell"):
         execute("table", {"model": path, "source": "a", "out": "b", "how": {"shell": "rm"}})
 
