@@ -351,12 +351,9 @@ def test_bad_input_of_predict(call, screen, model, tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "model.csv").symlink_to(model)
-    assert "is a file to read: choose another" in fails(model, screen, "--out", screen)
-    assert "is a file to read: choose another" in fails(
-        model, screen, "--out", tmp_path / "model.csv")
-    for bad, words in (("folder.csv", "it is a folder"), ("no/p.csv", "give a file in a folder"),
-                       ("pipe.csv", "it is a folder or a device, a pipe or a stream"),
-                       ("p.json", "give a name that ends in .csv"), ("p", "give a name that")):
+    for bad, words in ((screen, "is a file to read"), ("model.csv", "is a file to read"),
+                       ("folder.csv", "it is a folder"), ("no/p.csv", "give a file in a folder"),
+                       ("pipe.csv", "a pipe or a stream"), ("p.json", "give a name that ends in")):
         assert words in fails(model, screen, "--out", tmp_path / bad)
     assert (tmp_path / "pipe.csv").is_fifo()  # as root one could replace a device
     assert "has no channel Actin of the model" in fails(
