@@ -29,8 +29,8 @@ def test_marked_fields_are_honoured_by_train_and_predict(call, tmp_path):
     status, out, err = call("check", screen, "--write", clean, "--html", html, "--quiet", *LABEL)
     assert status == 3 and out.splitlines()[-3:] == [
         f"written: {html}", f"written: {clean}, 2 fields in it marked not to be used",
-        str(tmp_path / "errors.csv")]
-    assert err == f"2 fields were skipped: see {tmp_path / 'errors.csv'}\n"
+        str(tmp_path / "clean.errors.csv")]
+    assert err == f"2 fields were skipped: see {tmp_path / 'clean.errors.csv'}\n"
     assert "2 field" in html.read_text()
     status, out, err = call("train", clean, *LABEL, "--out", run, *FAST)
     assert status == 3 and out.split()[-1] == str(run / "errors.csv"), err
@@ -43,7 +43,7 @@ def test_marked_fields_are_honoured_by_train_and_predict(call, tmp_path):
     status, out, err = call("predict", run / "model.safetensors", clean, "--out", out_file,
                             "--quiet")
     assert status == 3 and len(pandas.read_csv(out_file)) == 8
-    assert len(pandas.read_csv(out_file.parent / "errors.csv")) == 2
+    assert len(pandas.read_csv(out_file.parent / "predictions.errors.csv")) == 2
 
 
 def test_train_skips_what_cannot_be_used_when_told(call, tmp_path):
@@ -233,20 +233,26 @@ def test_a_check_judges_its_own_marks_anew(call, tmp_path):
 def test_nothing_that_is_read_is_written_over(call, tmp_path):
     screen = screens.write_screen(tmp_path, 1, 4, 0)
     (tmp_path / "map.csv").write_text("well,sirna\nA01,x\n")
-    image, errors = tmp_path / "P1" / "A02_DNA.tif", tmp_path / "errors.csv"
-    os.link(image, tmp_path / "other name.tif")
+    image, errors = tmp_path / "P1" / "A02_DNA.tif", tmp_path / "c.errors.csv"
+    os.link(image, tmp_path / "other name.html")
+    (tmp_path / "link.csv").symlink_to(image)
+    (tmp_path / "page.csv").symlink_to("x.html")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     words = ["--join", tmp_path / "map.csv", "--quiet"]
     for more, sentence in (
             (["--write", tmp_path / "map.csv"], "map.csv is a file to read"),
-            (["--write", image], "A02_DNA.tif is a file to read"),
-            (["--html", tmp_path / "other name.tif"], "other name.tif is a file to read"),
-            (["--write", tmp_path / "x", "--html", tmp_path / "x"], "x would be written twice"),
-            (["--write", errors], "errors.csv would be written twice")):
+            (["--write", tmp_path / "link.csv"], "link.csv is a file to read"),
+            (["--write", image], "A02_DNA.tif cannot be written: a table is written as CSV"),
+            (["--html", tmp_path / "other name.html"], "other name.html is a file to read"),
+            (["--write", tmp_path / "page.csv", "--html", tmp_path / "x.html"],
+             "page.csv would be written twice"),
+            (["--write", "/dev/stdout"], "/dev/stdout cannot be written: "),
+            (["--html", tmp_path / "page.pdf"], "page.pdf cannot be written: a page is")):
         status, _, err = call("check", screen, *words, *more)
         assert status == 1 and sentence in err, err
     (tmp_path / "screen.csv").rename(errors)
-    assert "errors.csv is a file to read" in call("check", errors, "--write", tmp_path / "c.csv")[2]
+    _, _, err = call("check", errors, "--write", tmp_path / "c.csv")
+    assert "c.errors.csv is a file to read" in err
     errors.rename(tmp_path / "screen.csv")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
@@ -303,21 +309,21 @@ def test_a_model_knows_the_plane_that_a_check_chose(call, tmp_path):
 def test_lists_of_skipped_fields_come_and_go(call, tmp_path):
     """One of an earlier time is removed; a file that only has its name is not touched."""
     screen, clean = screens.write_screen(tmp_path / "s", 1, 4, 0), tmp_path / "clean.csv"
-    path, errors = tmp_path / "s" / "P1" / "A02_DNA.tif", tmp_path / "errors.csv"
+    path, errors = tmp_path / "s" / "P1" / "A02_DNA.tif", tmp_path / "clean.errors.csv"
     path.rename(tmp_path / "away.tif")
     assert call("check", screen, "--write", clean, "--quiet")[0] == 3 and errors.exists()
     (tmp_path / "away.tif").rename(path)
     assert call("check", screen, "--write", clean, "--quiet")[0] == 0 and not errors.exists()
     errors.write_text("my,notes\n")
     status, _, err = call("check", screen, "--write", clean, "--quiet")
-    assert status == 1 and "errors.csv is not a list of skipped fields" in err
+    assert status == 1 and "clean.errors.csv is not a list of skipped fields" in err
     assert errors.read_text() == "my,notes\n"
 
 
 def test_names_are_refused_before_the_work(call, tmp_path):
     screen = screens.write_screen(tmp_path, 1, 4, 0)
     status, _, err = call("check", screen, "--write", tmp_path / "clean.xlsx", "--quiet")
-    assert status == 1 and "clean.xlsx cannot be written: tables are written as CSV" in err
+    assert status == 1 and "clean.xlsx cannot be written: a table is written as CSV" in err
     frame = pandas.read_csv(screen)
     frame.assign(Metadata_Plate="other", Barcode="P1").to_csv(screen, index=False)
     os.remove(tmp_path / "P1" / "A02_DNA.tif")  # which a check that began would name

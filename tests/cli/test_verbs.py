@@ -348,12 +348,14 @@ def test_bad_input_of_predict(call, screen, model, tmp_path):
     assert "none does not exist" in fails(tmp_path / "none", screen, *out)
     assert "no phenoscale file" in fails(screen, screen, *out)
     assert "none.csv does not exist" in fails(model, tmp_path / "none.csv", *out)
-    os.mkfifo(tmp_path / "pipe")
-    assert "is a file to read: choose another" in fails(model, screen, "--out", screen)
-    assert "is a file to read: choose another" in fails(model, screen, "--out", model)
-    for bad in (tmp_path, tmp_path / "no" / "p.csv", tmp_path / "pipe"):
-        assert "cannot be written: give a file" in fails(model, screen, "--out", bad)
-    assert (tmp_path / "pipe").is_fifo()  # as root one could replace a device
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "model.csv").symlink_to(model)
+    for bad, words in ((screen, "is a file to read"), ("model.csv", "is a file to read"),
+                       ("folder.csv", "it is a folder"), ("no/p.csv", "give a file in a folder"),
+                       ("pipe.csv", "a pipe or a stream"), ("p.json", "give a name that ends in")):
+        assert words in fails(model, screen, "--out", tmp_path / bad)
+    assert (tmp_path / "pipe.csv").is_fifo()  # as root one could replace a device
     assert "has no channel Actin of the model" in fails(
         model, screen, *out, "--channels", "DNA")
     other = screens.make_model(channels=["DNA", "Tubulin"])

@@ -130,7 +130,7 @@ def test_every_text_reads_back_the_same(tmp_path, safe):
 
 
 def test_what_cannot_be_written(tmp_path):
-    with pytest.raises(InputError, match="tables are written as CSV"):
+    with pytest.raises(InputError, match="a table is written as CSV"):
         write_csv(pandas.DataFrame({"a": [1]}), tmp_path / "out.xlsx")
     with pytest.raises(InputError, match="'Gr.*udcf6.*' is not UTF-8: rename"):
         write_csv(pandas.DataFrame({"a": ["Gr\udcf6\udcdfe"]}), tmp_path / "out.csv")

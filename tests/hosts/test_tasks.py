@@ -171,13 +171,16 @@ def test_a_table(screen, tmp_path):
     found = execute("table", {"model": path, "source": str(tmp_path / "t.csv"),
                               "out": str(tmp_path / "p.csv")})
     assert found == {"out": str(tmp_path / "p.csv"), "fields": 5,
-                     "errors": str(tmp_path / "errors.csv"), "warnings": []}
+                     "errors": str(tmp_path / "p.errors.csv"), "warnings": []}
     frame = pandas.read_csv(tmp_path / "p.csv")
     wanted = phenoscale.predict(phenoscale.load(path), fields[[0, 2, 3, 4, 5]])
     assert np.abs(frame["Phenoscale_Prob_fine"] - wanted.probabilities[:, 1]).max() < 1e-7
     assert (frame["Phenoscale_ControlDistance"] > 0).all()
+    table = str(tmp_path / "t.csv")
     with pytest.raises(InputError, match="is a file to read: choose another to write"):
-        execute("table", {"model": path, "source": str(tmp_path / "t.csv"), "out": path})
+        execute("table", {"model": path, "source": table, "out": table})
+    with pytest.raises(InputError, match="give a name that ends in .csv"):
+        execute("table", {"model": path, "source": table, "out": path})
     with pytest.raises(InputError, match="'how' has an unknown entry shell"):
         execute("table", {"model": path, "source": "a", "out": "b", "how": {"shell": "rm"}})
 

@@ -35,7 +35,6 @@ NOT_MIRRORED = {
     "cli/simulate": "cli/test_verbs",
     "cli/train": "cli/test_verbs",
     "errors": "cli/test_verbs",
-    "files/atomic": "models/test_model",
     "files/tensors": "models/test_model",
     "hosts/task_fields": "hosts/test_tasks",
     "images/disk": "images/test_read",

@@ -37,8 +37,7 @@ PREDICTIONS, RUN_FOLDER, WELLS = (f"{PACKAGE}{name}.py" for name in (
     "tables/predictions", "training/run_folder", "tables/wells"))
 #: draws its own plates, and may not meet tables/
 SIMULATION = f"{PACKAGE}simulation/"
-#: of a run folder; tables/outputs.py writes errors.csv beside any output
-RUN_FILES = {*RunFolder.WRITTEN, RunFolder.REPORT} - {RunFolder.ERRORS}
+RUN_FILES = {*RunFolder.WRITTEN, RunFolder.REPORT}
 
 
 def every_file_names_its_licence(sources):

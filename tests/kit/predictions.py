@@ -70,7 +70,7 @@ class Prediction:
 
     def content(self, folder=None):
         """The bytes of what came out."""
-        return [((folder or self.out) / name).read_bytes() for name in ("p.csv", "errors.csv")]
+        return [((folder or self.out) / name).read_bytes() for name in ("p.csv", "p.errors.csv")]
 
     def wanted(self):
         """The bytes that should come out, by another way: all fields at once."""
@@ -79,7 +79,7 @@ class Prediction:
         assert sorted(found.skipped) == [4, 7, 12, 14]
         folder.mkdir()
         write_csv(prediction_frame(model, table, found), folder / "p.csv")
-        write_errors(table, found.skipped, folder / "p.csv")
+        write_errors(table, found.skipped, folder / "p.errors.csv")
         return self.content(folder)
 
     def blocks(self):

@@ -75,8 +75,8 @@ def test_killed_at_any_point_only_what_is_missing_is_done(job, where, left, miss
     assert done.returncode == -signal.SIGKILL
     assert job.run(True)[0] == 13
     assert len(job.written) == missing and job.content() == job.wanted()
-    there = set(os.listdir(job.out)) - {"p.csv", "errors.csv"}
-    assert all(name.startswith("errors.csv.tmp.") for name in there)
+    there = set(os.listdir(job.out)) - {"p.csv", "p.errors.csv"}
+    assert all(name.startswith("p.errors.csv.tmp.") for name in there)
 
 
 def start(words):
@@ -192,7 +192,7 @@ def test_a_shorter_table_leaves_nothing_behind(job):
     job.stop_after(12)
     job.source.write_text("".join(job.source.read_text().splitlines(True)[:7]))
     job.run(True)
-    assert job.written == [] and sorted(os.listdir(job.out)) == ["errors.csv", "p.csv"]
+    assert job.written == [] and sorted(os.listdir(job.out)) == ["p.csv", "p.errors.csv"]
 
 
 @pytest.mark.soak
@@ -225,7 +225,7 @@ def test_foreign_files_stay(job):
     (job.out / "p.csv.tmp.4194304").write_text("half")
     job.run(True)
     assert job.content() == job.wanted() and job.blocks() == ["notes.txt"]
-    assert sorted(os.listdir(job.out)) == ["errors.csv", "p.csv", "p.csv.parts"]
+    assert sorted(os.listdir(job.out)) == ["p.csv", "p.csv.parts", "p.errors.csv"]
 
 
 def test_other_libraries_are_said_once(job, monkeypatch):

@@ -13,9 +13,10 @@ import pytest
 
 pytest.importorskip("pandas")
 pytest.importorskip("tifffile")
+import calls
 import screens
 from calls import counting
-from phenoscale import InputError
+from phenoscale import InputError, load
 from phenoscale.images import survey as survey_module
 from phenoscale.images.survey import survey
 from phenoscale.prediction import file as predict_file
@@ -41,8 +42,8 @@ def test_any_number_of_ranks_writes_the_same_bytes(job, size):
     said = run_ranks(size, lambda ranks: job.run(
         ranks=ranks, progress=counting("predict", lambda done, of: seen.append((done, of)))))
     assert sorted(job.written) == list(range(BLOCKS)) and job.content() == job.wanted()
-    assert said == [(13, str(job.out / "errors.csv"))] * size
-    assert sorted(os.listdir(job.out)) == ["errors.csv", "p.csv"]
+    assert said == [(13, str(job.out / "p.errors.csv"))] * size
+    assert sorted(os.listdir(job.out)) == ["p.csv", "p.errors.csv"]
     assert seen == sorted(seen) and {of for _, of in seen} == {16} and seen[-1][0] <= 16
     assert size > 1 or seen[-1] == (16, 16)
 
@@ -114,11 +115,79 @@ def test_a_folder_that_ranks_do_not_share_is_said(job, monkeypatch):
         run_ranks(2, lambda ranks: job.run(ranks=ranks))
 
 
+# ---- one at a time, into one file ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_second_prediction_to_one_file_is_refused(job, size):
+    """Before it writes anything, resumed or not; the first is as if alone."""
+    refused = []
+
+    def second(done, of):
+        assert set(os.listdir(job.out)) <= {"p.csv.lock", "p.csv.parts"}
+        for resume in (False, True, None):
+            with pytest.raises(InputError, match="p.csv is being written by process .*: choose "
+                                                 "another --out"):
+                Prediction.run(job, resume)
+            refused.append(resume)
+        assert set(os.listdir(job.out)) - {"p.csv.parts"} == {"p.csv.lock"}
+
+    run_ranks(size, lambda ranks: job.run(
+        ranks=ranks, progress=counting("predict", second) if not ranks.rank else None))
+    assert len(refused) > 3 and job.content() == job.wanted()
+    assert sorted(os.listdir(job.out)) == ["p.csv", "p.errors.csv"]
+
+
+def test_each_file_has_a_list_of_errors_of_its_own(job):
+    """Which that of another file in the folder leaves alone."""
+    job.run()
+    before = (job.out / "p.errors.csv").read_bytes()
+    lists = [calls.predict_to_file(load(job.folder / "m"), job.source, job.out / name)[1]
+             for name in ("q.csv", "p.csv.gz")]
+    assert lists == [str(job.out / name) for name in ("q.errors.csv", "p.csv.gz.errors.csv")]
+    assert (job.out / "p.errors.csv").read_bytes() == before
+
+
+def test_a_link_stays_and_a_stream_is_refused(job):
+    (job.out / "p.csv").symlink_to("../far.csv")
+    job.run()
+    assert os.readlink(job.out / "p.csv") == "../far.csv" and job.content() == job.wanted()
+    assert not (job.folder / "far.csv").is_symlink()
+    (job.out / "stream.csv").symlink_to("/dev/stdout")
+    for name, words in (("stream.csv", "a pipe or a stream, and not a file"),
+                        ("/dev/stdout", "predictions are written as CSV or Parquet")):
+        with pytest.raises(InputError, match=words):
+            calls.predict_to_file(load(job.folder / "m"), job.source, job.out / name)
+
+
+def test_parquet_holds_what_the_csv_holds(job):
+    """Blocks that were stopped go on into either; numbers as they are, no digits lost."""
+    import pandas
+
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    out, model = job.out / "p.parquet", load(job.folder / "m")
+    job.run()
+    calls.predict_to_file(model, job.source, out, resume=True)
+    found, wanted = pyarrow.read_table(out), pandas.read_csv(job.out / "p.csv", dtype=str,
+                                                              keep_default_na=False)
+    assert found.column_names == list(wanted.columns) and found.num_rows == 13
+    for name in wanted:
+        kind, cells = str(found.schema.field(name).type), found[name].to_numpy()
+        if "_Emb" in name or "_Prob_" in name:
+            assert kind == "float" and np.array_equal(cells, wanted[name].astype(np.float32))
+        else:
+            assert kind in ("string", "double") and list(map(str, cells)) == wanted[name].tolist()
+    assert (job.out / "p.parquet.errors.csv").read_bytes() == job.content()[1]
+    assert len(read_table(out)) == 13
+    with pytest.raises(InputError, match="leave --safe-cells out"):
+        calls.predict_to_file(model, job.source, out, safe=True)
+
+
 # ---- the disk, and memory -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("left, file", [(0, "block-000000.safetensors"), (2, "block-000002.safete"),
-                                        (BLOCKS, "p.csv"), (BLOCKS + 1, "errors.csv")])
+                                        (BLOCKS, "p.csv"), (BLOCKS + 1, "p.errors.csv")])
 def test_a_full_disk_is_said_and_loses_nothing(job, monkeypatch, left, file):
     """While a block is written, the file, or the list of errors."""
     real, calls = os.fsync, []
@@ -147,7 +216,7 @@ def test_one_block_and_hosts_keep_nothing_on_disk(job, monkeypatch, block, resum
     monkeypatch.setattr(predict_file, "BLOCK", block)
     there = set()
     job.run(resume, progress=counting("predict", lambda *_: there.update(os.listdir(job.out))))
-    assert job.content() == job.wanted() and not job.written and not there
+    assert job.content() == job.wanted() and not job.written and there == {"p.csv.lock"}
 
 
 def test_memory_holds_a_few_blocks_however_many_there_are(job, monkeypatch):

@@ -52,7 +52,7 @@ def test_a_killed_rank_ends_the_job_and_another_job_goes_on(job, library):
     assert status == 1 and err.count("holds a prediction that was stopped: go on with") == 1
     assert {path: path.stat().st_mtime_ns for path in before} == before
     status, out, err = predict(library, 2, job, 0, "--resume")
-    assert status == 3 and out.split() == [str(job.out / "p.csv"), str(job.out / "errors.csv")]
+    assert status == 3 and out.split() == [str(job.out / "p.csv"), str(job.out / "p.errors.csv")]
     assert err.count("4 fields were skipped") == 1
     assert job.content() == job.wanted() and not job.parts.exists()
 

@@ -165,7 +165,7 @@ def test_skipping_keeps_the_rest_and_names_each(broken, screen, model, tmp_path)
     assert same(found.logits[kept], predict(model, screen[1], 2).logits[kept])
     frame = prediction_frame(model, table, found)
     assert frame["Metadata_Well"].tolist() == ["A01", "A03", "A06"]
-    listed = pandas.read_csv(write_errors(table, found.skipped, tmp_path / "out.csv"), dtype=str)
+    listed = pandas.read_csv(write_errors(table, found.skipped, tmp_path / "e.csv"), dtype=str)
     assert listed["Line"].tolist() == ["3", "5", "6", "8"]
     assert listed["Well"].tolist() == ["P1 A02", "P1 A04", "P1 A05", "P1 A07"]
     assert listed.columns.tolist() == ["Line", "Well", "Files", "Error", "Phenoscale_Field"]
@@ -184,9 +184,9 @@ def test_the_verb_skips_with_status_3(broken, model, tmp_path, capsys):
     words = ["predict", tmp_path / "m", broken[0], "--out", tmp_path / "p.csv"]
     assert verb(*words, "--on-error", "skip", "--embedding", "none") == 3
     out, err = capsys.readouterr()
-    assert out.split() == [str(tmp_path / "p.csv"), str(tmp_path / "errors.csv")]
+    assert out.split() == [str(tmp_path / "p.csv"), str(tmp_path / "p.errors.csv")]
     assert err.splitlines()[-1].startswith("4 fields were skipped: see ")
-    assert len(pandas.read_csv(tmp_path / "errors.csv")) == 4
+    assert len(pandas.read_csv(tmp_path / "p.errors.csv")) == 4
     assert len(pandas.read_csv(tmp_path / "p.csv")) == 3
 
 

@@ -34,7 +34,7 @@ def test_the_verb(call, trained, tmp_path):
                                  "--quiet", *words)
         assert status == 3 and said.split("\n")[0] == str(out / "evidence.csv"), err
         found = pandas.read_csv(out / "evidence.csv")
-        assert len(found) == 11 and len(pandas.read_csv(out / "errors.csv")) == 1
+        assert len(found) == 11 and len(pandas.read_csv(out / "evidence.errors.csv")) == 1
         assert set(found["Phenoscale_Class"]) <= ({names} if names else set(screens.CLASSES))
         for _, row in found.iterrows():
             shares = tifffile.imread(out / row["Phenoscale_Map"])

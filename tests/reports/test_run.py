@@ -85,7 +85,7 @@ def test_one_key_in_every_file(trained, run, tmp_path):
     calls.predict_to_file(model, folder / "more.csv", tmp_path / "p.csv")
     assert cells(tmp_path / "p.csv")[KEY].tolist() == table.keys
     more = read_table(folder / "more.csv")
-    assert cells(tmp_path / "errors.csv")[KEY].tolist() == more.keys[-1:]
+    assert cells(tmp_path / "p.errors.csv")[KEY].tolist() == more.keys[-1:]
     path, _ = write_evidence(model, table.select([3, 9]), tmp_path / "maps")
     assert cells(path)[KEY].tolist() == [table.keys[3], table.keys[9]]
 

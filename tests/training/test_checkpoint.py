@@ -81,7 +81,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, amount):
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
-    for name in ("checkpoint-00000005.safetensors.tmp.4194304", "best.safetensors.tmp.4194305",
+    for name in ("checkpoint-00000005.safetensors.tmp.4194304",
+                 "checkpoint-00000005.safetensors.tmp.1",
                  f"checkpoint-00000006.safetensors.tmp.{os.getpid()}", "notes.tmp.4194304"):
         (tmp_path / name).touch()
     Checkpoints(tmp_path)

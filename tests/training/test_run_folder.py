@@ -2,13 +2,16 @@
 """The folder of a run: where it may be, and what the fields that were left out leave in it."""
 
 import os
+import subprocess
+import sys
 
 import pandas
 import pytest
 
 import screens
-from calls import train_run
+from calls import counting, train_run, warnings_to
 from phenoscale import InputError
+from phenoscale.files.lock import LOCK
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
@@ -38,6 +41,44 @@ def test_a_folder_that_cannot_be_made(table, tmp_path):
         with pytest.raises(InputError, match="cannot be made: "):
             train_run(table, LABEL, out, RECIPE)
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_second_run_is_refused_before_it_writes_anything(table, tmp_path):
+    """By whatever name it calls the folder, resumed or not; the first is as if alone."""
+    whole, _ = train_run(table, LABEL, tmp_path / "whole", RECIPE, val_fraction=0.25)
+    (tmp_path / "link").symlink_to("run")
+    refused = []
+
+    def second(done, of):
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").iterdir()}
+        assert tmp_path / "run" / LOCK in before
+        for name, resume in (("run", False), ("run", True), ("link", False)):
+            with pytest.raises(InputError, match=f"{name} is being written by process {os.getpid()}"
+                                                 f" on .*: choose another --out, or wait"):
+                train_run(table, LABEL, tmp_path / name, RECIPE, resume=resume)
+            refused.append(name)
+        assert before == {path: path.stat().st_mtime_ns
+                          for path in (tmp_path / "run").iterdir()}
+
+    model, _ = train_run(table, LABEL, tmp_path / "run", RECIPE, val_fraction=0.25, checkpoint_s=0,
+                         progress=counting("step", second))
+    assert len(refused) >= 3 and model.digest() == whole.digest()
+    assert LOCK not in os.listdir(tmp_path / "run")
+
+
+def test_what_a_killed_run_left_is_no_run(table, tmp_path):
+    """Its lock is taken over with a word, half a checkpoint is none, and half a file goes."""
+    out, warned = tmp_path / "run", []
+    out.mkdir()
+    subprocess.run([sys.executable, "-c", "import os, sys\nfrom phenoscale.files.lock import *\n"
+                    "lock_of_folder(sys.argv[1]).__enter__()\nos._exit(9)", out])
+    for name in ("checkpoint-00000005.safetensors.tmp.1", "best.safetensors.tmp.1"):
+        (out / name).write_text("half")
+    assert (out / LOCK).exists() and not RunFolder(out).has_checkpoint()
+    train_run(table, LABEL, out, RECIPE, progress=warnings_to(warned))
+    assert "phenoscale.lock was left behind by process" in warned[0]
+    assert warned[0] in RunFolder(out).config()["notes"]
+    assert not {LOCK, *out.glob("*.tmp.*")} & set(os.listdir(out))
 
 
 @pytest.mark.parametrize("marked", [1, 2])

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Event files for TensorBoard, read as TensorFlow frames them."""
 
+import resource
 import struct
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ from calls import train_run
 from phenoscale import InputError
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
+from phenoscale.training.tensorboard import Board
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
@@ -63,3 +66,24 @@ def test_no_tensorboard_where_its_library_is_missing(table, tmp_path, monkeypatc
     with pytest.raises(InputError, match="need tensorboardX: pip install tensorboardX, or leave"):
         train_run(table, LABEL, tmp_path / "run", RECIPE, tensorboard=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_events_that_a_full_disk_cut_short_are_written_again(tmp_path):
+    """Every one, whole: half an event would hide those behind it."""
+    board, before = Board(str(tmp_path)), resource.getrlimit(resource.RLIMIT_FSIZE)
+    for step in range(1, 7):
+        board.add(SimpleNamespace(row={"loss": step / 2, "rate": 1.0}, log=[], step=step))
+        if step == 2:
+            board.flush()
+        if step == 4:
+            (path,) = (tmp_path / "tensorboard").iterdir()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 9, before[1]))
+            try:
+                with pytest.raises(InputError, match="events.out.* cannot be written: File too la"):
+                    board.flush()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    board.flush()
+    assert scalars(tmp_path / "tensorboard") == {
+        "train/loss": [(step, step / 2) for step in range(1, 7)],
+        "train/rate": [(step, 1.0) for step in range(1, 7)]}

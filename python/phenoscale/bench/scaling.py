@@ -28,6 +28,8 @@ from phenoscale.bench.network import Nodes, why_not
 from phenoscale.bench.process import ContenderError
 from phenoscale.bench.run import put, say
 from phenoscale.bench.work import IMAGES
+from phenoscale.files.atomic import real_file
+from phenoscale.files.names import check_name
 from phenoscale.ranks.alone import EXCHANGES
 from phenoscale.ranks.launchers import Job, find_launcher, library_variables
 
@@ -305,6 +307,9 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
     """
     from phenoscale.bench.scaling_show import show_scaling
 
+    if picture:
+        check_name(picture, "picture")
+        real_file(picture)
     launcher, cores, plan = Launcher(), len(os.sched_getaffinity(0)), QUICK if quick else FULL
     load = os.getloadavg()[0]
     result = {"isa": _core.isa(), "size": list(plan.size), "processors": cores, "load": load,
@@ -326,8 +331,8 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
             measure_nodes(launcher, count, found["mcnn"], works["mcnn"], plan))
     result.update(figures(result["clusters"], works, min(one["jitter"] for one in found.values())))
     if picture:
-        from phenoscale.bench.scaling_picture import scaling
+        from phenoscale.bench.scaling_picture import write_scaling
 
-        scaling(result).savefig(picture, dpi=150)
+        write_scaling(result, picture)
     put(result, json, show_scaling, out)
     return result

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import io
+
 from phenoscale.bench.figures import PUBLISHED_CORES, PUBLISHED_PER_S
+from phenoscale.files.atomic import write_atomically
 from phenoscale.reports.pictures import FAINT, INK, class_colour, new_figure, tidy
 
 
@@ -66,3 +69,10 @@ def scaling(result):
         shared = figure.add_subplot(1, panels, number, sharey=shared)
         _rates(shared, result["beyond"], network, max(row["cores"] for row in result["beyond"]))
     return figure
+
+
+def write_scaling(result, path) -> None:
+    """The same as a PNG."""
+    content = io.BytesIO()
+    scaling(result).savefig(content, format="png", dpi=150)
+    write_atomically(path, [content.getvalue()])

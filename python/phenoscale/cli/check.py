@@ -9,6 +9,7 @@ from phenoscale.checks.check import check
 from phenoscale.cli.endings import say_skipped
 from phenoscale.cli.options import quiet_option, reading_options, threads_option
 from phenoscale.errors import SKIPPED, InputError
+from phenoscale.files.names import check_name
 from phenoscale.progress import Progress
 from phenoscale.tables.outputs import errors_beside, refuse_to_lose, write_errors
 from phenoscale.tables.read import read_table
@@ -28,6 +29,9 @@ __all__ = ["verb"]
 @quiet_option
 def verb(source, out, html, label, batch, reading, threads, quiet):
     """Look at a table or FOLDER and all its files before a long run."""
+    for path, kind in ((out, "table"), (html, "page")):
+        if path is not None:
+            check_name(path, kind)
     table = read_table(source, reading)
     refuse_to_lose(*filter(None, (out, html)), inputs=[source, *reading.join], table=table,
                    errors=errors_beside(out) if out else None)
@@ -48,5 +52,5 @@ def verb(source, out, html, label, batch, reading, threads, quiet):
                                    else ""))
     if len(bad) == len(table):
         raise InputError("no field can be used, see the list")
-    errors = write_errors(table, bad, out) if out is not None else None
+    errors = write_errors(table, bad, errors_beside(out)) if out is not None else None
     return say_skipped(errors) if errors else SKIPPED if bad else 0

@@ -42,7 +42,8 @@ _WRITING = {
 @click.command("predict")
 @click.argument("model", type=click.Path())
 @click.argument("table", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="CSV to write.")
+@click.option("--out", required=True, type=click.Path(), help="File to write: .csv, "
+              ".csv.gz or .parquet.")
 @gathered("writing", dict, _WRITING)
 @model_reading_options
 @threads_option

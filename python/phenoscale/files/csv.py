@@ -21,9 +21,9 @@ import zlib
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.files.kinds import refuse_other_kinds
+from phenoscale.files.names import check_name
 
-__all__ = ["FORMULA", "as_table", "cell_text", "check_csv_name", "read_cells", "read_csv",
-           "write_csv"]
+__all__ = ["FORMULA", "as_table", "cell_text", "read_cells", "read_csv", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
@@ -33,7 +33,6 @@ _LIMIT_ROWS, _LIMIT_COLUMNS = 10**7, 10**4
 _ROWS = 256  # made into text at a time: embeddings are wide
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
 _INDEX = re.compile(r"__index_level_\d+__")  # of pandas, without a name
-_OTHER = (".xlsx", ".xls", ".ods", ".parquet", ".feather", ".zip", ".bz2", ".xz", ".zst")
 #: What a spreadsheet takes for the beginning of a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
@@ -168,8 +167,8 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise InputError(f"{path} is Parquet, which pyarrow reads: pip install pyarrow, or save it "
-                         "as CSV") from None
+        raise InputError(f"{path} is Parquet, which pyarrow reads: pip install "
+                         "'phenoscale[parquet]', or save it as CSV") from None
     try:
         about = pyarrow.parquet.ParquetFile(io.BytesIO(content)).metadata
         if about.num_columns > _LIMIT_COLUMNS or about.num_rows > _LIMIT_ROWS:
@@ -233,7 +232,7 @@ def write_csv(frame, path, safe: bool = False) -> None:
         stay as they are.  By default every cell is as it is.
     """
     path = os.fspath(path)
-    check_csv_name(path)
+    check_name(path, "table")
     parts = _texts([frame] if hasattr(frame, "columns") else frame, _defuse if safe else _escape)
     try:
         write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
@@ -256,13 +255,6 @@ def _texts(frames, write_cell):
             yield safe.iloc[at : at + _ROWS].to_csv(index=False, header=is_first,
                                                     lineterminator="\n")
             is_first = False
-
-
-def check_csv_name(path) -> None:
-    """InputError for a name that would promise another kind of file."""
-    if os.fspath(path).lower().endswith(_OTHER):
-        raise InputError(f"{path} cannot be written: tables are written as CSV; give a name with "
-                         ".csv or .csv.gz")
 
 
 def _zipped(parts):

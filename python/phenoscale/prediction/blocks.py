@@ -10,7 +10,6 @@ where its fields and their files are the same, else done again.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from contextlib import suppress
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.files.atomic import remove_leftovers
 from phenoscale.files.tensors import Stored, checksums, read_header, write_tensors
 from phenoscale.machine import environment
 from phenoscale.prediction.predict import Predictions
@@ -140,10 +140,11 @@ class Blocks:
 
     def clear(self) -> None:
         """Remove the folder, and what a killed process left half-written; other files stay."""
-        half = glob.glob(f"{glob.escape(self._out)}.tmp.[0-9]*")
-        for path in [*half, *(os.path.join(self.folder, match[0]) for match in self._found())]:
+        folder, name = os.path.split(os.path.realpath(self._out))
+        remove_leftovers(folder, re.escape(name))
+        for match in self._found():
             with suppress(OSError):
-                os.remove(path)
+                os.remove(os.path.join(self.folder, match[0]))
         with suppress(OSError):
             os.rmdir(self.folder)
 

@@ -14,12 +14,16 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
-from phenoscale.errors import check_on_error
+from phenoscale.errors import InputError, check_on_error
 from phenoscale.files.csv import write_csv
+from phenoscale.files.lock import lock_of_file
+from phenoscale.files.names import PARQUET, check_name
+from phenoscale.files.parquet import check_parquet, write_parquet
 from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.models.model import Model
@@ -51,7 +55,8 @@ class Writing:
         Whether to go on from the blocks that a stopped prediction left beside the file; False:
         they are an error.  By default nothing is kept on disk, nor looked for.
     safe : bool
-        Whether cells are safe for spreadsheets; see `phenoscale.files.csv.write_csv`.
+        Whether cells are safe for spreadsheets; see `phenoscale.files.csv.write_csv`.  Not with
+        Parquet.
     keep : sequence of path
         More files that must not be written over, as that of the model.
     """
@@ -70,7 +75,10 @@ class Writing:
 def predict_to_file(model: Model, source, out, reading: Reading | None = None,
                     writing: Writing | None = None, crew: Crew | None = None
                     ) -> tuple[int, str | None]:
-    """A table or folder of fields to a file of predictions, and errors.csv beside it.
+    """A table or folder of fields to a file of predictions, and a list of those that were skipped
+    beside it.
+
+    Meanwhile the file is locked, as `phenoscale.files.lock` has it.
 
     Parameters
     ----------
@@ -78,7 +86,8 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
     source, reading
         As for `phenoscale.prediction.inputs.read_fields`.
     out : path
-        The CSV to write; none of the files that are read.
+        The CSV to write, or with .parquet at the end of its name Parquet; none of the files that
+        are read.
     writing : Writing, optional
     crew : Crew, optional
         Who does it; told of the stage "predict", of the table's notes, and of plates whose counts
@@ -92,26 +101,55 @@ def predict_to_file(model: Model, source, out, reading: Reading | None = None,
         Path of the list of those that were skipped.
     """
     reading, writing, crew = reading or Reading(), writing or Writing(), crew or Crew()
-    ranks, table = crew.ranks, read_fields(model, source, reading)
+    _check_out(out, writing)
+    table = read_fields(model, source, reading)
     refuse_to_lose(out, inputs=[source, *reading.join, *writing.keep], table=table,
                    errors=errors_beside(out))
-    crew.watch.note(table.notes)
-    crew.agree(lambda: {"table": table.digest(), "model": _model_key(model), **environment()})
-    fields = _Fields(usable(with_model_channels(model, table), writing.on_error, ranks=ranks))
-    crew.watch.note(fields.survey.notes)
-    check_fits(model, fields.survey.shape, fields.survey.dtype)
+    with lock_of_file(out, crew.watch.warn) if crew.is_first else nullcontext() as lock:
+        crew.watch.note(table.notes)
+        crew.agree(lambda: {"table": table.digest(), "model": _model_key(model), **environment()})
+        fields = _Fields(usable(with_model_channels(model, table), writing.on_error,
+                                ranks=crew.ranks))
+        crew.watch.note(fields.survey.notes)
+        check_fits(model, fields.survey.shape, fields.survey.dtype)
+        return _write(model, fields, table, out, writing, crew, lock)
+
+
+def _check_out(out, writing: Writing) -> None:
+    """InputError before any work for a file that would not be written."""
+    check_name(out, "predictions")
+    if _is_parquet(out):
+        check_parquet(out)
+        if writing.safe:
+            raise InputError(f"{out} is Parquet, which no spreadsheet takes for formulas: leave "
+                             "--safe-cells out, or give a name with .csv")
+
+
+def _is_parquet(out) -> bool:
+    return os.fspath(out).lower().endswith(PARQUET)
+
+
+def _write(model: Model, fields: _Fields, table, out, writing: Writing, crew: Crew, lock):
+    """Predict what is left to do, and write the file: what `predict_to_file` returns."""
+    ranks = crew.ranks
     blocks, left = _blocks(model, fields, out, writing, crew)
     tell = _teller(fields, blocks, left, crew)
     for number, part in _predicted(model, fields, left[ranks.rank :: ranks.size], writing, crew,
                                    tell):
+        if lock:
+            lock.check()
         blocks[number] = part
     ranks.barrier()
     skipped, errors, levels = {}, None, []
     if crew.is_first:
+        lock.check()
         parts = fields.parts(blocks, skipped, levels)
-        write_csv(prediction_frames(model, table, parts, writing.embedding), out,
-                  writing.safe)
-        errors = write_errors(fields.table, skipped, out)
+        frames = prediction_frames(model, table, parts, writing.embedding)
+        if _is_parquet(out):
+            write_parquet(frames, out)
+        else:
+            write_csv(frames, out, writing.safe)
+        errors = write_errors(fields.table, skipped, errors_beside(out))
         blocks.clear()
         far = far_from(model.counts, model.channels, np.concatenate(levels), plates_of(table))
         tell_far(far, crew.watch)

@@ -65,7 +65,7 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
             columns[probability_column(key)] = probabilities[:, k]
         if model.controls is not None:
             columns[DISTANCE] = model.distances(part.embeddings[kept])
-        columns[MODEL] = [digest] * len(kept)
+        columns[MODEL] = np.full(len(kept), digest, dtype=object)
         if embedding == "last":
             embeddings = part.embeddings[kept]
             columns.update({embedding_column(k): embeddings[:, k]

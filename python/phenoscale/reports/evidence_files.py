@@ -8,6 +8,7 @@ import re
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
+from phenoscale.files.lock import LOCK, lock_of_folder
 from phenoscale.images.usable import usable
 from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer
@@ -19,6 +20,9 @@ from phenoscale.tables.predictions import CLASS, PROBABILITY, probability_column
 from phenoscale.tables.table import Table
 
 __all__ = ["write_evidence"]
+
+_TABLE = "evidence.csv"
+_ERRORS = errors_beside(_TABLE)
 
 
 def write_evidence(model: Model, table: Table, out, name: str | None = None, threads=None,
@@ -47,14 +51,22 @@ def write_evidence(model: Model, table: Table, out, name: str | None = None, thr
     errors : str or None
         Path of the list of skipped fields.
     """
+    out = _make_folder(out)
+    with lock_of_folder(out, Watch(progress).warn):
+        if set(os.listdir(out)) - {LOCK, _ERRORS}:
+            raise InputError(f"{out} is not empty: give a folder to make")
+        return _write_all(model, table, out, name, threads, on_error, Watch(progress))
+
+
+def _write_all(model: Model, table: Table, out: str, name, threads, on_error: str, watch: Watch):
+    """What `write_evidence` does, into a folder that is its own."""
     import pandas
 
-    out = _make_folder(out)
     table = with_model_channels(model, table)
     fields = usable(table, on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     used, source, lines, unread = fields.table, fields.open(1), [], {}
-    explainer, watch = Explainer(model, source.size, threads), Watch(progress)
+    explainer = Explainer(model, source.size, threads)
     source.start(range(len(used)))
     for row in range(len(used)):
         try:
@@ -68,17 +80,15 @@ def write_evidence(model: Model, table: Table, out, name: str | None = None, thr
         source.release(1)
         watch.tell("predict", row + 1, len(used))
     fields.leave_out(unread)
-    path = os.path.join(out, "evidence.csv")
+    path = os.path.join(out, _TABLE)
     write_csv(pandas.DataFrame(lines), path)
-    return path, write_errors(table, fields.left_out, path)
+    return path, write_errors(table, fields.left_out, errors_beside(path))
 
 
 def _make_folder(out) -> str:
     out = os.fspath(out)
     try:
         os.makedirs(out, exist_ok=True)
-        if set(os.listdir(out)) - {os.path.basename(errors_beside(out))}:
-            raise InputError(f"{out} is not empty: give a folder to make")
     except OSError as error:
         raise InputError(f"{out} cannot be made: {error.strerror}") from None
     return out

@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.files.atomic import real_file
 from phenoscale.files.csv import write_csv
+from phenoscale.files.lock import lock_of_folder
 from phenoscale.progress import Watch
 from phenoscale.simulation.cells import MARGIN, PHENOTYPES, draw_cells
 
@@ -122,20 +124,26 @@ def simulate(out, screen: Screen | None = None, processes=None, progress=None, *
     Raises
     ------
     InputError
-        A number out of its range.
+        A number out of its range, or a folder that another process draws into.
     OSError
         The folder or a file cannot be written.
     """
-    import pandas
-
-    screen, watch = screen or Screen(**words), Watch(progress)
-    out = Path(out)
-    path = out / "screen.csv"
-    path.unlink(missing_ok=True)  # an old table must not describe new images
+    screen, watch, out = screen or Screen(**words), Watch(progress), Path(out)
     plan = [well for plate in range(screen.plates)
             for well in plan_plate(plate, screen.phenotypes, screen.wells, screen.seed)]
+    out.mkdir(parents=True, exist_ok=True)
+    with lock_of_folder(out, watch.warn):
+        return _draw(plan, out, screen, processes, watch)
+
+
+def _draw(plan, out: Path, screen: Screen, processes, watch: Watch) -> Path:
+    """Write the images of the wells, and their table, into a folder."""
+    import pandas
+
+    path = out / "screen.csv"
+    Path(real_file(path)).unlink(missing_ok=True)  # an old table must not describe new images
     for well in plan:
-        (out / well.plate_name).mkdir(parents=True, exist_ok=True)
+        (out / well.plate_name).mkdir(exist_ok=True)
     jobs = [(out, well, tuple(screen.size), screen.seed, screen.sites) for well in plan]
     rows = []
     for i, fields in enumerate(_in_processes(render_well, jobs, processes)):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KEY", "field_keys"]
 
-#: its column in split.csv, predictions.csv, errors.csv and evidence.csv
+#: its column in split.csv, predictions.csv, evidence.csv and lists of errors
 KEY = "Phenoscale_Field"
 
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
-from phenoscale.files.csv import check_csv_name, write_csv
+from phenoscale.files.atomic import real_file
+from phenoscale.files.csv import write_csv
 from phenoscale.tables.keys import KEY
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ def refuse_to_lose(*outputs, inputs=(), table=None, errors=None) -> None:
     if errors is not None:
         outputs = *outputs, errors
     for path in outputs:
-        check_csv_name(path)
-        folder = os.path.dirname(os.path.abspath(path))
-        is_special = os.path.exists(path) and not os.path.isfile(path)  # a folder, a device, a pipe
-        if is_special or not os.access(folder, os.W_OK):
+        if not os.access(os.path.dirname(real_file(path)), os.W_OK):
             raise InputError(f"{path} cannot be written: give a file in a folder that is there and "
                              "yours to write")
         if sum(os.path.realpath(path) == os.path.realpath(other) for other in outputs) > 1:
@@ -72,18 +70,18 @@ def _identity(path: str):
 
 
 def errors_beside(out) -> str:
-    """Path of the list of skipped fields of what is written to `out`."""
-    return os.path.join(os.path.dirname(os.fspath(out)), "errors.csv")
+    """Path of the list of skipped fields of a file: its own, whatever else lies beside it."""
+    return f"{os.fspath(out).removesuffix('.csv')}.errors.csv"
 
 
-def write_errors(table: Table, skipped: dict[int, str], out) -> str | None:
-    """List the skipped fields, row to reason, in errors.csv beside a file.
+def write_errors(table: Table, skipped: dict[int, str], path: str) -> str | None:
+    """List the skipped fields, row to reason.
 
-    Returns its path; None where nothing was skipped, and a list of an earlier time is removed.
+    Returns the path; None where nothing was skipped, and a list of an earlier time is removed.
     """
     import pandas
 
-    path, rows = errors_beside(out), sorted(skipped)
+    rows = sorted(skipped)
     if not rows:
         if _is_errors(path):
             with suppress(OSError):

@@ -14,9 +14,10 @@ import time
 from contextlib import suppress
 
 from phenoscale.errors import InputError
+from phenoscale.files.atomic import remove_leftovers
 from phenoscale.files.tensors import Stored, checksums, read_header, write_tensors
 
-__all__ = ["EVERY_S", "Checkpoints", "newest"]
+__all__ = ["EVERY_S", "Checkpoints", "checkpoints_in", "newest"]
 
 EVERY_S = 60.0
 _KEPT = 2
@@ -42,11 +43,15 @@ class Checkpoints:
         self.folder, self._every = os.fspath(folder), every_s
         self._warn = warn or (lambda words: None)
         self._last, self._took = time.monotonic(), 0.0
-        _remove_leftovers(self.folder)
+        remove_leftovers(self.folder, _NAME.pattern)
 
     def is_due(self) -> bool:
         """Whether it is time for another."""
         return time.monotonic() - self._last >= max(self._every, self._took / _SHARE)
+
+    def put_off(self, begun: float) -> None:
+        """None is written now, after what came before it had been tried since `begun`."""
+        self._last, self._took = time.monotonic(), time.monotonic() - begun
 
     def save(self, step: int, about: dict, tensors) -> bool:
         """Write the checkpoint of a step; False, after a warning, where that cannot be done.
@@ -62,8 +67,8 @@ class Checkpoints:
             self._warn(f"no checkpoint of step {step}: {error}; the one before stays")
             return False
         finally:
-            self._last, self._took = time.monotonic(), time.monotonic() - begun
-        for old in _found(self.folder)[_KEPT:]:
+            self.put_off(begun)
+        for old in checkpoints_in(self.folder)[_KEPT:]:
             with suppress(OSError):
                 os.remove(old)
         return True
@@ -75,7 +80,7 @@ def newest(folder, warn=None, before: int | None = None):
     warn: takes a sentence on every damaged one that was passed over.
     before: of an earlier step than that, if there is one.
     """
-    paths = _found(folder)
+    paths = checkpoints_in(folder)
     if before is not None:
         paths.sort(key=lambda path: _step(path) >= before)
     for path in paths:
@@ -96,20 +101,10 @@ def _step(path: str) -> int:
     return int(_NAME.fullmatch(os.path.basename(path))[1])
 
 
-def _found(folder) -> list[str]:
+def checkpoints_in(folder) -> list[str]:
     """Paths of the checkpoints of a folder, newest first."""
     try:
         names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
     except OSError:
         return []
     return sorted((os.path.join(folder, name) for name in names), key=_step, reverse=True)
-
-
-def _remove_leftovers(folder: str) -> None:
-    """Half-written files of processes that were killed."""
-    with suppress(OSError):
-        for name in os.listdir(folder):
-            match = re.fullmatch(r"(?:checkpoint-\d+|best|model)\.safetensors\.tmp\.(\d+)", name)
-            if match and not os.path.exists(f"/proc/{match[1]}"):
-                with suppress(OSError):
-                    os.remove(os.path.join(folder, name))

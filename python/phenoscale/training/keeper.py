@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The keeper of a run folder: makes it, saves checkpoints, the best model and the log into it,
-stops on signals, and leaves the folder as it should be left.  Of several ranks the first has the
-keeper, the others are its followers.
+stops on signals, and leaves the folder as it should be left; while it works the folder is locked.
+Of several ranks the first has the keeper, the others are its followers.
 
     begun fresh      a run that fails before its first checkpoint takes its files away again
     resumed          goes on from the newest whole checkpoint of the same options
@@ -13,21 +13,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from phenoscale.errors import InputError, check_on_error
+from phenoscale.files.atomic import remove_leftovers
 from phenoscale.files.csv import write_csv
+from phenoscale.files.lock import lock_of_folder
 from phenoscale.machine import environment
 from phenoscale.ranks.crew import Crew
 from phenoscale.signals import Stopped
 from phenoscale.training.checkpoint import EVERY_S, Checkpoints, newest
 from phenoscale.training.run_folder import RunFolder
-from phenoscale.training.tensorboard import open_board, to_board
+from phenoscale.training.tensorboard import Board
 from phenoscale.training.train import Diverged, Trained
+from phenoscale.training.unwritten import Unwritten
 from phenoscale.training.watcher import Watcher
 
 __all__ = ["Keeper", "Running"]
@@ -84,68 +90,84 @@ class Keeper(Watcher):
     Raises
     ------
     InputError
-        Where a run that ended, or one that was stopped and is not to be resumed, lies in the
-        folder, or the folder cannot be made.
+        Where a run is under way, or one that ended or was stopped and is not to be resumed lies in
+        the folder, or the folder cannot be made.
     """
 
     def __init__(self, folder: RunFolder, running: Running, crew: Crew):
         self._folder, self._running, self._crew, self.notes = folder, running, crew, []
         self._stack, self._board, self._trained = ExitStack(), None, None
+        self._lock, self._unwritten = lock_of_folder(folder.path, self.warn), Unwritten(self.warn)
         self._writer = ThreadPoolExecutor(1) if crew.ranks.size > 1 else None
         self._writing = None
 
     # ---- the folder ----------------------------------------------------------------------------
 
     def __enter__(self):
+        self._refuse_ended()
+        self._make_folder()
+        self._stack.enter_context(self._crew)
+        try:
+            self._begin()
+        except BaseException:
+            self._leave(is_for_nothing=True)
+            raise
+        return self
+
+    def _refuse_ended(self) -> None:
         folder = self._folder
         if folder.has(folder.MODEL):
             raise InputError(f"{folder.path} holds a run already: choose another --out, or remove "
                              "it")
-        self._made, path = [], os.path.abspath(folder.path)
+
+    def _make_folder(self) -> None:
+        """Make the folder, and note what has to go again if the run comes to nothing: folders, and
+        once it is this run's alone, files."""
+        self._made, path, self._there = [], os.path.abspath(self._folder.path), RunFolder.WRITTEN
         while not os.path.lexists(path):
             self._made.append(path)
             path = os.path.dirname(path)
         try:
-            os.makedirs(folder.path, exist_ok=True)
-            self._there = set(os.listdir(folder.path))
+            os.makedirs(self._folder.path, exist_ok=True)
         except OSError as error:
-            raise InputError(f"{folder.path} cannot be made: {error.strerror}") from None
+            raise InputError(f"{self._folder.path} cannot be made: {error.strerror}") from None
+
+    def _begin(self) -> None:
+        """Lock the folder, and see what is in it."""
+        folder = self._folder
+        self._stack.enter_context(self._lock)
+        self._refuse_ended()
         if not self._running.resume and folder.has_checkpoint():
             raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
                              "choose another --out, or remove it")
-        self._stack.enter_context(self._crew)
-        try:
-            if folder.CONFIG not in self._there:
-                folder.write_config({})
-            self._checkpoints = Checkpoints(folder.path, self._running.checkpoint_s, self.warn)
-            if self._running.tensorboard:
-                self._board = open_board(folder.path)
-        except BaseException:
-            self._stack.close()
-            self._take_away()
-            raise
-        return self
+        self._there = os.listdir(folder.path)
+        remove_leftovers(folder.path, "|".join(map(re.escape, RunFolder.WRITTEN)))
+        if folder.CONFIG not in self._there:
+            folder.write_config({})
+        self._checkpoints = Checkpoints(folder.path, self._running.checkpoint_s, self.warn)
+        if self._running.tensorboard:
+            self._board = Board(folder.path)
 
     def __exit__(self, kind, error, traceback) -> None:
         try:
-            if self._trained is not None and isinstance(error, Stopped):
+            if self._lock.is_lost():
+                self._there = RunFolder.WRITTEN
+            elif self._trained is not None and isinstance(error, Stopped):
                 self._save(self._trained)
             elif isinstance(error, Diverged):
                 self._keep_last_good()
             self._settle()
         finally:
-            self._stack.close()
-            if self._board is not None:
-                self._board.close()
-            if kind is not None and not self._folder.has_checkpoint():
-                self._take_away()
+            self._leave(kind is not None and not self._folder.has_checkpoint())
 
-    def _take_away(self) -> None:
-        """Files and folders of a run that came to nothing."""
-        for name in set(RunFolder.WRITTEN) - self._there:
-            with suppress(OSError):
-                os.remove(self._folder.file(name))
-        for folder in self._made:
+    def _leave(self, is_for_nothing: bool) -> None:
+        """Let go of the folder; without the files and folders of a run that came to nothing."""
+        if is_for_nothing:
+            for name in set(RunFolder.WRITTEN).difference(self._there):
+                with suppress(OSError):
+                    os.remove(self._folder.file(name))
+        self._stack.close()
+        for folder in self._made if is_for_nothing else ():
             with suppress(OSError):
                 os.rmdir(folder)
 
@@ -158,28 +180,37 @@ class Keeper(Watcher):
     def step_done(self, trained: Trained) -> None:
         """Save a checkpoint where one is due, and the log after each epoch."""
         self._trained = trained
-        if not trained.row:
-            self._write_log(trained)
         if self._board is not None:
-            to_board(self._board, trained)
+            self._board.add(trained)
+        if not trained.row:
+            self._end_epoch(trained)
         if trained.is_over or (self._checkpoints.is_due() and not self._is_writing()):
             if not trained.bad_steps:
                 self._save(trained)
         self._crew.check()
 
+    def _end_epoch(self, trained: Trained) -> None:
+        self._lock.check()
+        self._unwritten.write(RunFolder.LOG, partial(self._write_log, trained))
+        if self._board is not None:
+            self._unwritten.write("tensorboard", self._board.flush)
+
     def improved(self, trained: Trained) -> None:
-        """The best model so far, on disk: memory holds the last alone."""
+        """The best model so far, on disk: memory holds the last alone, unless the disk is full."""
         model = self._make_model()
         if self._writer is not None:
-            model = replace(model, parameters=model.parameters.copy())
-        self._write(self.save_best, model)
+            model = _with_own_weights(model)
+        self._write(self._unwritten.write, RunFolder.BEST, partial(self.save_best, model),
+                    lambda: partial(self.save_best, _with_own_weights(model)))
 
     def save_best(self, model) -> None:
         """Write best.safetensors."""
-        try:
-            model.save(self._folder.file(RunFolder.BEST))
-        except InputError as error:
-            self.warn(f"the best model so far was not written: {error}")
+        model.save(self._folder.file(RunFolder.BEST))
+
+    def save_model(self, model) -> None:
+        """Write model.safetensors, with which the run has ended."""
+        self._lock.check()
+        model.save(self._folder.file(RunFolder.MODEL))
 
     def warn(self, words: str) -> None:
         """Tell the user, and note it in config.json at the end."""
@@ -189,6 +220,13 @@ class Keeper(Watcher):
     # ---- checkpoints ---------------------------------------------------------------------------
 
     def _save(self, trained: Trained) -> None:
+        self._settle()
+        begun = time.monotonic()
+        if not self._unwritten.again():  # who resumes from it would miss that
+            self._checkpoints.put_off(begun)
+            self.warn(f"no checkpoint of step {trained.step}: what comes before it cannot be "
+                      "written; the one before stays")
+            return
         about, tensors = trained.state()
         about.update(same=self._same, environment=environment(), notes=self.notes)
         if self._writer is not None:
@@ -198,6 +236,7 @@ class Keeper(Watcher):
 
     def _write(self, write, *what) -> None:
         """Now, or in the thread after what it has to write."""
+        self._lock.check()
         if self._writer is None:
             write(*what)
         else:
@@ -256,17 +295,17 @@ class Keeper(Watcher):
     def _write_log(self, trained: Trained) -> None:
         import pandas
 
-        try:
-            write_csv(pandas.DataFrame(trained.log, columns=_COLUMNS),
-                      self._folder.file(RunFolder.LOG))
-        except InputError as error:
-            self.warn(f"the log was not written: {error}")
+        write_csv(pandas.DataFrame(trained.log, columns=_COLUMNS),
+                  self._folder.file(RunFolder.LOG))
 
     # ---- the end -------------------------------------------------------------------------------
 
     def ended(self) -> None:
-        """The last step is done, and its checkpoint written: a signal from here on saves none."""
+        """The last step is done, and its checkpoint written: a signal from here on saves none.
+
+        InputError names what could not be written."""
         self._settle()
+        self._unwritten.end()
         self._trained = None
 
     def has_best(self) -> bool:
@@ -284,6 +323,11 @@ class Keeper(Watcher):
     def put_back(self, parameters, last) -> None:
         """Give a network the weights again that `swap_best` took from it."""
         parameters[:] = last
+
+
+def _with_own_weights(model):
+    """A model that further steps do not change."""
+    return replace(model, parameters=model.parameters.copy())
 
 
 def _other_option(folder: str, name: str, theirs, mine) -> str:

@@ -110,7 +110,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "unscored": why_unscored(fields, split),
                                  "seconds": round(time.monotonic() - begun, 1)})
-            model.save(folder.file(folder.MODEL))
+            keeper.save_model(model)
     return model, folder.path
 
 

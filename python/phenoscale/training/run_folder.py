@@ -11,18 +11,19 @@
     predictions.csv           every field that was not trained on
     errors.csv                the fields that were left out
     report.html               made from the others
+    phenoscale.lock           while a training writes here (files/lock.py)
 """
 
 from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.models.model import Model, load
 from phenoscale.tables.predictions import text_frame
+from phenoscale.training.checkpoint import checkpoints_in
 
 __all__ = ["RunFolder"]
 
@@ -55,9 +56,7 @@ class RunFolder:
 
     def has_checkpoint(self) -> bool:
         """Whether a run that was stopped can go on from here."""
-        with suppress(OSError):
-            return any(name.startswith("checkpoint-") for name in os.listdir(self.path))
-        return False
+        return bool(checkpoints_in(self.path))
 
     def model(self, name: str = MODEL) -> Model:
         """A model of the run; see `phenoscale.load`."""

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the name of a file to write promises, and what it is then: no other ending is written."""
+
+from __future__ import annotations
+
+import os
+
+from phenoscale.errors import InputError
+
+__all__ = ["PARQUET", "check_name"]
+
+PARQUET = ".parquet"
+#: what is written -> as what, and the endings of its names
+_KINDS = {"table": ("a table is written as CSV", (".csv", ".csv.gz")),
+          "predictions": ("predictions are written as CSV or Parquet",
+                          (".csv", ".csv.gz", PARQUET)),
+          "page": ("a page is written as HTML", (".html", ".htm")),
+          "picture": ("a picture is written as PNG", (".png",))}
+
+
+def check_name(path, kind: str) -> None:
+    """InputError for a name that promises another kind of file, or none.
+
+    kind: "table", "predictions", "page" or "picture".
+    """
+    words, endings = _KINDS[kind]
+    if not os.fspath(path).lower().endswith(endings):
+        raise InputError(f"{path} cannot be written: {words}; give a name that ends in "
+                         f"{' or '.join(endings)}")

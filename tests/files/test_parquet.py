@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Frames as Parquet: types kept, as they come, whole or not at all."""
+
+import os
+import sys
+
+import numpy as np
+import pandas
+import pytest
+
+from phenoscale.errors import InputError
+from phenoscale.files import parquet
+from phenoscale.files.parquet import check_parquet, write_parquet
+
+
+def frame(rows, begin=0):
+    """A few columns of every kind."""
+    numbers = np.arange(begin, begin + rows)
+    return pandas.DataFrame({"Well": np.array([f"A{n}" for n in numbers], object),
+                             "=x": numbers.astype(np.float32),
+                             "Distance": numbers / 3, "Text": np.full(rows, "", object)})
+
+
+@pytest.mark.parametrize("sizes", [[5], [0], [0, 3, 0, 4], [3, 3, 3, 1]])
+def test_frames_come_back_with_their_types(tmp_path, monkeypatch, sizes):
+    pyarrow = pytest.importorskip("pyarrow")
+    monkeypatch.setattr(parquet, "_ROWS", 4)
+    parts = [frame(size, sum(sizes[:k])) for k, size in enumerate(sizes)]
+    write_parquet(iter(parts), tmp_path / "t.parquet")
+    found = pyarrow.parquet.read_table(tmp_path / "t.parquet")
+    assert found.schema.types == [pyarrow.string(), pyarrow.float32(), pyarrow.float64(),
+                                  pyarrow.string()]
+    wanted = frame(sum(sizes))
+    assert found.to_pydict() == {name: wanted[name].tolist() for name in wanted}
+    assert os.listdir(tmp_path) == ["t.parquet"]
+
+
+def test_a_fault_on_the_way_leaves_the_old_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    write_parquet([frame(2)], tmp_path / "t.parquet")
+    before = (tmp_path / "t.parquet").read_bytes()
+
+    def parts():
+        yield frame(2)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_parquet(parts(), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").read_bytes() == before and len(os.listdir(tmp_path)) == 1
+
+
+def test_without_pyarrow_the_cure_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError, match=r"p.parquet: Parquet is written by pyarrow: pip install "
+                                         r"'phenoscale\[parquet\]', or give a name with .csv"):
+        check_parquet("p.parquet")
