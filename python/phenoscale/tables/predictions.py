@@ -54,7 +54,7 @@ def probability_columns(frame: pandas.DataFrame, classes) -> list[str]:
     """
     keys = classes if isinstance(classes, dict) else keys_by_class(classes)
     columns = [probability_column(key) for key in keys.values()]
-    for name, column in zip(classes, columns):
+    for name, column in zip(keys, columns):
         if column not in frame.columns:
             there = [other for other in frame.columns if other.startswith(f"{PROBABILITY}_")]
             raise InputError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from phenoscale.errors import InputError
 from phenoscale.tables.labels import class_cells
 from phenoscale.tables.repeats import doubts, likely_wells, well_roles
 from phenoscale.tables.table import Table
+from phenoscale.tables.values import pairs_of
 from phenoscale.words import listed
 
 __all__ = ["SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
@@ -35,8 +37,8 @@ class Split:
     ----------
     column : str, optional
         Column that holds train, val or test for every labelled field.
-    holdout : dict of str to list of str
-        Column to values: labelled fields that match any pair are "test".
+    holdout : dict of str to str or list of str
+        Column to one value or several: labelled fields that match any pair are "test".
     val_by : {"well", "plate", "compound"}
         What stays together in the choice of validation fields.
     val_fraction : float, optional
@@ -48,6 +50,15 @@ class Split:
     holdout: dict = field(default_factory=dict)
     val_by: str = "well"
     val_fraction: float | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "holdout", pairs_of(self.holdout or {}, "holdout"))
+        if not isinstance(self.column, (str, type(None))):
+            raise InputError(f"the column of the split is {self.column!r}: give the name of one")
+        fraction = self.val_fraction
+        if fraction is not None and (not isinstance(fraction, Real) or isinstance(fraction, bool)):
+            raise InputError(f"the validation fraction is {fraction!r}: give a number from 0 to "
+                             "below 1")
 
 
 def split_table(table: Table, label: str, split: Split | None = None, seed: int = 0

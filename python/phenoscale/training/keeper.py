@@ -16,6 +16,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
@@ -62,6 +63,11 @@ class Running:
 
     def __post_init__(self):
         check_on_error(self.on_error)
+        for name in ("resume", "tensorboard"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={getattr(self, name)!r}: give True or False")
+        if not isinstance(self.checkpoint_s, Real) or not self.checkpoint_s >= 0:
+            raise InputError(f"checkpoint_s={self.checkpoint_s!r}: give a number of seconds")
 
 
 class Keeper(Watcher):

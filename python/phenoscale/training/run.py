@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
 from phenoscale.images.usable import usable
 from phenoscale.machine import environment
@@ -57,8 +58,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     recipe : Recipe
     split : Split, optional
         Which fields are held out, and which watched.
-    controls : dict of str to list of str, optional
-        Column to values that mark control wells, for the report and the model's distances.
+    controls : dict of str to str or list of str, optional
+        Column to one value or several that mark control wells, for the report and the model's distances.
     running : Running, optional
         Fields that cannot be used, checkpoints, event files.
     crew : Crew, optional
@@ -78,6 +79,9 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     phenoscale.signals.Stopped
         After a signal; a KeyboardInterrupt.
     """
+    if not isinstance(table, Table):
+        raise InputError(f"the table of a training is {type(table).__name__}: read it with "
+                         "phenoscale.read_table")
     begun, folder = time.monotonic(), RunFolder(out)
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
