@@ -6,8 +6,8 @@ import pytest
 
 from phenoscale.cli.options import pairs
 from phenoscale.errors import InputError
-from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.class_keys import class_keys
+from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.split import Split, split_table
 from phenoscale.tables.values import pairs_of, same_cells, values_of
 

@@ -59,7 +59,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     split : Split, optional
         Which fields are held out, and which watched.
     controls : dict of str to str or list of str, optional
-        Column to one value or several that mark control wells, for the report and the model's distances.
+        Column to one value or several that mark control wells, for the report and the model's
+        distances.
     running : Running, optional
         Fields that cannot be used, checkpoints, event files.
     crew : Crew, optional
