@@ -47,7 +47,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
               crew: Crew | None = None) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop at once and leave a checkpoint of the last finished step.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP stop at once and leave a checkpoint of the last finished step.
 
     Parameters
     ----------
@@ -94,7 +94,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
-    with (Keeper(folder, running, crew) if crew.is_first else Follower(crew, running.on_error)) as keeper:
+    with (Keeper(folder, running, crew) if crew.is_first
+          else Follower(crew, running.on_error)) as keeper:
         with keeper.computing():
             begun = crew.ranks.spread(keeper.begun())
             found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks,
