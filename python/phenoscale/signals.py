@@ -39,7 +39,8 @@ class Stopper:
 
     Within `computing`, where nothing that is kept changes, a signal raises `Stopped` at once; the C
     library looks for one every few milliseconds. Elsewhere it is noted, and the next `computing`
-    raises it. A second signal raises KeyboardInterrupt wherever it comes; but not one of `REPEATED`.
+    raises it. A second signal raises KeyboardInterrupt wherever it comes; but not one of
+    `REPEATED`.
     """
 
     def __init__(self, quiet: bool = True):

@@ -166,6 +166,8 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         return ["no validation fields: the table has no column of wells to keep together"]
     train = np.flatnonzero(sides == "train")
     keys = _keys(table, roles, sides)
+    if val_by != "compound":
+        keys = _of_one_well(keys, likely_wells(table), train)
     members = {}  # class -> its groups, in an order that only the seed and the names decide
     for row in train:
         members.setdefault(labels[row], set()).add(keys[row])
@@ -186,6 +188,24 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         if keys[row] in chosen:
             sides[row] = "val"
     return [f"validation: {len(chosen)} {val_by}s, {(sides == 'val').sum()} fields"]
+
+
+def _of_one_well(keys, wells, rows) -> list:
+    """The keys of groups, one for those that share a well whatever its spelling, which
+    `_check_apart` wants on one side."""
+    above = {}
+
+    def first(key):
+        while key in above:
+            key = above[key]
+        return key
+
+    there = {}  # well -> the key of its first field
+    for row in rows:
+        low, high = sorted((first(keys[row]), first(there.setdefault(wells[row], keys[row]))))
+        if low != high:
+            above[high] = low
+    return [first(key) for key in keys]
 
 
 def _draw_groups(members: dict, fraction: float, seed: int) -> set:

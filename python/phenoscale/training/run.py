@@ -47,7 +47,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
               crew: Crew | None = None) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
 
-    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP stop at once and leave a checkpoint of the last finished step.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP stop at once and leave a checkpoint of the last finished
+    step.
 
     Parameters
     ----------
