@@ -81,13 +81,13 @@ def test_the_same_bytes_with_another_time_are_the_same(table, tmp_path):
 
 def test_unchanged_files_are_read_in_a_sample_alone(table, tmp_path, monkeypatch):
     stopped(table, tmp_path / "run")
-    read, real = [], begun.read_fields
+    read, real = [], begun.read_pixels
 
     def counted(fields, order, crew):
         read.append(len(order))
         return real(fields, order, crew)
 
-    monkeypatch.setattr(begun, "read_fields", counted)
+    monkeypatch.setattr(begun, "read_pixels", counted)
     monkeypatch.setattr(begun, "_SAMPLE", 3)
     os.utime(table.paths[0][0], ns=(1, 1))
     run(table, tmp_path / "run", resume=True)

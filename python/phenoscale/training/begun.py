@@ -19,7 +19,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.ranks.alone import even_ends, share
 from phenoscale.ranks.crew import Crew
-from phenoscale.training.first_pass import LABELLED, Labelled, read_fields
+from phenoscale.training.first_pass import LABELLED, Labelled, read_pixels
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.words import count
 
@@ -119,7 +119,7 @@ def changed(fields: Labelled, begun: dict, stamps: dict, crew: Crew) -> tuple[di
     rest = np.array([row for row in there if known[row][1] == stamps[row]], np.int64)
     sample = rest[np.linspace(0, len(rest) - 1, min(_SAMPLE, len(rest)), dtype=np.int64)]
     others, unread = {}, {}
-    for row, (error, digest, _) in read_fields(fields, np.array([*doubtful, *sample], np.int64),
+    for row, (error, digest, _) in read_pixels(fields, np.array([*doubtful, *sample], np.int64),
                                                crew):
         if error:
             unread[row] = error

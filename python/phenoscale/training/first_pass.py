@@ -21,7 +21,7 @@ from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import PART
 from phenoscale.words import listed
 
-__all__ = ["Labelled", "check_copies", "provenance", "read_all", "read_fields"]
+__all__ = ["Labelled", "check_copies", "provenance", "read_all", "read_pixels"]
 
 #: the sides of fields that have a class
 LABELLED = SIDES[:3]
@@ -144,7 +144,7 @@ def read_all(fields: Labelled, on_error: str, crew: Crew, warn=None) -> tuple:
     channels, height, width = fields.source.shape
     moments, seen, unread, digests = Moments(channels, height * width), {}, {}, {}
     levels = np.full((len(fields.sides), channels, len(KINDS)), np.nan)
-    for row, (error, digest, measured) in read_fields(fields, order, crew):
+    for row, (error, digest, measured) in read_pixels(fields, order, crew):
         if error:
             if fields.sides[row] != "test" and on_error == "stop":
                 raise InputError(error)
@@ -159,7 +159,7 @@ def read_all(fields: Labelled, on_error: str, crew: Crew, warn=None) -> tuple:
     return moments, unread, digests
 
 
-def read_fields(fields: Labelled, order, crew: Crew):
+def read_pixels(fields: Labelled, order, crew: Crew):
     """Read some fields, each rank its share: yields at every rank (row, (why it cannot be read or
     "", digest of its pixels, their measures)), in their order."""
     ranks = crew.ranks
