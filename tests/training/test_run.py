@@ -26,7 +26,8 @@ from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
-FILES = {"config.json", "log.csv", "model.safetensors", "predictions.csv", "split.csv"}
+FILES = {"config.json", "files.json", "log.csv", "model.safetensors", "predictions.csv",
+         "split.csv"}
 
 
 @pytest.fixture(scope="module")
