@@ -175,6 +175,10 @@ def test_other_fields_are_refused(data, fitted):
         fitted.score(images, names[:3])
     with pytest.raises(InputError, match="no field has a class"):
         fitted.score(images, [""] * 6)
+    with pytest.raises(InputError, match="all labels are other: no class of the model, which has"):
+        fitted.score(images, ["other"] * 5 + [None])
+    with pytest.warns(UserWarning, match="2 fields of other: no class of the model"):
+        fitted.score(images, [*names[:4], "other", "other"])
 
 
 def test_before_fit(data):

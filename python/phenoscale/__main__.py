@@ -17,6 +17,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # Ctrl-C waits for the end of this file: in the middle of an import it is a traceback, or lost.
 _MASK = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
+from phenoscale.streams import open_outlets, outlets  # noqa: E402
+
+open_outlets()
 try:
     from phenoscale.cli.endings import status_of
     from phenoscale.cli.verbs import cli
@@ -28,15 +31,20 @@ except ModuleNotFoundError:
 
 def main(arguments=None) -> None:
     """Run a verb, and leave with its status."""
-    if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
-        sys.stdout.reconfigure(errors="backslashreplace")
     status = 1
-    try:
-        status = status_of(lambda: cli.main(arguments, prog_name="phenoscale",
-                                            standalone_mode=False))
-    finally:
-        leave(status)
+    with outlets():
+        try:
+            status = status_of(lambda: _verb(arguments))
+        finally:
+            leave(status)
     sys.exit(status)
+
+
+def _verb(arguments) -> int:
+    """Call a verb: its status, its results written."""
+    status = cli.main(arguments, prog_name="phenoscale", standalone_mode=False)
+    sys.stdout.flush()
+    return status
 
 
 try:

@@ -25,6 +25,7 @@ from phenoscale.tables.typed_labels import TypedLabels
 from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
+from phenoscale.words import count, listed
 
 __all__ = ["WholeImageClassifier"]
 
@@ -176,6 +177,7 @@ class WholeImageClassifier:
             raise InputError(f"{len(truth)} labels for {len(predicted)} fields: give one each")
         if not (truth != "").any():
             raise InputError("there is nothing to score: no field has a class")
+        _check_known(truth, model.classes)
         return float((predicted == truth)[truth != ""].mean())
 
     def save(self, path) -> None:
@@ -213,6 +215,18 @@ def _of_arrays(source: FieldArrays, given: TypedLabels) -> np.ndarray:
     if len(given.values) < 2:
         raise InputError("a classifier needs at least two classes")
     return class_numbers(given.sorted(given.values), given.names)
+
+
+def _check_known(truth, classes) -> None:
+    """InputError where no label is a class of the model, a warning where some are none."""
+    unknown = sorted(set(truth) - {"", *classes})
+    if not unknown:
+        return
+    words = f"{listed(unknown)}: no class of the model, which has {listed(classes)}"
+    n = int(np.isin(truth, unknown).sum())
+    if n == (truth != "").sum():
+        raise InputError(f"there is nothing to score, all labels are {words}")
+    warnings.warn(f"{count(n, 'field')} of {words}, and counted as wrong", stacklevel=3)
 
 
 def _check_order(table, label) -> None:

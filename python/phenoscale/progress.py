@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 
-from phenoscale.words import duration
+from phenoscale.streams import undecorated
+from phenoscale.words import duration, visible
 
 __all__ = ["Progress", "Watch", "words"]
 
@@ -27,8 +28,8 @@ def _epoch_line(event: dict) -> str:
 #: stage -> the line said of it
 _LINES = {"epoch": _epoch_line,
           "ranks": lambda event: "\n".join(event["lines"]),
-          "warning": lambda event: f"warning: {event['words']}",
-          "note": lambda event: f"note: {event['words']}",
+          "warning": lambda event: f"warning: {visible(event['words'])}",
+          "note": lambda event: f"note: {visible(event['words'])}",
           "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 
 _STAGES = {"statistics": "reading", "step": "training", "predict": "predicting",
@@ -91,7 +92,7 @@ class Progress(Watch):
             from tqdm import tqdm
 
             self.stage = stage
-            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=sys.stderr,
+            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=undecorated(sys.stderr),
                             disable=not sys.stderr.isatty(), leave=False)
             if not sys.stderr.isatty():
                 print(f"{stage} ...", file=sys.stderr, flush=True)
@@ -104,7 +105,7 @@ class Progress(Watch):
         if self.bar is None or self.bar.disable:
             print(line, file=sys.stderr, flush=True)
         else:
-            self.bar.write(line, file=sys.stderr)
+            self.bar.write(visible(line, "\n"), file=undecorated(sys.stderr))
 
     def __enter__(self):
         return self

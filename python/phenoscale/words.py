@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable
 
-__all__ = ["count", "duration", "listed", "number", "shares", "size_words"]
+__all__ = ["count", "duration", "listed", "number", "shares", "size_words", "visible"]
 
 
 def listed(names: Iterable[str], near: str | None = None, limit: int = 20) -> str:
@@ -22,6 +23,19 @@ def listed(names: Iterable[str], near: str | None = None, limit: int = 20) -> st
         names.sort(key=lambda name: -difflib.SequenceMatcher(None, wanted, name.lower()).ratio())
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return (", ".join(names[:limit]) or "none") + more
+
+
+#: control characters, also the second set of them, and what turns the direction of writing
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def visible(text: str, keep: str = "") -> str:
+    """A text for a terminal: control characters as numbers, all but those to keep.
+
+    >>> print(visible("a" + chr(27) + "[2Jb"))
+    a\\x1b[2Jb
+    """
+    return _CONTROL.sub(lambda match: match[0] if match[0] in keep else repr(match[0])[1:-1], text)
 
 
 def duration(seconds: float) -> str:

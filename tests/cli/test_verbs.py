@@ -146,7 +146,7 @@ def test_check_train_predict_report(call, screen, tmp_path):
     status, out, err = call("train", clean, *LABEL, "--out", run, *FAST,
                             "--holdout", "Metadata_Plate=P2", "--controls", "Metadata_Class=fine")
     assert (status, out, err) == (0, f"{run / 'report.html'}\n", "")
-    assert files(run) == ["checkpoint-00000001.safetensors", "config.json", "log.csv",
+    assert files(run) == ["checkpoint-00000001.safetensors", "config.json", "files.json", "log.csv",
                           "model.safetensors", "predictions.csv", "report.html", "split.csv"]
     assert phenoscale.load(run / "model.safetensors").channels == ["Actin", "DNA"]
     again = tmp_path / "predictions.csv"

@@ -133,7 +133,7 @@ PLANTED = [
     (imports_go_down, f"{PACKAGE}cli/train.py", "import phenoscale.__main__"),
     (floors_are_the_rooms, f"{PACKAGE}attic/boxes.py", ""),
     (imports_make_no_circle, f"{PACKAGE}files/atomic.py", "from phenoscale.files import tensors"),
-    (imports_make_no_circle, f"{PACKAGE}words.py", "def f():\n    import phenoscale.progress"),
+    (imports_make_no_circle, f"{PACKAGE}streams.py", "def f():\n    import phenoscale.progress"),
     (inits_only_say_what_is_there, f"{PACKAGE}files/__init__.py", "import csv\n"),
     (inits_only_say_what_is_there, f"{PACKAGE}reports/sections/__init__.py", "# more\n"),
     (inits_only_say_what_is_there, f"{PLUGINS}__init__.py", "__all__ = []\n"),

@@ -47,6 +47,7 @@ NOT_MIRRORED = {
     "prediction/frame": "prediction/test_predict",
     "prediction/inputs": "prediction/test_predict",
     "progress": "training/test_train",
+    "training/validate": "training/test_train",
     "ranks/crew": "training/test_train",
     "ranks/exchange": "ranks/test_alone",
     "ranks/hostfile": "ranks/test_launch",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The package's calls with loose words, gathered here into the bundles that it takes."""
 
+import os
+import signal
 from dataclasses import fields
 
 import pytest
@@ -52,6 +54,14 @@ def counting(stage, call):
 def warnings_to(words):
     """A receiver of progress that appends the warnings to a list."""
     return lambda event: words.append(event["words"]) if event["stage"] == "warning" else None
+
+
+def stop_at(step, number=signal.SIGINT):
+    """A progress callback that sends a signal to this process at a step."""
+    def tell(event):
+        if event["stage"] == "step" and event["done"] == step:
+            os.kill(os.getpid(), number)
+    return tell
 
 
 def verb(*words):

@@ -98,7 +98,7 @@ def stop(process, number, folder, count):
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 75),
-                                            (signal.SIGUSR1, 75)])
+                                            (signal.SIGUSR1, 75), (signal.SIGHUP, 75)])
 def test_a_signal_stops_the_verb_and_resume_goes_on(job, number, status):
     frame = pandas.concat([pandas.read_csv(job.source, dtype=str).iloc[[0, 1]]] * 2000)
     frame["Metadata_Well"] = [f"A{n}" for n in range(4000)]

@@ -77,7 +77,7 @@ def test_wells_to_compounds_count_fields():
 
 def test_medians_that_are_all_zero_give_way_to_means():
     frame = pandas.DataFrame(np.eye(3), columns=[f"Phenoscale_Prob_{name}" for name in "abc"])
-    result = aggregate(frame.assign(g="x"), ["g"], "abc")
+    result = aggregate(frame.assign(g="x"), "g", list("abc"))
     assert result.iloc[0, 3:].tolist() == pytest.approx([1 / 3] * 3)
 
 

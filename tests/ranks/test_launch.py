@@ -289,7 +289,8 @@ def wait_for(path):
 
 
 @pytest.mark.parametrize("restarts", ["0", "2"])
-@pytest.mark.parametrize("name, status", [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130)])
+@pytest.mark.parametrize("name, status", [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130),
+                                          ("SIGHUP", 75)])
 def test_signals_ask_for_a_checkpoint(name, status, restarts, tmp_path):
     launcher, library = job_stub(
         tmp_path, "trap 'exit 75' USR1; echo $$ > pid; while :; do sleep 0.1; done")

@@ -102,6 +102,18 @@ def test_too_few_wells_means_no_validation_and_says_so():
     assert (sides == "val").sum() == 4 and (sides == "train").sum() == 4
 
 
+@pytest.mark.parametrize("val_by", ["well", "plate"])
+def test_wells_that_differ_in_the_spelling_of_their_plate_are_drawn_together(val_by):
+    """What is refused on two sides is not drawn apart."""
+    frame = screen(plates=8, wells=17, sites=2)
+    odd = frame.index % 2 == 1  # the second site of each well
+    frame.loc[odd, "Metadata_Plate"] = frame.loc[odd, "Metadata_Plate"].str.lower()
+    table = read_table(frame)
+    for seed in range(5):
+        sides, _ = split_table(table, "moa", val_by=val_by, val_fraction=0.25, seed=seed)
+        assert (sides[::2] == sides[1::2]).all() and (sides == "val").any()
+
+
 def test_a_table_without_wells():
     frame = screen().drop(columns=["Metadata_Well"])
     sides, notes = split_table(read_table(frame), "moa")

@@ -6,8 +6,10 @@ import pytest
 
 from phenoscale.cli.options import pairs
 from phenoscale.errors import InputError
-from phenoscale.tables.read import read_table
-from phenoscale.tables.values import same_cells
+from phenoscale.tables.class_keys import class_keys
+from phenoscale.tables.read import Reading, read_table
+from phenoscale.tables.split import Split, split_table
+from phenoscale.tables.values import pairs_of, same_cells, values_of
 
 
 @pytest.fixture
@@ -56,3 +58,43 @@ def test_two_plates_of_one_number_are_not_one():
 def test_values_with_commas_can_be_said():
     words = ['Metadata_Compound="a,b", c', "Metadata_Compound=d", 'x="e ""f"""']
     assert pairs(words, "--holdout") == {"Metadata_Compound": ["a,b", "c", "d"], "x": ['e "f"']}
+
+
+# ---- how many ------------------------------------------------------------------------------------
+
+
+def test_a_text_is_one_value():
+    """Wherever the package takes a value or several."""
+    from phenoscale.prediction.file import Writing
+    from phenoscale.training.recipe import Recipe
+
+    frame = pandas.DataFrame([
+        {"FileName_DNA": f"{plate}{k}.tif", "Metadata_Plate": plate, "Metadata_Well": f"A{k + 1}",
+         "moa": "ab"[k % 2]} for plate in ("1", "2", "12") for k in range(4)])
+    table = read_table(frame, channels="DNA")
+    assert table.channels == table.with_channels("DNA").channels == ["DNA"]
+    sides, _ = split_table(table, "moa", Split(holdout={"Metadata_Plate": "12"}, val_fraction=0))
+    assert (sides == "test").tolist() == [plate == "12" for plate in frame["Metadata_Plate"]]
+    assert Split(holdout={"Metadata_Plate": 12}).holdout == {"Metadata_Plate": [12]}
+    assert table.matches({"Metadata_Plate": 12}).sum() == 4
+    assert Reading(join="map.csv").join == ["map.csv"] and Writing(keep="m").keep == ["m"]
+    assert Recipe(augment="turn").augment == ("turn",) and class_keys("IL-6") == ["IL6"]
+    assert values_of(pandas.Series(["a", "b"]), "x") == ["a", "b"]
+
+
+@pytest.mark.parametrize("make, words", [
+    (lambda: Split(holdout=["P1"]), "holdout=['P1']: give a dict, its names are text"),
+    (lambda: Split(holdout={"Metadata_Plate": [["P1"]]}), "['P1'] in it is no value"),
+    (lambda: Split(holdout={"Metadata_Plate": []}), "holdout of column Metadata_Plate names no"),
+    (lambda: Split(holdout={"Metadata_Plate": None}), "Metadata_Plate=None: give a value, or a"),
+    (lambda: Split(val_fraction="0.2"), "validation fraction is '0.2': give a number"),
+    (lambda: Split(column=["part"]), "the column of the split is ['part']: give the name of one"),
+    (lambda: Reading(roles="plate=P"), "roles='plate=P': give a dict"),
+    (lambda: Reading(channels={"DNA": 1}), "channels={'DNA': 1}: give a value, or a list"),
+    (lambda: Reading(pattern=3), "pattern=3: give one text"),
+    (lambda: read_table(["a.csv"]), "read from a path or a DataFrame, not list"),
+    (lambda: pairs_of({1: "a"}, "controls"), "controls={1: 'a'}: give a dict")])
+def test_what_is_no_value_is_refused(make, words):
+    with pytest.raises(InputError) as error:
+        make()
+    assert words in str(error.value) and "\n" not in str(error.value)

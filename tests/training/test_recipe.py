@@ -96,7 +96,8 @@ def test_the_default_rate_goes_with_the_batch():
     ({"seed": -1}, "seed=-1"),
     ({"seed": None}, "seed=None"),
     ({"augment": ("rotate",)}, "no augmentation 'rotate': choose among flip, turn"),
-    ({"augment": "flip"}, "give a list of names"),
+    ({"augment": {"flip": 1}}, "augment={'flip': 1}: give a value, or a list of values"),
+    ({"fc_relu": "no"}, "fc_relu='no': give True or False"),
 ])
 def test_recipe_errors(options, words):
     with pytest.raises(InputError, match=words.replace("(", r"\(")):

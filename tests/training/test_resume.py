@@ -12,7 +12,7 @@ import sys
 import pytest
 
 import screens
-from calls import train_run
+from calls import stop_at, train_run
 from phenoscale import InputError, load
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
@@ -40,14 +40,6 @@ def run(table, out, recipe=RECIPE, **options):
 def whole(table, tmp_path_factory):
     """The digest of an uninterrupted run."""
     return run(table, tmp_path_factory.mktemp("whole") / "run").digest()
-
-
-def stop_at(step, number=signal.SIGINT):
-    """A progress callback that sends a signal to this process at a step."""
-    def tell(event):
-        if event["stage"] == "step" and event["done"] == step:
-            os.kill(os.getpid(), number)
-    return tell
 
 
 def checkpoints(folder):

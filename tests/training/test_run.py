@@ -26,7 +26,8 @@ from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
-FILES = {"config.json", "log.csv", "model.safetensors", "predictions.csv", "split.csv"}
+FILES = {"config.json", "files.json", "log.csv", "model.safetensors", "predictions.csv",
+         "split.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -337,3 +338,23 @@ def test_two_channels_of_one_file(tmp_path):
 def test_what_to_do_about_a_bad_field_is_one_of_two_words(bundle):
     with pytest.raises(InputError, match="on_error=ignore: give stop or skip"):
         bundle(on_error="ignore")
+
+
+def test_wrong_types_are_refused_before_the_training(tmp_path):
+    from phenoscale import Running
+    from phenoscale.training.run import train_run as run
+
+    path = screens.write_screen(tmp_path / "screen", 2, 4, 0)
+    table, recipe = read_table(path), Recipe(network="mcnn-gap", epochs=1)
+    for words, call in (("read it with phenoscale.read_table", lambda: run(
+            path, LABEL, tmp_path / "run", recipe)),
+            ("is no name of a column", lambda: run(table, [LABEL], tmp_path / "run", recipe)),
+            ("for a control=['coarse']: give a dict", lambda: run(
+                table, LABEL, tmp_path / "run", recipe, controls=["coarse"])),
+            ("column Metadata_Class has no negative", lambda: run(
+                table, LABEL, tmp_path / "run", recipe, controls={LABEL: "negative"})),
+            ("resume='no': give True or False", lambda: Running(resume="no"))):
+        with pytest.raises(InputError) as error:
+            call()
+        assert words in str(error.value)
+    assert not (tmp_path / "run").exists()

@@ -63,6 +63,21 @@ def test_a_channel_that_is_blank_in_one_class_is_said(tmp_path):
     assert any("blank in every field of class fine and in no other" in words for words in said)
 
 
+def test_a_word_for_none_is_no_class_of_that_sentence(tmp_path):
+    """In a training and in a check."""
+    from phenoscale.checks.check import check
+
+    def dark(row, c, pixels):
+        return pixels * np.uint16(0 if c == 1 and row["Metadata_Well"] == "A08" else 1)
+
+    table = screen(tmp_path / "screen", dark)
+    table.frame.loc[table.frame["Metadata_Well"] == "A08", "Metadata_Class"] = "NA"
+    _, said = run(table, tmp_path / "run")
+    assert not any("blank in every field" in words for words in said)
+    found = check(table, label="Metadata_Class").findings
+    assert not [finding for finding in found if finding.kind == "confounded"]
+
+
 def test_the_estimator_keeps_them_too():
     images, names = screens.draw_fields(8)
     classifier = WholeImageClassifier(network="mcnn-gap", epochs=1, batch=4).fit(images, names)

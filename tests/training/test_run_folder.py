@@ -11,6 +11,7 @@ import pytest
 import screens
 from calls import counting, train_run, warnings_to
 from phenoscale import InputError
+from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import LOCK
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.read import read_table
@@ -113,3 +114,13 @@ def test_columns_of_roles_and_of_controls_go_with_the_fields(tmp_path):
     for name in ("split.csv", "predictions.csv"):
         found = RunFolder(folder).cells(name)
         assert {"Barcode", "CPD_WELL", "pert_type"} <= set(found) and "other" not in found
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_cells_are_what_was_written(tmp_path, safe):
+    """One inverse of the writer, whatever apostrophes a text has of its own."""
+    texts = ["=x", "'=x", "''=x", "'x", "-DOX", "a"]
+    frame = pandas.DataFrame({"=label": texts, "Image_FileName_DNA": texts})
+    write_csv(frame, tmp_path / "split.csv", safe)
+    found = RunFolder(tmp_path).cells("split.csv")
+    assert found.to_dict("list") == frame.to_dict("list")

@@ -318,7 +318,7 @@ def test_an_exploding_loss_is_no_step(screen):
 def test_patience_and_the_best_epoch(screen, monkeypatch):
     _, images, labels = screen
     losses = iter([0.9, 0.5, 0.6, 0.5, 0.7, 0.1])
-    monkeypatch.setattr(train, "_validate", lambda *a: {"val_loss": next(losses)})
+    monkeypatch.setattr(train, "validate", lambda *a: {"val_loss": next(losses)})
     listener = Listener()
     trained = fit(FieldArrays(images), labels, np.arange(4), np.arange(4, 7), small_recipe(
         epochs=9, patience=3), TWO, watcher=listener)

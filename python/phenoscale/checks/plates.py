@@ -24,6 +24,7 @@ from phenoscale.prediction.counts import (
     plates_of,
     sentences_of,
 )
+from phenoscale.tables.labels import class_cells
 from phenoscale.tables.table import Table
 from phenoscale.words import count, listed, size_words
 
@@ -101,7 +102,7 @@ def _of_blank(table: Table, pixels: Pixels, label: str | None):
     """Channels that are blank in some classes alone."""
     if label is not None:
         rows = np.flatnonzero(pixels.blank().any(axis=1)).tolist()
-        classes = table.column(label).to_numpy()
+        classes = class_cells(table, label)
         for sentence in blank_in(pixels.levels, table.channels, classes):
             yield "confounded", sentence, rows
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 
@@ -14,6 +13,7 @@ from phenoscale import _core
 from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, sentence_of
 from phenoscale.ranks.job import turn
 from phenoscale.signals import Stopped
+from phenoscale.words import visible
 
 __all__ = ["say_skipped", "say_stopped", "say_unscored", "status_of"]
 
@@ -54,12 +54,9 @@ def status_of(verb) -> int:
             return say_stopped(stopped, "")
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (InputError, _core.ImageError, OSError, MemoryError) as error:
         # one line, whatever names the files have
-        words = re.sub(r"[\0-\x1f\x7f]", lambda c: repr(c[0])[1:-1], sentence_of(error))
-        print(f"phenoscale: {turn()}{words}", file=sys.stderr)
+        print(f"phenoscale: {turn()}{visible(sentence_of(error))}", file=sys.stderr)
         return getattr(error, "status", 1)
     except ModuleNotFoundError as error:
         print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",

@@ -31,7 +31,7 @@ from phenoscale.reports.report import write_report
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
-from phenoscale.training.keeper import Running
+from phenoscale.training.keeper import DATA_CHANGED, Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
@@ -118,6 +118,9 @@ _RUNNING = {
                            "RUN, to the same weights; begin where there is none."),
     "checkpoint_s": click.option("--checkpoint-every", "checkpoint_s", default=60.0,
                                  show_default=True, type=click.FloatRange(0), help="Seconds."),
+    "data_changed": click.option("--data-changed", default="refuse", show_default=True,
+                                 type=click.Choice(DATA_CHANGED), help="With --resume, where files "
+                                 "have other pixels than when the run began."),
     "tensorboard": click.option("--tensorboard", is_flag=True,
                                 help="Event files in RUN/tensorboard.")}
 _MACHINE = {

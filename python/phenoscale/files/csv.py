@@ -23,7 +23,7 @@ from phenoscale.files.atomic import write_atomically
 from phenoscale.files.kinds import refuse_other_kinds
 from phenoscale.files.names import check_name
 
-__all__ = ["FORMULA", "as_table", "cell_text", "read_cells", "read_csv", "write_csv"]
+__all__ = ["as_table", "cell_text", "plain_cell", "read_cells", "read_csv", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
@@ -34,7 +34,7 @@ _ROWS = 256  # made into text at a time: embeddings are wide
 _FILE = re.compile(r"(?:Image_)?(?:FileName|PathName)_.+")
 _INDEX = re.compile(r"__index_level_\d+__")  # of pandas, without a name
 #: What a spreadsheet takes for the beginning of a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def read_csv(path: str) -> tuple[list[str], list[list[str]], list[int]]:
@@ -99,7 +99,7 @@ def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
                             delimiter=mark[1] if mark else _delimiter(text))
         for row in reader:
             # a plate or a folder stands in a thousand rows: one text for all
-            cells, line = [seen.setdefault(cell, cell) for cell in map(_plain, row)], begin
+            cells, line = [seen.setdefault(cell, cell) for cell in map(plain_cell, row)], begin
             begin = skipped + reader.line_num + 1
             if len(cells) > _LIMIT_COLUMNS or len(rows) > _LIMIT_ROWS:
                 raise InputError(f"{path} line {line}: a table has at most {_LIMIT_COLUMNS:,} "
@@ -114,10 +114,10 @@ def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
     return rows, lines
 
 
-def _plain(cell: str) -> str:
+def plain_cell(cell: str) -> str:
     """A cell without blanks around it, and as it was before `write_csv` made it safe."""
     cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
 def _delimiter(text: str) -> str:
@@ -265,16 +265,16 @@ def _zipped(parts):
 
 
 def _escape(cell):
-    """So that `_plain` gives it back; lines within a cell end in LF."""
+    """So that `plain_cell` gives it back; lines within a cell end in LF."""
     if not isinstance(cell, str):
         return cell
     if "\r" in cell[1:]:
         cell = re.sub("\r\n?", "\n", cell)
-    return "'" + cell if cell.startswith("'") and _plain(cell) != cell else cell
+    return "'" + cell if cell.startswith("'") and plain_cell(cell) != cell else cell
 
 
 def _defuse(cell):
-    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
         return _escape(cell)
     try:
         float(cell)

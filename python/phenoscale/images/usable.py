@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,12 +36,16 @@ class Usable:
         Of those.
     left_out : dict of int to str
         Number in `whole` of each other field, and why.
+    gone : dict of int to str
+        Of a training that goes on: number in `table` of each field that it began with and that
+        cannot be used any more, and why.
     """
 
     whole: Table
     rows: np.ndarray
     survey: Survey
     left_out: dict
+    gone: dict = field(default_factory=dict)
 
     @cached_property
     def table(self) -> Table:
@@ -62,7 +66,7 @@ class Usable:
 
 
 def usable(table: Table, on_error: str = "stop", threads: int | None = None, progress=None,
-           ranks=None) -> Usable:
+           ranks=None, begun: dict[int, str] | None = None) -> Usable:
     """Look at the header of every file of a table.
 
     Parameters
@@ -72,6 +76,9 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None, pro
         What to do about a field whose files cannot be used.
     threads, progress, ranks : optional
         As for `survey`.
+    begun : dict of int to str, optional
+        For a training that goes on: the rows that it began without, and why.  All others stay
+        fields of it, whatever became of their files.
 
     Returns
     -------
@@ -88,15 +95,19 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None, pro
     found = survey(table, threads, progress, ranks)
     left_out = {row: f"{table.place(row)}: {why} (marked in column {SKIP})"
                 for row, why in table.skipped().items()}
+    left_out = {**(begun or {}), **left_out}
     problems = [problem for problem in found.problems if problem.row not in left_out]
     bad = {problem.row for problem in problems}
     if problems and (on_error == "stop" or len(bad) + len(left_out) == len(table)):
         raise InputError(_one_sentence(table, found, problems))
-    left_out.update({problem.row: problem.sentence for problem in reversed(problems)})
+    gone = {problem.row: problem.sentence for problem in reversed(problems)}
+    if begun is None:
+        left_out.update(gone)
     rows = np.array([row for row in range(len(table)) if row not in left_out], np.int64)
     if not len(rows):
         raise InputError(f"{table.source}: no field is left: {next(iter(left_out.values()))}")
-    return Usable(table, rows, found.select(rows), left_out)
+    return Usable(table, rows, found.select(rows), left_out,
+                  {k: gone[row] for k, row in enumerate(rows.tolist()) if row in gone})
 
 
 def _one_sentence(table: Table, found: Survey, problems) -> str:

@@ -35,6 +35,7 @@ from phenoscale.prediction.predict import Network, Predictions
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.outputs import errors_beside, refuse_to_lose, write_errors
 from phenoscale.tables.read import Reading
+from phenoscale.tables.values import values_of
 
 __all__ = ["BLOCK", "Writing", "predict_to_file"]
 
@@ -70,6 +71,7 @@ class Writing:
 
     def __post_init__(self):
         check_on_error(self.on_error)
+        object.__setattr__(self, "keep", values_of(self.keep, "keep"))
 
 
 def predict_to_file(model: Model, source, out, reading: Reading | None = None,

@@ -19,6 +19,7 @@ from phenoscale.tables.predictions import (
     is_own,
     probability_columns,
 )
+from phenoscale.tables.values import values_of
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
     ----------
     frame : pandas.DataFrame
         Predictions, one row a field (or what this function gave).
-    by : list of str
+    by : str or list of str
         Columns that make a group.
     classes : list of str, or dict of str to str
         In the order of the model; or its keys, by class.
@@ -56,7 +57,8 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
     """
     import pandas
 
-    by = list(by)
+    by = values_of(by, "by")
+    classes = classes if isinstance(classes, dict) else values_of(classes, "classes")
     for column in by:
         if column not in frame.columns:
             raise InputError(

@@ -62,6 +62,10 @@ class Exchange:
         losses = self._net.backward_head(labels, weights, smoothing)[0]
         self._losses[at : at + len(labels)] = losses
 
+    def spoil(self, at: int) -> None:
+        """Image `at` has no pixels: the loss of the step is no number, at every rank."""
+        self._losses[at] = np.nan
+
     def send(self) -> None:
         """After the last head: what is known of the dense layers goes to the others."""
         self._ranks.rows(self._losses, self._ends, wait=False)

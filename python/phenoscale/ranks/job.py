@@ -16,7 +16,7 @@ from phenoscale.errors import MISMATCH, SKIPPED
 from phenoscale.ranks.alone import Alone
 from phenoscale.ranks.line import silence_limit
 from phenoscale.ranks.mpi import Ranks
-from phenoscale.signals import SIGNALS, Stopped
+from phenoscale.signals import SIGNALS, Stopped, heard
 
 __all__ = ["join", "leave", "promised_size", "turn"]
 
@@ -66,7 +66,7 @@ def join() -> Alone:
         _refuse_launcher(library, promised, f"finds {MPI.COMM_WORLD.size}")
     _joined = Ranks(MPI, limit)
     signal.alarm(0)
-    for number in set(SIGNALS) - {signal.SIGINT}:
+    for number in set(heard()) - {signal.SIGINT}:
         signal.signal(number, _stop)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _joined

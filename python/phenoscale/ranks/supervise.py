@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from phenoscale.errors import HUNG, INTERRUPTED, MISMATCH, SKIPPED, STOPPED
-from phenoscale.signals import SIGNALS
+from phenoscale.signals import REPEATED, SIGNALS, heard
 
 __all__ = ["supervise"]
 
@@ -32,14 +32,16 @@ class Supervisor:
 
     def __init__(self):
         self.child, self.signals = None, []
-        for number in SIGNALS:
+        for number in heard():
             signal.signal(number, self.pass_on)
 
     def pass_on(self, number, frame) -> None:
         """Handler: to the launcher, which has a session of its own and hears of no Ctrl-C."""
         self.signals.append(number)
-        if self.child:
-            self.child.send_signal(signal.SIGUSR1 if len(self.signals) == 1 else number)
+        if self.child and len(self.signals) == 1:
+            self.child.send_signal(signal.SIGUSR1)
+        elif self.child and number not in REPEATED:
+            self.child.send_signal(number)
 
     def run(self, command: Sequence[str], environ: Mapping[str, str]) -> int:
         """The status of a job."""

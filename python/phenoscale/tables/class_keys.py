@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from phenoscale.tables.values import values_of
+
 __all__ = ["class_key", "class_keys", "keys_by_class"]
 
 #: where letters and digits do not suffice: a minus between two of them is a hyphen
@@ -34,7 +36,7 @@ def class_keys(classes) -> list[str]:
     >>> class_keys(["TNFα", "TNFβ", "+DOX", "-DOX", "IL-6", "IL6", "対照", "処理"])
     ['TNFalpha', 'TNFbeta', 'plusDOX', 'minusDOX', 'IL6_2', 'IL6', 'Class7', 'Class8']
     """
-    classes = list(classes)
+    classes = values_of(classes, "classes")
     plain = [class_key(name) for name in classes]
     shared = Counter(plain)
     keys = {name: key for name, key in zip(classes, plain)
@@ -49,6 +51,7 @@ def class_keys(classes) -> list[str]:
 
 def keys_by_class(classes, keys=None) -> dict[str, str]:
     """Class to key, in the order of the classes; `class_keys` where none were written down."""
+    classes = values_of(classes, "classes")
     is_whole = keys is not None and len(keys) == len(classes)
     return dict(zip(classes, keys if is_whole else class_keys(classes)))
 

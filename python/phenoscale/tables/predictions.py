@@ -18,7 +18,7 @@ import re
 from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
-from phenoscale.files.csv import FORMULA
+from phenoscale.files.csv import plain_cell
 from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
 from phenoscale.tables.keys import KEY
@@ -54,7 +54,7 @@ def probability_columns(frame: pandas.DataFrame, classes) -> list[str]:
     """
     keys = classes if isinstance(classes, dict) else keys_by_class(classes)
     columns = [probability_column(key) for key in keys.values()]
-    for name, column in zip(classes, columns):
+    for name, column in zip(keys, columns):
         if column not in frame.columns:
             there = [other for other in frame.columns if other.startswith(f"{PROBABILITY}_")]
             raise InputError(
@@ -88,8 +88,8 @@ def about_columns(table: Table, label: str) -> list[str]:
 
 
 def text_frame(path) -> pandas.DataFrame | None:
-    """A CSV of a run as text, without embeddings and without the apostrophes that keep formulas
-    off; None where it is absent or has no rows.
+    """A CSV of a run as text, its cells as they were before it was written, without embeddings;
+    None where it is absent or has no rows.
 
     Raises
     ------
@@ -106,9 +106,8 @@ def text_frame(path) -> pandas.DataFrame | None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table: {error}") from None
     for name in frame.columns:
-        if "FileName_" not in name and "PathName_" not in name:
-            frame[name] = [cell[1:] if cell[:1] == "'" and cell[1:].startswith(FORMULA) else cell
-                           for cell in frame[name]]
+        frame[name] = list(map(plain_cell, frame[name]))
+    frame.columns = list(map(plain_cell, frame.columns))
     return frame if len(frame) else None
 
 

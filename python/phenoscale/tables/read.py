@@ -13,6 +13,7 @@ from typing import NamedTuple
 from phenoscale.errors import InputError
 from phenoscale.files.csv import cell_text, read_csv
 from phenoscale.tables.columns import (
+    Channel,
     choose_channels,
     clean_header,
     file_columns_of,
@@ -26,6 +27,7 @@ from phenoscale.tables.paths import PathRules
 from phenoscale.tables.roles import find_roles
 from phenoscale.tables.stacks import stack_rows
 from phenoscale.tables.table import Plane, Table
+from phenoscale.tables.values import values_of, words_of
 from phenoscale.tables.wells import normalise_well
 from phenoscale.words import count, listed
 
@@ -69,6 +71,19 @@ class Reading:
     root: str | os.PathLike | None = None
     path_map: Mapping | None = None
     z: str | None = None
+
+    def __post_init__(self):
+        for name in ("channels", "join"):
+            given = getattr(self, name)
+            if given is not None:
+                one = [given] if isinstance(given, Channel) else given
+                object.__setattr__(self, name, values_of(one, name))
+        for name in ("roles", "path_map"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, words_of(getattr(self, name), name))
+        for name in ("preset", "pattern"):
+            if not isinstance(getattr(self, name), (str, type(None))):
+                raise InputError(f"{name}={getattr(self, name)!r}: give one text")
 
     @classmethod
     def of(cls, words: Mapping) -> Reading:
@@ -140,6 +155,8 @@ def _cells(source, reading: Reading) -> _Cells:
                          "folder")
     if isinstance(source, pandas.DataFrame):
         return _frame_cells(source, "the DataFrame")
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(f"a table is read from a path or a DataFrame, not {type(source).__name__}")
     name = os.fspath(source)
     return _Cells(*read_csv(name), name, "line", os.path.dirname(name) or ".", [])
 

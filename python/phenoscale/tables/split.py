@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from phenoscale.errors import InputError
 from phenoscale.tables.labels import class_cells
 from phenoscale.tables.repeats import doubts, likely_wells, well_roles
 from phenoscale.tables.table import Table
+from phenoscale.tables.values import pairs_of
 from phenoscale.words import listed
 
 __all__ = ["ENOUGH", "SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
@@ -37,8 +39,8 @@ class Split:
     ----------
     column : str, optional
         Column that holds train, val or test for every labelled field.
-    holdout : dict of str to list of str
-        Column to values: labelled fields that match any pair are "test".
+    holdout : dict of str to str or list of str
+        Column to one value or several: labelled fields that match any pair are "test".
     val_by : {"well", "plate", "compound"}
         What stays together in the choice of validation fields.
     val_fraction : float, optional
@@ -50,6 +52,15 @@ class Split:
     holdout: dict = field(default_factory=dict)
     val_by: str = "well"
     val_fraction: float | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "holdout", pairs_of(self.holdout or {}, "holdout"))
+        if not isinstance(self.column, (str, type(None))):
+            raise InputError(f"the column of the split is {self.column!r}: give the name of one")
+        fraction = self.val_fraction
+        if fraction is not None and (not isinstance(fraction, Real) or isinstance(fraction, bool)):
+            raise InputError(f"the validation fraction is {fraction!r}: give a number from 0 to "
+                             "below 1")
 
 
 def split_table(table: Table, label: str, split: Split | None = None, seed: int = 0
@@ -157,6 +168,8 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         return ["no validation fields: the table has no column of wells to keep together"]
     train = np.flatnonzero(sides == "train")
     keys = _keys(table, roles, sides)
+    if val_by != "compound":
+        keys = _of_one_well(keys, likely_wells(table), train)
     members = {}  # class -> its groups, in an order that only the seed and the names decide
     for row in train:
         members.setdefault(labels[row], set()).add(keys[row])
@@ -177,6 +190,24 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
         if keys[row] in chosen:
             sides[row] = "val"
     return [f"validation: {len(chosen)} {val_by}s, {(sides == 'val').sum()} fields"]
+
+
+def _of_one_well(keys, wells, rows) -> list:
+    """The keys of groups, one for those that share a well whatever its spelling, which
+    `_check_apart` wants on one side."""
+    above = {}
+
+    def first(key):
+        while key in above:
+            key = above[key]
+        return key
+
+    there = {}  # well -> the key of its first field
+    for row in rows:
+        low, high = sorted((first(keys[row]), first(there.setdefault(wells[row], keys[row]))))
+        if low != high:
+            above[high] = low
+    return [first(key) for key in keys]
 
 
 def _draw_groups(members: dict, fraction: float, seed: int) -> set:

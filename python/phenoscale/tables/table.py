@@ -26,7 +26,7 @@ from phenoscale.tables.columns import (
     Channel,
 )
 from phenoscale.tables.keys import field_keys
-from phenoscale.tables.values import same_cells
+from phenoscale.tables.values import pairs_of, same_cells, values_of
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class Table:
 
     def with_channels(self, names) -> Table:
         """The same fields with these of their channels, in this order."""
-        if list(names) == self.channels:
+        names = values_of(names, "channels")
+        if names == self.channels:
             return self
         at = [self.channels.index(name) for name in names]
         return replace(self, sources=[self.sources[k] for k in at],
@@ -138,6 +139,8 @@ class Table:
     def known(self, name: str) -> str:
         """The column that a name means, in the spelling of the source or in ours; InputError
         lists the columns there are, closest first."""
+        if not isinstance(name, str):
+            raise InputError(f"{name!r} is no name of a column: give one text")
         role = next((column for role, column in self.roles.items() if name == ROLES[role]), None)
         for column in (self.spelling.get(name), name, role):
             if column in self.frame.columns:
@@ -160,11 +163,11 @@ class Table:
         InputError names a value that no field has, and the nearest that there are.
         """
         found = {}
-        for name, wanted in values.items():
+        for name, wanted in pairs_of(values, f"the values {purpose}").items():
             column, cells = self.known(name), found.setdefault(self.known(name), [])
             there = self.frame[column].unique().tolist()
             role = next((role for role, mine in self.roles.items() if mine == column), "")
-            for value in [wanted] if isinstance(wanted, str) else wanted:
+            for value in wanted:
                 same = same_cells(role, cell_text(value), there)
                 if not same:
                     near = [f'"{cell}"' if "," in cell else cell for cell in there if cell]

@@ -1,20 +1,72 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A value that a user writes -> the cells that mean the same.
+"""A value that a user writes -> the cells that mean the same; how many values were given.
 
-Below table.py: wells and doses are compared as they are read, numbers as numbers.
+Below table.py: wells and doses are compared as they are read, numbers as numbers.  Whatever of the
+package takes values or a sequence of them asks here.
 """
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable, Mapping
+from numbers import Number
 
 from phenoscale.errors import InputError
 from phenoscale.tables.doses import parse_dose, same_dose, tidy_doses
 from phenoscale.tables.wells import normalise_well
 
-__all__ = ["same_cells"]
+__all__ = ["pairs_of", "same_cells", "values_of", "words_of"]
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+def values_of(given, what: str) -> list:
+    """The values that are given under a name: a text, a number or a path is one.
+
+    InputError where they are nothing of the kind.
+
+    >>> values_of("12", "holdout"), values_of(("P1", 2), "holdout")
+    (['12'], ['P1', 2])
+    """
+    if isinstance(given, (str, os.PathLike, Number)):
+        return [given]
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InputError(f"{what}={_shown(given)}: give a value, or a list of values")
+    values = list(given)
+    for value in values:
+        if value is None or isinstance(value, (bytes, Mapping)) or (
+                isinstance(value, Iterable) and not isinstance(value, (str, os.PathLike))):
+            raise InputError(f"{what}={_shown(given)}: {_shown(value)} in it is no value: give a "
+                             "text or a number")
+    return values
+
+
+def pairs_of(given, what: str) -> dict[str, list]:
+    """Column to its values; InputError for anything but a dict of them, and for no value.
+
+    >>> pairs_of({"Metadata_Plate": "12"}, "holdout")
+    {'Metadata_Plate': ['12']}
+    """
+    found = {}
+    for column, values in words_of(given, what).items():
+        found[column] = values_of(values, f"{what} of column {column}")
+        if not found[column]:
+            raise InputError(f"{what} of column {column} names no value: give one, or leave the "
+                             "column out")
+    return found
+
+
+def words_of(given, what: str) -> dict:
+    """A dict whose names are text; InputError for anything else."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+        raise InputError(f"{what}={_shown(given)}: give a dict, its names are text")
+    return dict(given)
+
+
+def _shown(given) -> str:
+    words = repr(given)
+    return words if len(words) < 80 else words[:77] + "..."
 
 
 def same_cells(role: str, value: str, cells) -> list[str]:

@@ -21,7 +21,7 @@ from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import PART
 from phenoscale.words import listed
 
-__all__ = ["Labelled", "provenance", "read_all"]
+__all__ = ["Labelled", "check_copies", "provenance", "read_all", "read_pixels"]
 
 #: the sides of fields that have a class
 LABELLED = SIDES[:3]
@@ -135,38 +135,46 @@ def read_all(fields: Labelled, on_error: str, crew: Crew, warn=None) -> tuple:
         Of the fields that are trained on.
     unread : dict of int to str
         Row to the reason.
+    digests : dict of int to str
+        Row to the digest of its pixels, of the others.
 
     Raises
     ------
     InputError
         For a field that cannot be read, or with the same pixels as one on another side.
     """
-    ranks, order = crew.ranks, np.concatenate([fields.rows(side) for side in LABELLED])
+    order = np.concatenate([fields.rows(side) for side in LABELLED])
     channels, height, width = fields.source.shape
-    moments, seen, unread = Moments(channels, height * width), {}, {}
-    own, levels = order[ranks.rank :: ranks.size], np.full(
-        (len(fields.sides), channels, len(KINDS)), np.nan)
+    moments, seen, unread, digests = Moments(channels, height * width), {}, {}, {}
+    levels = np.full((len(fields.sides), channels, len(KINDS)), np.nan)
+    for row, (error, digest, measured) in read_pixels(fields, order, crew):
+        if error:
+            if fields.sides[row] != "test" and on_error == "stop":
+                raise InputError(error)
+            unread[row] = error
+            continue
+        _check_apart(fields, seen, row, digest)
+        digests[row], levels[row] = digest, [numbers for *_, numbers in measured]
+        if fields.sides[row] == "train":
+            moments.add(measured)
+    for words in _of_counts(fields, moments, levels) if warn else ():
+        warn(words)
+    return moments, unread, digests
+
+
+def read_pixels(fields: Labelled, order, crew: Crew):
+    """Read some fields, each rank its share: yields at every rank (row, (why it cannot be read or
+    "", digest of its pixels, their measures)), in their order."""
+    ranks = crew.ranks
+    own = order[ranks.rank :: ranks.size]
     fields.source.start(own)
     for at in range(0, len(order), _ROUND * ranks.size):
         mine = at // ranks.size
         looks = [_look(fields.source) for _ in own[mine : mine + _ROUND]]
         by_rank = ranks.everyone(looks)
         for place in range(at, min(len(order), at + _ROUND * ranks.size)):
-            row, rank = int(order[place]), place % ranks.size
-            error, digest, measured = by_rank[rank][place // ranks.size - mine]
-            if error:
-                if fields.sides[row] != "test" and on_error == "stop":
-                    raise InputError(error)
-                unread[row] = error
-                continue
-            _check_apart(fields, seen, row, digest)
-            levels[row] = [numbers for *_, numbers in measured]
-            if fields.sides[row] == "train":
-                moments.add(measured)
+            yield int(order[place]), by_rank[place % ranks.size][place // ranks.size - mine]
         crew.watch.tell("statistics", place + 1, len(order))
-    for words in _of_counts(fields, moments, levels) if warn else ():
-        warn(words)
-    return moments, unread
 
 
 def _of_counts(fields: Labelled, moments: Moments, levels) -> list[str]:
@@ -174,7 +182,7 @@ def _of_counts(fields: Labelled, moments: Moments, levels) -> list[str]:
     channels, rest = fields.table.channels, fields.sides != "train"
     plates = np.array(plates_of(fields.table))[rest]
     far = far_from(counts_of(moments.levels), channels, levels[rest], plates)
-    names = fields.table.column(fields.label).to_numpy()
+    names = class_cells(fields.table, fields.label)
     return [*sentences_of(far), *blank_in(levels, channels, names)]
 
 
@@ -188,6 +196,13 @@ def _look(source) -> tuple:
         return str(error), "", []
     finally:
         source.release(1)
+
+
+def check_copies(fields: Labelled, digests: dict) -> None:
+    """InputError where two sides of the split have the same pixels; digests: row to digest."""
+    seen = {}
+    for row, digest in digests.items():
+        _check_apart(fields, seen, row, digest)
 
 
 def _check_apart(fields: Labelled, seen: dict, row: int, digest: str) -> None:

@@ -18,10 +18,12 @@ class Follower(Watcher):
     ----------
     crew : Crew
         Its signals are handled meanwhile.
+    on_error : {"stop", "skip"}
+        As of the keeper's `Running`.
     """
 
-    def __init__(self, crew: Crew):
-        self._crew, self.notes = crew, []
+    def __init__(self, crew: Crew, on_error: str):
+        self._crew, self.on_error, self.notes = crew, on_error, []
 
     def __enter__(self):
         self._crew.__enter__()
@@ -40,9 +42,17 @@ class Follower(Watcher):
         """Look for a signal."""
         self._crew.check()
 
-    def take(self, trained: Trained, same: dict, make_model) -> bool:
+    def begun(self) -> None:
+        """Nothing: the first rank says what the run began with."""
+
+    def check_same(self, same: dict) -> None:
+        """Nothing: the first rank compares, after all agreed."""
+
+    def take(self, trained: Trained, make_model) -> None:
         """Nothing: the first rank says where the training stands."""
-        return False
+
+    def write_begun(self, about: dict) -> None:
+        """Nothing: the first rank writes."""
 
     def ended(self) -> None:
         """Nothing: there is no checkpoint to wait for."""

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Real
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from phenoscale.files.lock import lock_of_folder
 from phenoscale.machine import environment
 from phenoscale.ranks.crew import Crew
 from phenoscale.signals import Stopped
+from phenoscale.training.begun import read_begun, write_begun
 from phenoscale.training.checkpoint import EVERY_S, Checkpoints, newest
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.tensorboard import Board
@@ -36,8 +38,10 @@ from phenoscale.training.train import Diverged, Trained
 from phenoscale.training.unwritten import Unwritten
 from phenoscale.training.watcher import Watcher
 
-__all__ = ["Keeper", "Running"]
+__all__ = ["DATA_CHANGED", "Keeper", "Running"]
 
+#: what may be done about files that changed since a run began
+DATA_CHANGED = ("refuse", "accept")
 _COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
             "val_loss", "val_accuracy", "val_balanced_accuracy"]
 _BLOCK = 1 << 20  # numbers
@@ -59,15 +63,26 @@ class Running:
         Seconds between checkpoints.
     tensorboard : bool
         Event files in the folder "tensorboard" of the run.
+    data_changed : {"refuse", "accept"}
+        What to do, in a run that goes on, about files whose pixels are not those that it began
+        with.
     """
 
     on_error: str = "stop"
     resume: bool = False
     checkpoint_s: float = EVERY_S
     tensorboard: bool = False
+    data_changed: str = "refuse"
 
     def __post_init__(self):
         check_on_error(self.on_error)
+        if self.data_changed not in DATA_CHANGED:
+            raise InputError(f"data_changed={self.data_changed}: give {' or '.join(DATA_CHANGED)}")
+        for name in ("resume", "tensorboard"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}={getattr(self, name)!r}: give True or False")
+        if not isinstance(self.checkpoint_s, Real) or not self.checkpoint_s >= 0:
+            raise InputError(f"checkpoint_s={self.checkpoint_s!r}: give a number of seconds")
 
 
 class Keeper(Watcher):
@@ -96,6 +111,7 @@ class Keeper(Watcher):
 
     def __init__(self, folder: RunFolder, running: Running, crew: Crew):
         self._folder, self._running, self._crew, self.notes = folder, running, crew, []
+        self.on_error, self._found = running.on_error, None
         self._stack, self._board, self._trained = ExitStack(), None, None
         self._lock, self._unwritten = lock_of_folder(folder.path, self.warn), Unwritten(self.warn)
         self._writer = ThreadPoolExecutor(1) if crew.ranks.size > 1 else None
@@ -251,28 +267,32 @@ class Keeper(Watcher):
         if self._writing is not None:
             self._writing.result()
 
-    def take(self, trained: Trained, same: dict, make_model) -> bool:
-        """Keep a training from here on, and bring it to where the newest checkpoint stands; False
-        where there is none.
+    def begun(self) -> dict | None:
+        """What the run that is gone on with knows of its files (`phenoscale.training.begun`); None
+        where it begins now."""
+        if self._running.resume:
+            self._found = newest(self._folder.path, self.warn)
+        return self._found and read_begun(self._folder)
 
-        Parameters
-        ----------
-        trained : Trained
-        same : dict
-            Options that a checkpoint must share to be gone on from.
-        make_model : callable
-            Gives the `Model` as the training stands.
-        """
-        self._same, self._make_model = same, make_model
-        found = newest(self._folder.path, self.warn) if self._running.resume else None
-        if found is None:
-            return False
-        about, tensors = found
-        theirs = about.get("same", {})
-        for name, value in same.items():
+    def check_same(self, same: dict) -> None:
+        """Keep the options that a checkpoint must share to be gone on from; InputError where the
+        newest has others."""
+        self._same = same
+        theirs = self._found[0].get("same", {}) if self._found else {}
+        for name, value in same.items() if self._found else ():
             value = list(value) if isinstance(value, tuple) else value
             if theirs.get(name) != value:
                 raise InputError(_other_option(self._folder.path, name, theirs.get(name), value))
+
+    def take(self, trained: Trained, make_model) -> None:
+        """Keep a training from here on, and bring it to where the newest checkpoint stands.
+
+        make_model: gives the `Model` as the training stands.
+        """
+        self._make_model = make_model
+        if not self._found:
+            return
+        about, tensors = self._found
         trained.restore(about, tensors)
         self.notes[:0] = about.get("notes", [])
         if about.get("environment") != environment():
@@ -280,7 +300,10 @@ class Keeper(Watcher):
                       "the weights may differ in their last bits from those of one run")
         self._trained = trained
         self._crew.watch({"stage": "resumed", "step": trained.step, "epoch": trained.epoch})
-        return True
+
+    def write_begun(self, about: dict) -> None:
+        """Write what is known of the files of the run."""
+        write_begun(self._folder, about)
 
     def _keep_last_good(self) -> None:
         """The newest checkpoint before the steps that were no use, as a model."""

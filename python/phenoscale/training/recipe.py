@@ -17,6 +17,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
+from phenoscale.tables.values import values_of
 from phenoscale.words import listed
 
 __all__ = ["BALANCES", "SCHEDULES", "Recipe"]
@@ -187,9 +188,9 @@ class Recipe:
                 what = "number" if kind is Real else "whole number"
                 raise InputError(f"{name}={value}: give a {what} from {low} to {high}")
             object.__setattr__(self, name, float(value) if kind is Real else int(value))
-        if isinstance(self.augment, str):
-            raise InputError(f"augment='{self.augment}': give a list of names, ['flip']")
-        object.__setattr__(self, "augment", tuple(self.augment))
+        if not isinstance(self.fc_relu, (bool, np.bool_)):
+            raise InputError(f"fc_relu={self.fc_relu!r}: give True or False")
+        object.__setattr__(self, "augment", tuple(values_of(self.augment, "augment")))
         augment_bits(self.augment)
 
     def rate_at(self, progress: float) -> float:

@@ -13,8 +13,9 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
+from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
-from phenoscale.images.usable import usable
+from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.models.controls import controls_of
 from phenoscale.models.model import Model
@@ -29,7 +30,8 @@ from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
-from phenoscale.training.first_pass import Labelled, read_all
+from phenoscale.training.begun import changed, check_unchanged, record, stamps_of
+from phenoscale.training.first_pass import Labelled, check_copies, read_all
 from phenoscale.training.follower import Follower
 from phenoscale.training.keeper import Keeper, Running
 from phenoscale.training.recipe import Recipe
@@ -46,7 +48,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
               crew: Crew | None = None) -> tuple[Model, str]:
     """Train on a table and leave a run folder.
 
-    Ctrl-C, SIGTERM and SIGUSR1 stop at once and leave a checkpoint of the last finished step.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGHUP stop at once and leave a checkpoint of the last finished
+    step.
 
     Parameters
     ----------
@@ -58,8 +61,9 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     recipe : Recipe
     split : Split, optional
         Which fields are held out, and which watched.
-    controls : dict of str to list of str, optional
-        Column to values that mark control wells, for the report and the model's distances.
+    controls : dict of str to str or list of str, optional
+        Column to one value or several that mark control wells, for the report and the model's
+        distances.
     running : Running, optional
         Fields that cannot be used, checkpoints, event files.
     crew : Crew, optional
@@ -79,7 +83,10 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     phenoscale.signals.Stopped
         After a signal; a KeyboardInterrupt.
     """
-    begun, folder = time.monotonic(), RunFolder(out)
+    if not isinstance(table, Table):
+        raise InputError(f"the table of a training is {type(table).__name__}: read it with "
+                         "phenoscale.read_table")
+    since, folder = time.monotonic(), RunFolder(out)
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
@@ -89,11 +96,15 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     crew.watch.note([*absent_roles(table), *doubts(table)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
-    with (Keeper(folder, running, crew) if crew.is_first else Follower(crew)) as keeper:
+    with (Keeper(folder, running, crew) if crew.is_first
+          else Follower(crew, running.on_error)) as keeper:
         with keeper.computing():
-            fields = _first_look(table, label, recipe, split, running, crew)
+            begun = crew.ranks.spread(keeper.begun())
+            found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks,
+                           dict(begun["left_out"]) if begun else None)
+            fields = _first_look(found, label, recipe, split, crew)
             crew.roll_call(fields.recipe.batch, keeper.warn)
-            trained = _begin(fields, keeper, running, crew)
+            trained = _begin(fields, begun, keeper, running, crew)
         config = _config(fields, trained, split, controls, crew)
         if crew.is_first:
             folder.write_config(config)
@@ -103,21 +114,21 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
         keeper.ended()
         with keeper.computing():
             rows = np.flatnonzero(is_control[fields.usable.rows] & (fields.sides == "train"))
+            rows = rows[~np.isin(rows, list(trained.lost))]
             model = _finish(fields, trained, keeper, rows, crew)
             unread = _score_rest(folder, model, fields, trained, crew)
-        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread]
+        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread,
+                 *_lost(trained, fields)]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "unscored": why_unscored(fields, split),
-                                 "seconds": round(time.monotonic() - begun, 1)})
+                                 "seconds": round(time.monotonic() - since, 1)})
             keeper.save_model(model)
     return model, folder.path
 
 
-def _first_look(table: Table, label: str, recipe: Recipe, split: Split, running: Running,
-                crew: Crew) -> Labelled:
-    """The labelled fields of a table whose files can be used."""
-    found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks)
+def _first_look(found: Usable, label: str, recipe: Recipe, split: Split, crew: Crew) -> Labelled:
+    """The labelled fields of those whose files can be used."""
     fields = Labelled(found, label, split, recipe, crew.threads)
     crew.watch.note(fields.words)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
@@ -132,25 +143,65 @@ def _gone(fields: Labelled) -> list[str]:
             for name, n in left_out.items() if name and n == (labels == name).sum()]
 
 
-def _begin(fields: Labelled, keeper, running: Running, crew: Crew) -> Trained:
-    """A training that stands at its beginning, or where the newest checkpoint does."""
+def _lost(trained: Trained, fields: Labelled) -> list[str]:
+    """A note on the fields that could not be read to the end."""
+    return [f"{len(trained.lost)} of {len(fields.table)} fields could be used at the beginning and "
+            "not to the end: see errors.csv"] if trained.lost else []
+
+
+def _begin(fields: Labelled, begun: dict | None, keeper, running: Running, crew: Crew) -> Trained:
+    """A training that stands at its beginning, or where the newest checkpoint does.
+
+    begun: what the run began with, as of `phenoscale.training.begun.read_begun`; None: it does now.
+    """
     ranks = crew.ranks
+    keeper.check_same(fields.same(ranks.exchange))
+    lost = _compare(fields, begun, keeper, running, crew) if begun is not None else {}
     trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, crew)
-    same = fields.same(ranks.exchange)
-    if not ranks.spread(keeper.take(trained, same, lambda: _model(fields, trained))):
-        moments, trained.unread = read_all(fields, running.on_error, crew, keeper.warn)
+    keeper.take(trained, lambda: _model(fields, trained))
+    if begun is None:
+        stamps = stamps_of(fields, crew)  # before they are read: what changes after is noticed
+        moments, trained.unread, digests = read_all(fields, running.on_error, crew, keeper.warn)
         trained.know(moments)
+        if crew.is_first:
+            keeper.write_begun(record(fields, stamps, digests))
     about, tensors = trained.state()
     trained.stand(ranks.spread(about))
     for _, numbers in tensors:
         ranks.copy(numbers)
     fields.leave_out(trained.unread)
+    for row in trained.unread.keys() | trained.lost.keys():
+        lost.pop(row, None)
+    trained.lost.update(lost)
+    if lost:
+        keeper.warn(f"{next(iter(lost.values()))}; the run goes on without it: "
+                    f"{count(len(lost), 'field')} that it began with cannot be used any more")
     most = break_even(trained.net)
     if ranks.size > 1 and ranks.exchange == "factors" and 0 < most < fields.recipe.batch:
         keeper.warn(f"a batch of {fields.recipe.batch} is over {most} images: --exchange matrix "
                     "sends less, to bits that depend on the number of ranks")
     _model(fields, trained).check()
     return trained
+
+
+def _compare(fields: Labelled, begun: dict, keeper, running: Running, crew: Crew) -> dict:
+    """The fields that a run that goes on has lost, and why; InputError where others changed and
+    that is not accepted."""
+    if not begun:
+        keeper.warn("which files the run began with is not known (files.json is missing or "
+                    "damaged): whether they changed since is not seen")
+        return {}
+    stamps = stamps_of(fields, crew)
+    others, unread, digests = changed(fields, begun, stamps, crew)
+    lost = {**fields.usable.gone, **unread}
+    if unread and running.on_error == "stop":
+        raise InputError(next(iter(unread.values())))
+    for words in check_unchanged(fields, others, running.data_changed):
+        check_copies(fields, digests)
+        keeper.warn(words)
+    if crew.is_first:
+        keeper.write_begun(record(fields, stamps, digests))
+    return lost
 
 
 def _model(fields: Labelled, trained: Trained, controls: dict | None = None) -> Model:
@@ -187,8 +238,9 @@ def _finish(fields: Labelled, trained: Trained, keeper, rows, crew: Crew) -> Mod
     def known():
         """The model of the weights that rank 0 has, and what it knows of the controls."""
         ranks.copy(net.parameters)
-        found = trained.network(crew.threads).run(fields.source, rows, ranks=ranks)
-        return _model(fields, trained, controls_of(found.embeddings))
+        found = trained.network(crew.threads).run(fields.source, rows, keeper.on_error, ranks=ranks)
+        there = [i not in found.skipped for i in range(len(rows))]
+        return _model(fields, trained, controls_of(found.embeddings[np.array(there, bool)]))
 
     is_best = trained.recipe.select == "best"
     if (is_best or len(rows)) and ranks.spread(keeper.has_best()):
@@ -221,6 +273,7 @@ def _score_rest(folder: RunFolder, model: Model, fields: Labelled, trained: Trai
         if crew.is_first:
             write_csv(prediction_frame(model, fields.table.select(rest), found),
                       folder.file(folder.PREDICTIONS))
+    fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
     if fields.usable.left_out and crew.is_first:
         write_errors(fields.usable.whole, fields.usable.left_out, folder.file(folder.ERRORS))
     return notes

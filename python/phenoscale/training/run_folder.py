@@ -8,6 +8,7 @@
     config.json               every option as resolved
     log.csv                   a row an epoch
     split.csv                 the side of each field
+    files.json                the files that it began with (begun.py)
     predictions.csv           every field that was not trained on
     errors.csv                the fields that were left out
     report.html               made from the others
@@ -38,10 +39,10 @@ class RunFolder:
     """
 
     MODEL, BEST, LAST_GOOD = "model.safetensors", "best.safetensors", "last_good.safetensors"
-    CONFIG, LOG, SPLIT = "config.json", "log.csv", "split.csv"
+    CONFIG, LOG, SPLIT, FILES = "config.json", "log.csv", "split.csv", "files.json"
     PREDICTIONS, ERRORS, REPORT = "predictions.csv", "errors.csv", "report.html"
     #: what a training writes; a report comes after it
-    WRITTEN = (CONFIG, LOG, SPLIT, PREDICTIONS, ERRORS, MODEL, BEST, LAST_GOOD)
+    WRITTEN = (CONFIG, LOG, SPLIT, FILES, PREDICTIONS, ERRORS, MODEL, BEST, LAST_GOOD)
 
     def __init__(self, path):
         self.path = os.fspath(path)

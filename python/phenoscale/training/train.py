@@ -26,8 +26,9 @@ from phenoscale.prediction.predict import Network
 from phenoscale.ranks.alone import Alone, branches, own_places
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import Exchange
-from phenoscale.scores.classification import classification
+from phenoscale.training.lost import Reader
 from phenoscale.training.recipe import BALANCES, Recipe
+from phenoscale.training.validate import validate
 from phenoscale.training.watcher import Watcher
 
 __all__ = ["Diverged", "Trained", "begin", "fit"]
@@ -66,8 +67,8 @@ class Trained:
         Smallest validation loss, and epochs since.
     is_over : bool
         All epochs are done, or patience is.
-    unread : dict of int to str
-        Fields that could not be read at the beginning, and why.
+    unread, lost : dict of int to str
+        Fields that could not be read at the beginning, or later on, and why.
     """
 
     recipe: Recipe
@@ -90,6 +91,7 @@ class Trained:
     waited: int = 0
     is_over: bool = False
     unread: dict = field(default_factory=dict)
+    lost: dict = field(default_factory=dict)
 
     _STATE = ("epoch", "position", "log", "row", "factor", "bad_steps", "skipped", "best", "waited",
               "is_over")
@@ -139,7 +141,8 @@ class Trained:
         about.update(recipe=asdict(self.recipe), description=self.description,
                      mean=self.mean.tolist(), std=self.std.tolist(), counts=self.counts,
                      optimizer_steps=self.optimizer.steps,
-                     unread=[[row, why] for row, why in self.unread.items()])
+                     unread=list(map(list, self.unread.items())),
+                     lost=list(map(list, self.lost.items())))
         tensors = [("parameters", self.net.parameters)]
         tensors += [(f"state{k}", state) for k, state in enumerate(self.optimizer.states)]
         return about, tensors
@@ -170,7 +173,7 @@ class Trained:
         self.optimizer.steps = about["optimizer_steps"]
         self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
         self.counts = about.get("counts")
-        self.unread = {row: why for row, why in about.get("unread", [])}
+        self.unread, self.lost = dict(about.get("unread", [])), dict(about.get("lost", []))
         for name in self._STATE:
             setattr(self, name, about[name])
 
@@ -242,6 +245,8 @@ def _compute(trained: Trained, exchange: Exchange, source, labels):
         part = labels[at : min(end, at + net.images)]
         net.forward([source.next() for _ in part], trained.scale, trained.offset)
         exchange.head(at, part, smoothing)
+        if source.faults:
+            exchange.spoil(at)
         if at + len(part) == end:
             exchange.send()
         net.backward_fields()
@@ -281,10 +286,10 @@ def _skip(trained: Trained, watcher: Watcher, fields: list[str], loss: float) ->
     return trained.recipe.rate * trained.factor
 
 
-def _epoch(trained: Trained, exchange: Exchange, source, labels, order, crew: Crew,
+def _epoch(trained: Trained, exchange: Exchange, source: Reader, labels, order, crew: Crew,
            watcher: Watcher) -> None:
-    """The steps that are left of an epoch over the fields `order`."""
-    recipe, n = trained.recipe, len(order)
+    """The steps that are left of an epoch over the fields `order`, up to one that loses fields."""
+    recipe, n, order = trained.recipe, len(order), source.order(order)
     steps = -(-n // recipe.batch)
     if not trained.row:
         trained.row = {"epoch": trained.epoch + 1, "step": trained.epoch * steps, "images": 0,
@@ -302,6 +307,9 @@ def _epoch(trained: Trained, exchange: Exchange, source, labels, order, crew: Cr
             images = row["images"] + len(batch)
             loss = row["loss"] + (loss - row["loss"]) * len(batch) / images
             row.update(images=images, loss=loss, gradient_norm=norm)
+            source.stepped()
+        elif source.settle(crew.ranks):
+            return
         else:
             rate = _skip(trained, watcher, [source.place(int(k)) for k in batch], loss)
         seconds = before + time.monotonic() - begun
@@ -310,16 +318,6 @@ def _epoch(trained: Trained, exchange: Exchange, source, labels, order, crew: Cr
                    images_per_s=trained.position / seconds)
         crew.watch.tell("step", row["step"], steps * recipe.epochs, **row)
         watcher.step_done(trained)
-
-
-def _validate(trained: Trained, source, labels, val, crew: Crew) -> dict:
-    logits = trained.network(crew.threads).run(source, val, ranks=crew.ranks).logits
-    loss = np.mean([_core.loss("softmax", row, int(label))[0]
-                    for row, label in zip(logits, labels[val])])
-    classes = list(range(trained.net.classes))
-    scores = classification(labels[val], logits.argmax(axis=1), classes)
-    return {"val_loss": float(loss), "val_accuracy": scores["accuracy"],
-            "val_balanced_accuracy": scores["balanced_accuracy"]}
 
 
 def _check_same(trained: Trained, ranks: Alone) -> None:
@@ -381,13 +379,16 @@ def fit(source, labels, train, val, recipe: Recipe, crew: Crew | None = None,
         trained = begin(source, labels, train, recipe, crew)
         trained.know(statistics(source, train, crew.watch))
     exchange = Exchange(trained.net, crew.ranks)
+    source = Reader(source, labels, train, trained.lost, watcher)
     while not trained.is_over:
         order = BALANCES[recipe.balance](train, labels, recipe.seed, trained.epoch)
-        _epoch(trained, exchange, source, labels, order, crew, watcher)
+        while not trained.row or trained.position < len(order):
+            _epoch(trained, exchange, source, labels, order, crew, watcher)
         _check_same(trained, crew.ranks)
         if len(val):
             with watcher.computing():
-                trained.row.update(_validate(trained, source, labels, val, crew))
+                network = trained.network(crew.threads)
+                trained.row.update(validate(network, source, labels, val, crew.ranks))
         crew.watch.tell("epoch", trained.epoch + 1, recipe.epochs, **trained.row)
         _end_epoch(trained, watcher)
         watcher.step_done(trained)

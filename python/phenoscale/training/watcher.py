@@ -13,7 +13,15 @@ __all__ = ["Watcher"]
 
 
 class Watcher:
-    """Who is told of a training and may end it; each method does nothing here."""
+    """Who is told of a training and may end it; each method does nothing here.
+
+    Attributes
+    ----------
+    on_error : {"stop", "skip"}
+        What to do about a field that cannot be read in the middle of the training.
+    """
+
+    on_error = "stop"
 
     def computing(self):
         """A context for work that may be left at any instant."""
