@@ -45,12 +45,17 @@ def test_memory_is_that_of_the_control_group(monkeypatch, text, most):
     assert machine.memory() == min(whole, most)
 
 
+def test_free_memory_is_less_than_all():
+    assert 0 < machine.free_memory() < machine.memory()
+
+
 def test_a_training_in_a_container_plans_for_the_container(monkeypatch):
     """Not for the machine that it is on: a quarter of the memory is for the network."""
     description = networks.describe("mcnn-gap", 1, 256, 256, 2)
     images = [net.images for net in (train.make_net(description, 8, 1), )]
     alone = train.make_net(description, 1, 1).memory
     real = builtins.open
+    monkeypatch.setattr(train, "free_memory", lambda: 1 << 40)
     monkeypatch.setattr(builtins, "open", lambda path, *a, **k: io.StringIO(f"{int(4.1 * alone)}")
                         if str(path).startswith("/sys/fs/cgroup") else real(path, *a, **k))
     images.append(train.make_net(description, 8, 1).images)
