@@ -97,14 +97,15 @@ ps_make_arrays(ps_net *self)
     if (!is_training)
         goto done;
     TRY(ps_hold(account, &self->gradients,
-             self->plan.forms_dense ? self->count : self->field_count, 1, sizeof(float)));
+                self->plan.forms_dense ? self->count : self->field_count, 1, sizeof(float)));
     TRY(ps_hold(account, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
     TRY(ps_hold(account, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
     for (int64_t i = 0; i < self->lanes; i++)
         TRY(ps_hold(account, &self->lane_gradients[i], self->field_count + self->strips_size, 1,
-                 sizeof(float)));
+                    sizeof(float)));
     for (int i = 0; i < PS_TREE_LEVELS && (int64_t)1 << i <= self->plan.batch; i++)
-        TRY(ps_hold(account, &self->tree[i], self->field_count + self->strips_size, 1, sizeof(float)));
+        TRY(ps_hold(account, &self->tree[i], self->field_count + self->strips_size, 1,
+                    sizeof(float)));
 done:
     TRY(ps_account_check(account, "the arrays of the network"));
     memset(self->parameters, 0, (size_t)self->count * sizeof(float));

@@ -128,8 +128,8 @@ conv_backward(ps_layer *self, ps_work *work)
         for (int64_t i = 0; i < self->h * self->w * self->c; i++)
             work->diff_out[i] = work->out[i] > 0 ? work->diff_out[i] : 0;
     work->executed = (work->diff_source[0] ? 4 : 2) * self->cost;
-    return ps_dnn_conv_backward(((conv_state *)self->state)->dnn, work->thread, work->source[0], work->diff_out,
-                                work->diff_source[0], work->grad,
+    return ps_dnn_conv_backward(((conv_state *)self->state)->dnn, work->thread, work->source[0],
+                                work->diff_out, work->diff_source[0], work->grad,
                                 work->grad + self->pair[0].n_weight);
 }
 

@@ -19,11 +19,9 @@ import phenoscale
 import screens
 from phenoscale import InputError, _core, load
 from phenoscale.files.atomic import write_atomically
-from phenoscale.models import model as models
 from phenoscale.models import networks
 from phenoscale.models.model import Model
 from phenoscale.tables.class_keys import class_key
-from phenoscale.training import train
 
 TINY = ("field: input channels=1 height=8 width=8 pad=1\n"
         "conv: conv filters=2 kernel=3 relu=1\n"
@@ -347,25 +345,6 @@ def test_weights_that_are_no_numbers(tmp_path, weight):
     model.save(tmp_path / "m")
     with pytest.raises(InputError, match="m is damaged: it has weights that are NaN or infinite"):
         load(tmp_path / "m")
-
-
-def test_a_small_file_that_wants_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
-    """When it is loaded, used, explained and trained: before anything large is made."""
-    path, text = tmp_path / "m", TINY.replace("height=8 width=8", "height=8192 width=8192")
-    tiny_model(description=text, size=[8192, 8192]).save(path)
-    monkeypatch.setattr(models, "free_memory", lambda: 10**8)
-    with pytest.raises(InputError, match=r"m: its network cannot be built: .* need "
-                       r"\d+\.\d\d GB of memory, of which 0.10 GB may be used"):
-        load(path)
-    tiny_model().save(path)
-    model = load(path)
-    for training in (False, True):
-        with pytest.raises(InputError, match=r"m: no network for fields of 8192 x 8192: .* need "
-                           r"\d+\.\d\d GB of memory, of which 0.10 GB may be used"):
-            model.net(8192, 8192, 1, training=training)
-    monkeypatch.setattr(train, "free_memory", lambda: 10**8)
-    with pytest.raises(MemoryError, match="GB of memory, of which 0.10 GB may be used"):
-        train.make_net(text, 1, 1)
 
 
 @pytest.mark.soak
