@@ -274,8 +274,8 @@ def test_a_fault_of_ours_is_said_and_survived():
 
 # ---- requests that are wrong ---------------------------------------------------------------------
 
-WRONG = [None, True, 0, -1, 1.5, 1 << 70, "", "nothing", "a\0", "\ud800", [], [1], [[]], {}, {"a": 1},
-         [{"a": []}], [None], "x" * 20000]
+WRONG = [None, True, 0, -1, 1.5, 1 << 70, "", "nothing", "a\0", "\ud800", [], [1], [[]], {},
+         {"a": 1}, [{"a": []}], [None], "x" * 20000]
 
 
 def spoiled(value, rng, place=""):

@@ -40,7 +40,7 @@ STRANGE = {"a pipe": os.mkfifo, "a device": lambda path: os.symlink("/dev/zero",
 TABLES = ("log.csv", "split.csv", "predictions.csv", "errors.csv")
 CONFIGS = [b"", b"\xff", b"[]", b"1", b"{}", b"[" * 100_000, b'{"a":' * 100_000, b"NaN",
            config(more=json.loads("[" * 500 + "]" * 500)).encode()]
-WRONG = [0, 1.5, True, "x", [], [[]], [{}], [None], {}, {"a": {}}, {"a": [[]]}, ["a", "a"], "z" * 9]
+WRONG = [0, 1.5, True, "x", [], [[]], [{}], [None], {}, {"a": {}}, {"a": [[]]}, ["a", "a"]]
 
 
 @pytest.mark.parametrize("what", STRANGE)
@@ -58,7 +58,7 @@ def test_what_is_no_file_of_a_run(tmp_path, name, what):
 @pytest.mark.parametrize("content", CONFIGS, ids=range(len(CONFIGS)))
 def test_what_is_no_config(tmp_path, content):
     give(tmp_path, "config.json", content)
-    with pytest.raises(InputError, match="config.json is missing or damaged .*: give a folder that"):
+    with pytest.raises(InputError, match="config.json is missing or damaged .*: give a folder"):
         write_report(tmp_path)
 
 
@@ -77,8 +77,9 @@ def test_entries_of_other_kinds(tmp_path, name):
             assert name in str(error) and "\n" not in str(error), (value, str(error))
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0", b"\xff\xfe", b"a", b"a,a\n1,2\n", b"epoch,loss\n",
-                                     b"epoch,loss\n1,nan\n2,1e999\n", b'"', b"a,b\n1,2,3\n",
+@pytest.mark.parametrize("content", [b"", b"\0\0", b"\xff\xfe", b"a", b"a,a\n1,2\n",
+                                     b"epoch,loss\n", b"epoch,loss\n1,nan\n2,1e999\n",
+                                     b"\"", b"a,b\n1,2,3\n",
                                      b"Split,Phenoscale_Field\ntest\n", b"Split\n<script>\n",
                                      "Phenoscale_Field,Phenoscale_Class\nä,ö\n".encode()])
 @pytest.mark.parametrize("name", TABLES)

@@ -83,8 +83,8 @@ class Number:
         """InputError for anything else."""
         if self.may_lack and value is None:
             return
-        is_number = (isinstance(value, float) or type(value) is int) and (self.may_lack or abs(value) < math.inf)
-        if not is_number:
+        is_number = isinstance(value, float) or type(value) is int
+        if not is_number or not self.may_lack and not abs(value) < math.inf:
             _refuse(value, where, self.words)
 
 
