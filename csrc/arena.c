@@ -72,51 +72,43 @@ out:
     return ret;
 }
 
-/* One array of the net, counted. */
-static int
-hold(ps_net *self, void *pointer, int64_t rows, int64_t columns, size_t size)
-{
-    int64_t count;
-
-    if (__builtin_mul_overflow(rows, columns, &count) || count > INT64_MAX / 16)
-        return ps_fail(PS_LIMIT, "the network needs more memory than a machine can hold");
-    self->bytes += count * (int64_t)size;
-    return ps_array(pointer, count, size);
-}
-
 int
 ps_make_arrays(ps_net *self)
 {
     int ret = PS_OK;
     int is_training = self->plan.is_training;
     int64_t rows = self->max_rows;
+    ps_account *account = &self->memory;
 
-    TRY(hold(self, &self->parameters, self->count, 1, sizeof(float)));
-    memset(self->parameters, 0, (size_t)self->count * sizeof(float));
-    TRY(hold(self, &self->outputs, self->kept, self->out_size, sizeof(float)));
-    TRY(hold(self, &self->indices, self->kept, self->index_size, sizeof(int32_t)));
-    TRY(hold(self, &self->fields, self->kept, 1, sizeof *self->fields));
-    TRY(hold(self, &self->spaces, self->plan.threads, self->space_size, sizeof(float)));
+    TRY(ps_hold(account, &self->parameters, self->count, 1, sizeof(float)));
+    TRY(ps_hold(account, &self->outputs, self->kept, self->out_size, sizeof(float)));
+    TRY(ps_hold(account, &self->indices, self->kept, self->index_size, sizeof(int32_t)));
+    TRY(ps_hold(account, &self->fields, self->kept, 1, sizeof *self->fields));
+    TRY(ps_hold(account, &self->spaces, self->plan.threads, self->space_size, sizeof(float)));
     TRY(ps_array_zeroed(&self->dense, self->n_dense, sizeof *self->dense));
     for (int i = 0; i < self->n_dense; i++) {
         ps_dense *dense = &self->dense[i];
         *dense = ps_dense_of(&self->layers[self->n_field_layers + i], self->kernels);
-        TRY(hold(self, &dense->x, rows, dense->n, sizeof(float)));
+        TRY(ps_hold(account, &dense->x, rows, dense->n, sizeof(float)));
         if (is_training)
-            TRY(hold(self, &dense->d, rows, dense->m, sizeof(float)));
+            TRY(ps_hold(account, &dense->d, rows, dense->m, sizeof(float)));
     }
-    TRY(hold(self, &self->logits, rows, ps_net_last_dense(self)->m, sizeof(float)));
+    TRY(ps_hold(account, &self->logits, rows, ps_net_last_dense(self)->m, sizeof(float)));
     if (!is_training)
-        goto out;
-    TRY(hold(self, &self->gradients,
-             self->plan.forms_dense ? self->count : self->field_count, 1, sizeof(float)));
-    TRY(hold(self, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
-    TRY(hold(self, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
+        goto done;
+    TRY(ps_hold(account, &self->gradients,
+                self->plan.forms_dense ? self->count : self->field_count, 1, sizeof(float)));
+    TRY(ps_hold(account, &self->diffs, self->lanes, self->diff_size, sizeof(float)));
+    TRY(ps_hold(account, &self->diff_rows, self->plan.images, self->dense[0].n, sizeof(float)));
     for (int64_t i = 0; i < self->lanes; i++)
-        TRY(hold(self, &self->lane_gradients[i], self->field_count + self->strips_size, 1,
-                 sizeof(float)));
+        TRY(ps_hold(account, &self->lane_gradients[i], self->field_count + self->strips_size, 1,
+                    sizeof(float)));
     for (int i = 0; i < PS_TREE_LEVELS && (int64_t)1 << i <= self->plan.batch; i++)
-        TRY(hold(self, &self->tree[i], self->field_count + self->strips_size, 1, sizeof(float)));
+        TRY(ps_hold(account, &self->tree[i], self->field_count + self->strips_size, 1,
+                    sizeof(float)));
+done:
+    TRY(ps_account_check(account, "the arrays of the network"));
+    memset(self->parameters, 0, (size_t)self->count * sizeof(float));
 out:
     return ret;
 }

@@ -7,7 +7,6 @@
  * backward, and no layer needs to know about blocks.  Weights stay oihw in the flat arrays;
  * prepare() copies them into the layout each primitive wants. */
 #include "dnn.h"
-#include "internal.h"
 
 #include <dnnl.h>
 #include <omp.h>
@@ -28,7 +27,7 @@ struct ps_dnn {
     dnnl_engine_t engine;
     dnnl_stream_t *stream; /* (threads) */
     char *scratch;         /* (threads, scratch_size) */
-    int64_t bytes;
+    ps_account *memory;
 };
 
 enum { FORWARD, DATA, WEIGHTS, PASSES };                  /* the three primitives */
@@ -67,7 +66,7 @@ ps_dnn_limit(const char *isa)
 }
 
 int
-ps_dnn_init(ps_dnn **self, int threads)
+ps_dnn_init(ps_dnn **self, int threads, ps_account *memory)
 {
     int ret = PS_OK;
     ps_dnn *dnn = NULL;
@@ -75,6 +74,7 @@ ps_dnn_init(ps_dnn **self, int threads)
     TRY(ps_array_zeroed(&dnn, 1, sizeof *dnn));
     *self = dnn;
     dnn->threads = threads;
+    dnn->memory = memory;
     DNN(dnnl_engine_create(&dnn->engine, dnnl_cpu, 0));
     TRY(ps_array_zeroed(&dnn->stream, threads, sizeof *dnn->stream));
     for (int t = 0; t < threads; t++)
@@ -89,8 +89,7 @@ ps_dnn_finish(ps_dnn *self)
     int ret = PS_OK;
 
     self->scratch_size = (self->scratch_size + 4095) / 4096 * 4096;
-    TRY(ps_array(&self->scratch, self->threads, self->scratch_size));
-    self->bytes += (int64_t)self->scratch_size * self->threads;
+    TRY(ps_hold(self->memory, &self->scratch, self->threads, (int64_t)self->scratch_size, 1));
 out:
     return ret;
 }
@@ -106,12 +105,6 @@ ps_dnn_free(ps_dnn *self)
     free(self->stream);
     free(self->scratch);
     free(self);
-}
-
-int64_t
-ps_dnn_memory(const ps_dnn *self)
-{
-    return self->bytes;
 }
 
 /* Scratchpads are ours, so that memory is known before the run; ReLU rides on the convolution. */
@@ -192,8 +185,9 @@ make_kernel(ps_dnn_conv *self, pass *p, int is_weights, const_dnnl_memory_desc_t
     int copies = is_weights ? self->dnn->threads : 1;
 
     p->kernel_size = (dnnl_memory_desc_get_size(kernel) + 63) / 64 * 64;
-    TRY(ps_array_zeroed(&p->kernel, copies, p->kernel_size));
-    self->dnn->bytes += (int64_t)p->kernel_size * copies;
+    TRY(ps_hold(self->dnn->memory, &p->kernel, copies, (int64_t)p->kernel_size, 1));
+    if (p->kernel) /* of a block that is not full, the rest stays 0 */
+        memset(p->kernel, 0, (size_t)copies * p->kernel_size);
     DNN(dnnl_reorder_primitive_desc_create(&reorder, from, self->dnn->engine, to,
                                            self->dnn->engine, NULL));
     DNN(dnnl_primitive_create(&p->reorder, reorder));

@@ -3,7 +3,7 @@
 #ifndef PHENOSCALE_DNN_H
 #define PHENOSCALE_DNN_H
 
-#include "phenoscale.h"
+#include "internal.h"
 
 typedef struct ps_dnn ps_dnn;           /* the engine; a stream and a scratchpad a thread */
 typedef struct ps_dnn_conv ps_dnn_conv; /* one convolution, forward and backward */
@@ -14,10 +14,9 @@ typedef struct {
 } ps_dnn_conv_shape;
 
 void ps_dnn_limit(const char *isa); /* before anything else: use no more than that */
-int ps_dnn_init(ps_dnn **self, int threads);
+int ps_dnn_init(ps_dnn **self, int threads, ps_account *memory);
 int ps_dnn_finish(ps_dnn *self); /* after the last convolution: allocate the scratchpads */
 void ps_dnn_free(ps_dnn *self);
-int64_t ps_dnn_memory(const ps_dnn *self);
 int ps_dnn_conv_init(ps_dnn_conv **self, ps_dnn *dnn, const ps_dnn_conv_shape *shape);
 void ps_dnn_conv_free(ps_dnn_conv *self);
 int ps_dnn_conv_prepare(ps_dnn_conv *self, int thread, float *weights);

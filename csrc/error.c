@@ -35,7 +35,7 @@ ps_error_name(int status)
     static const char *const names[] = {"PS_OK",        "PS_NO_MEMORY", "PS_IO",
                                         "PS_BAD_IMAGE", "PS_UNSUPPORTED", "PS_LIMIT",
                                         "PS_BAD_VALUE", "PS_DNN",       "PS_STOPPED",
-                                        "PS_AGAIN"};
+                                        "PS_AGAIN",     "PS_OVERFLOW"};
     int row = -status;
 
     return row >= 0 && row < (int)(sizeof names / sizeof *names) ? names[row] : "unknown error";
@@ -68,6 +68,30 @@ ps_array_zeroed(void *pointer, int64_t count, size_t size)
         memset(block, 0, (size_t)count * size);
     }
     return ret;
+}
+
+int
+ps_hold(ps_account *account, void *pointer, int64_t rows, int64_t columns, size_t size)
+{
+    int64_t count;
+    void *none = NULL;
+
+    if (__builtin_mul_overflow(rows, columns, &count) || count > INT64_MAX / 16 ||
+        __builtin_add_overflow(account->bytes, count * (int64_t)size, &account->bytes))
+        return ps_fail(PS_LIMIT, "the network needs more memory than a machine can hold");
+    if (!account->limit || account->bytes <= account->limit)
+        return ps_array(pointer, count, size);
+    memcpy(pointer, &none, sizeof none);
+    return PS_OK;
+}
+
+int
+ps_account_check(const ps_account *account, const char *what)
+{
+    if (!account->limit || account->bytes <= account->limit)
+        return PS_OK;
+    return ps_fail(PS_NO_MEMORY, "%s need %.2f GB of memory, of which %.2f GB may be used", what,
+                   (double)account->bytes / 1e9, (double)account->limit / 1e9);
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014) as a hash of four words: random numbers are a function of

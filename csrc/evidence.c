@@ -12,6 +12,7 @@
  * of its last map instead: where a cell's pixels are, not which of them counted. */
 #include "net.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Which layers are shared out, and which lie before them: it follows from the order of the layers,
@@ -81,6 +82,10 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
     for (int64_t k = 0, best = class_number; best < 0 && k < classes; k++)
         if (class_number < 0 || self->logits[k] > self->logits[class_number])
             class_number = k;
+    for (int64_t k = 0; k < classes; k++)
+        if (!isfinite(self->logits[k]))
+            FAIL(PS_OVERFLOW, "within the network the numbers of this field are too large for "
+                 "float32: its weights make no sense, or the field's counts");
     d = ps_net_last_dense(self)->d;
     memset(d, 0, (size_t)classes * sizeof *d);
     d[class_number] = 1;

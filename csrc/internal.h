@@ -29,6 +29,17 @@ int ps_fail(int status, const char *format, ...) __attribute__((format(printf, 2
 int ps_array(void *pointer_to_pointer, int64_t count, size_t size);
 int ps_array_zeroed(void *pointer_to_pointer, int64_t count, size_t size);
 
+/* What an object holds, in bytes, and may hold (0: anything). */
+typedef struct {
+    int64_t bytes, limit;
+} ps_account;
+
+/* An array (rows, columns) on an account: NULL, and counted all the same, beyond its limit. */
+int ps_hold(ps_account *account, void *pointer_to_pointer, int64_t rows, int64_t columns,
+            size_t size);
+/* PS_NO_MEMORY where more was asked for than there may be; `what` is plural. */
+int ps_account_check(const ps_account *account, const char *what);
+
 /* ---- random numbers: a function of four words --------------------------------------------- */
 
 uint64_t ps_random_bits(uint64_t a, uint64_t b, uint64_t c, uint64_t d);

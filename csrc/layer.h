@@ -24,6 +24,7 @@ typedef struct {
     const ps_kernels *kernels;
     ps_dnn *dnn;
     ps_frame *frame; /* the input says it, the layers below read it */
+    ps_account *memory;
     int is_training;
     int64_t limit, claimed; /* parameters: how many there may be, how many the layers above have */
 } ps_build;

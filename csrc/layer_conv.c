@@ -4,11 +4,24 @@
  *   out[y, x, o] = relu(bias[o] + sum over i, dy, dx of weight[o, i, dy, dx] *
  *                  in[y + dy - kernel / 2, x + dx - kernel / 2, i])
  *
- * A ReLU passes no gradient where its output is 0. */
+ * A ReLU passes no gradient where its output is 0.
+ *
+ * oneDNN's ReLU makes 0 of a NaN.  Where inputs are no numbers, or so large that a sum may be none,
+ * all outputs are NaN, so that it is seen. */
 #include "dnn.h"
 #include "layer.h"
 
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 enum { FILTERS, KERNEL, RELU };
+
+typedef struct {
+    ps_dnn_conv *dnn;
+    double weights, bias; /* the largest sum of |weight| of an output, the largest |bias| */
+} conv_state;
 
 static int
 conv_init(ps_layer *self, const ps_build *build)
@@ -39,12 +52,49 @@ conv_init(ps_layer *self, const ps_build *build)
                     .shape = {shape.out, shape.in, kernel, kernel},
                     .n_shape = 4};
     self->cost = self->h * self->w * pair.n_weight;
-    ps_dnn_conv *conv = NULL;
+    conv_state *state = NULL;
     int ret = ps_layer_claim(self, build, &pair);
     if (ret == PS_OK)
-        ret = ps_dnn_conv_init(&conv, build->dnn, &shape);
-    self->state = conv;
-    return ret;
+        ret = ps_array_zeroed(&state, 1, sizeof *state);
+    self->state = state;
+    return ret == PS_OK ? ps_dnn_conv_init(&state->dnn, build->dnn, &shape) : ret;
+}
+
+/* What bounds the outputs, from what bounds the inputs. */
+static void
+find_bounds(ps_layer *self)
+{
+    conv_state *state = self->state;
+    const ps_pair *pair = &self->pair[0];
+
+    state->weights = state->bias = 0;
+    for (int64_t o = 0; o < pair->n_bias; o++) {
+        const float *weight = self->param + o * pair->fan_in;
+        double sum = 0;
+        for (int64_t i = 0; i < pair->fan_in; i++)
+            sum += fabsf(weight[i]);
+        state->weights = fmax(state->weights, sum);
+        state->bias = fmax(state->bias, fabsf(self->param[pair->n_weight + o]));
+    }
+}
+
+/* Whether no sum can leave the range of float32; a NaN has more bits than any number. */
+static int
+is_in_range(const ps_layer *self, const float *in)
+{
+    const conv_state *state = self->state;
+    int64_t n = self->h * self->w * self->from[0]->c;
+    int32_t most = 0;
+    float largest;
+
+    for (int64_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, in + i, sizeof bits);
+        bits &= INT32_MAX;
+        most = bits > most ? bits : most;
+    }
+    memcpy(&largest, &most, sizeof largest);
+    return largest * state->weights + state->bias < FLT_MAX;
 }
 
 static int
@@ -52,14 +102,22 @@ conv_prepare(ps_layer *self, int thread)
 {
     int ret = ps_layer_check_weights(self);
 
-    return ret == PS_OK ? ps_dnn_conv_prepare(self->state, thread, self->param) : ret;
+    if (ret != PS_OK)
+        return ret;
+    find_bounds(self);
+    return ps_dnn_conv_prepare(((conv_state *)self->state)->dnn, thread, self->param);
 }
 
 static int
 conv_forward(ps_layer *self, ps_work *work)
 {
     work->executed = 2 * self->cost;
-    return ps_dnn_conv_forward(self->state, work->thread, work->source[0],
+    if (self->option[RELU] && !is_in_range(self, work->source[0])) {
+        for (int64_t i = 0; i < self->n_out; i++)
+            work->out[i] = NAN;
+        return PS_OK;
+    }
+    return ps_dnn_conv_forward(((conv_state *)self->state)->dnn, work->thread, work->source[0],
                                self->param + self->pair[0].n_weight, work->out);
 }
 
@@ -70,15 +128,16 @@ conv_backward(ps_layer *self, ps_work *work)
         for (int64_t i = 0; i < self->h * self->w * self->c; i++)
             work->diff_out[i] = work->out[i] > 0 ? work->diff_out[i] : 0;
     work->executed = (work->diff_source[0] ? 4 : 2) * self->cost;
-    return ps_dnn_conv_backward(self->state, work->thread, work->source[0], work->diff_out,
-                                work->diff_source[0], work->grad,
+    return ps_dnn_conv_backward(((conv_state *)self->state)->dnn, work->thread, work->source[0],
+                                work->diff_out, work->diff_source[0], work->grad,
                                 work->grad + self->pair[0].n_weight);
 }
 
 static void
 conv_free(ps_layer *self)
 {
-    ps_dnn_conv_free(self->state);
+    ps_dnn_conv_free(((conv_state *)self->state)->dnn);
+    free(self->state);
 }
 
 const ps_layer_type ps_layer_conv = {

@@ -67,7 +67,7 @@ read_planes(const void *from, int64_t k, int64_t y, int64_t x, int64_t n, float 
 
 /* Weights at the points, for all threads; 0 where c does not fill a block. */
 static int
-make_weights(tower_state *self)
+make_weights(tower_state *self, ps_account *memory)
 {
     ps_tower *tower = &self->tower;
     int64_t n = tower->blocks, padded = n * PS_BLOCK, total = 0;
@@ -86,9 +86,11 @@ make_weights(tower_state *self)
 
     for (int i = 0; i < n_parts; i++)
         total += parts[i].size;
-    int ret = ps_array_zeroed(&self->weights, total, sizeof(float));
+    int ret = ps_hold(memory, &self->weights, total, 1, sizeof(float));
     float *at = self->weights;
-    for (int i = 0; i < n_parts && ret == PS_OK; at += parts[i++].size)
+    if (at)
+        memset(at, 0, (size_t)total * sizeof(float));
+    for (int i = 0; i < n_parts && at; at += parts[i++].size)
         *parts[i].to = parts[i].size ? at : NULL;
     return ret;
 }
@@ -164,7 +166,7 @@ tower_init(ps_layer *self, const ps_build *build)
                                    build->is_training, NULL, &unused);
     self->n_index = build->is_training ? self->h * self->w * self->c : 0;
     self->cost = h * w * (self->n_param - 3 * self->c);
-    TRY(make_weights(state));
+    TRY(make_weights(state, build->memory));
 out:
     return ret;
 }

@@ -5,30 +5,31 @@
 #include <math.h>
 #include <string.h>
 
-/* log of sum of exp, safe for any size of logit */
+/* log of sum of exp, less the largest logit `top`: beside one of 1e20 the rest would be lost. */
 static double
-log_sum_exp(int64_t k, const float *logits)
+log_sum_exp(int64_t k, const float *logits, double *top)
 {
-    double top = logits[0], sum = 0;
+    double sum = 0;
 
+    *top = logits[0];
     for (int64_t i = 1; i < k; i++)
-        top = logits[i] > top ? logits[i] : top;
+        *top = logits[i] > *top ? logits[i] : *top;
     for (int64_t i = 0; i < k; i++)
-        sum += exp(logits[i] - top);
-    return top + log(sum);
+        sum += exp(logits[i] - *top);
+    return log(sum);
 }
 
 /* Cross-entropy of the softmax with the target (1 - smoothing) * one-hot + smoothing / k. */
 static double
 softmax_loss(int64_t k, const float *logits, int64_t label, double smoothing, double *gradient)
 {
-    double total = log_sum_exp(k, logits), loss = 0;
+    double top, total = log_sum_exp(k, logits, &top), loss = 0;
 
     for (int64_t i = 0; i < k; i++) {
         double target = smoothing / (double)k + (i == label ? 1 - smoothing : 0);
-        loss -= target * (logits[i] - total);
+        loss -= target * (logits[i] - top - total);
         if (gradient)
-            gradient[i] = exp(logits[i] - total) - target;
+            gradient[i] = exp(logits[i] - top - total) - target;
     }
     return loss;
 }
@@ -65,8 +66,8 @@ void
 ps_softmax(int64_t n, int64_t k, const float *logits, float *probabilities)
 {
     for (int64_t i = 0; i < n; i++, logits += k, probabilities += k) {
-        double total = log_sum_exp(k, logits);
+        double top, total = log_sum_exp(k, logits, &top);
         for (int64_t j = 0; j < k; j++)
-            probabilities[j] = (float)exp(logits[j] - total);
+            probabilities[j] = (float)exp(logits[j] - top - total);
     }
 }

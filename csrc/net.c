@@ -87,6 +87,7 @@ init_layers(ps_net *self)
 {
     int ret = PS_OK;
     ps_build build = {.kernels = self->kernels, .dnn = self->dnn, .frame = &self->frame,
+                      .memory = &self->memory,
                       .is_training = self->plan.is_training,
                       .limit = self->plan.limit ? self->plan.limit : PS_LIMIT_PARAMETERS};
 
@@ -222,6 +223,7 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
              (long long)plan->batch, (long long)plan->images);
     TRY(ps_array_zeroed(&net, 1, sizeof *net));
     net->plan = *plan;
+    net->memory.limit = plan->memory;
     net->lanes = plan->threads < PS_MAX_LANES ? plan->threads : PS_MAX_LANES;
     if (plan->is_training && plan->images < net->lanes)
         net->lanes = plan->images;
@@ -230,7 +232,7 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
     TRY(ps_describe(net, description));
     TRY(ps_isa_choose(&net->kernels));
     ps_dnn_limit(net->kernels->isa);
-    TRY(ps_dnn_init(&net->dnn, plan->threads));
+    TRY(ps_dnn_init(&net->dnn, plan->threads, &net->memory));
     TRY(init_layers(net));
     TRY(check_order(net));
     TRY(ps_dnn_finish(net->dnn));
@@ -313,7 +315,7 @@ ps_net_embedding(const ps_net *self)
 int64_t
 ps_net_memory(const ps_net *self)
 {
-    return self->bytes + ps_dnn_memory(self->dnn);
+    return self->memory.bytes;
 }
 
 int64_t

@@ -37,7 +37,8 @@ struct ps_net {
     int64_t done, ahead;               /* images of it: through backward, through forward */
     int is_head_back;                  /* those ahead: through the head's backward */
     int64_t rows;                      /* images whose gradient is there to be used */
-    int64_t bytes, executed;
+    ps_account memory;
+    int64_t executed;
 };
 
 static inline const ps_layer *

@@ -103,6 +103,9 @@ ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net)
     TRY(ps_array_zeroed(&made, 1, sizeof *made));
     made->type = &optimizers[row];
     made->count = net->count;
+    ps_account both = net->memory; /* the states are the caller's, but there must be room */
+    both.bytes += made->type->states * made->count * (int64_t)sizeof(float);
+    TRY(ps_account_check(&both, "the arrays of the network and its optimizer"));
     for (int i = 0; i < made->type->states; i++)
         TRY(ps_array_zeroed(&made->state[i], made->count, sizeof(float)));
     *self = made;

@@ -31,7 +31,8 @@ enum {
     PS_BAD_VALUE = -6,   /* an argument that makes no sense */
     PS_DNN = -7,         /* oneDNN refused */
     PS_STOPPED = -8,     /* the poll function asked to stop */
-    PS_AGAIN = -9        /* nothing ready yet: call again */
+    PS_AGAIN = -9,       /* nothing ready yet: call again */
+    PS_OVERFLOW = -10    /* numbers within a network that float32 cannot hold */
 };
 
 const char *ps_error_name(int status); /* "PS_IO" and so on, for any number */
@@ -200,6 +201,8 @@ typedef struct {
     int64_t batch;   /* most images of one step, over all its forward calls and processes */
     int forms_dense; /* keep the dense layers' gradient as a sum, not as factors: more memory */
     int64_t limit;   /* of parameters, checked before anything large is made; 0: the one above */
+    int64_t memory;  /* bytes that it may hold, with its optimizer; what is beyond is not made; 0:
+                        any number */
     ps_poll poll;    /* or NULL */
     void *context;
 } ps_net_plan;
@@ -228,7 +231,8 @@ int64_t ps_net_memory(const ps_net *self);       /* bytes held */
 int64_t ps_net_pending(const ps_net *self);      /* images gone forward and not yet backward */
 void ps_net_initialise(ps_net *self, uint64_t seed); /* Glorot uniform, biases 0 */
 
-/* Logits (n, classes) and, unless NULL, embeddings (n, embedding) of any number of fields. */
+/* Logits (n, classes) and, unless NULL, embeddings (n, embedding) of any number of fields.
+ * PS_OVERFLOW, with all written, where those of a field are NaN or infinite. */
 int ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits,
                    float *embeddings);
 

@@ -8,6 +8,7 @@
  * (gradient.c), so the bits are the same for any number of threads and any parts of the batch. */
 #include "net.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -162,6 +163,29 @@ out:
     return ret;
 }
 
+/* The first row that has a number which is none, or n. */
+static int64_t
+overflowed(const float *rows, int64_t n, int64_t columns)
+{
+    for (int64_t i = 0; i < n * columns; i++)
+        if (!isfinite(rows[i]))
+            return i / columns;
+    return n;
+}
+
+static int
+check_overflow(const float *logits, const float *embeddings, int64_t n, const ps_dense *last)
+{
+    int64_t first = overflowed(logits, n, last->m);
+
+    if (embeddings && first == n)
+        first = overflowed(embeddings, n, last->n);
+    return first == n ? PS_OK
+                      : ps_fail(PS_OVERFLOW, "within the network the numbers of field %lld of %lld "
+                                "are too large for float32: its weights make no sense, or the "
+                                "field's counts", (long long)first + 1, (long long)n);
+}
+
 int
 ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, float *embeddings)
 {
@@ -178,6 +202,7 @@ ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, f
             memcpy(embeddings + at * last->n, last->x,
                    (size_t)(rows * last->n) * sizeof *embeddings);
     }
+    ret = check_overflow(logits, embeddings, n, last);
 out:
     return ret;
 }

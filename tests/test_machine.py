@@ -7,10 +7,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from phenoscale import machine
+import phenoscale
+import screens
+from phenoscale import InputError, machine
+from phenoscale.hosts.tasks import execute
 from phenoscale.machine import thread_count
+from phenoscale.models import model as models
 from phenoscale.models import networks
 from phenoscale.training import train
 
@@ -45,13 +50,42 @@ def test_memory_is_that_of_the_control_group(monkeypatch, text, most):
     assert machine.memory() == min(whole, most)
 
 
+def test_free_memory_is_less_than_all():
+    assert 0 < machine.free_memory() < machine.memory()
+
+
 def test_a_training_in_a_container_plans_for_the_container(monkeypatch):
     """Not for the machine that it is on: a quarter of the memory is for the network."""
     description = networks.describe("mcnn-gap", 1, 256, 256, 2)
     images = [net.images for net in (train.make_net(description, 8, 1), )]
     alone = train.make_net(description, 1, 1).memory
     real = builtins.open
+    monkeypatch.setattr(train, "free_memory", lambda: 1 << 40)
     monkeypatch.setattr(builtins, "open", lambda path, *a, **k: io.StringIO(f"{int(4.1 * alone)}")
                         if str(path).startswith("/sys/fs/cgroup") else real(path, *a, **k))
     images.append(train.make_net(description, 8, 1).images)
     assert images[0] > 1 == images[1]
+
+
+def test_a_small_file_that_wants_much_memory_is_refused_with_the_figure(tmp_path, monkeypatch):
+    """When it is loaded, used, explained and trained: before anything large is made."""
+    path, made = tmp_path / "m", screens.make_model(channels=["DNA"])
+    small, made.size = made.description, [8192, 8192]
+    made.description = networks.resize(small, 8192, 8192)
+    made.save(path)
+    assert os.path.getsize(path) < 4e6
+    words = r"need \d+\.\d\d GB of memory, of which 0.01 GB may be used"
+    monkeypatch.setattr(models, "free_memory", lambda: 10**7)
+    with pytest.raises(InputError, match=f"m: its network cannot be built: .* {words}"):
+        phenoscale.load(path)
+    monkeypatch.undo()
+    model = phenoscale.load(path)
+    monkeypatch.setattr(models, "free_memory", lambda: 10**7)
+    for task, inputs in ((model.net, {}), (model.net, {"training": True})):
+        with pytest.raises(InputError, match=f"m: no network for fields of 8192 x 8192.* {words}"):
+            task(8192, 8192, 1, **inputs)
+    with pytest.raises(InputError, match=words):
+        execute("predict", {"model": str(path), "fields": [[np.zeros((8192, 8192), np.uint16)]]})
+    monkeypatch.setattr(train, "free_memory", lambda: 10**7)
+    with pytest.raises(MemoryError, match=words):
+        train.make_net(model.description, 1, 1)

@@ -19,6 +19,7 @@ raise_error(int status)
                      : status == PS_UNSUPPORTED                    ? UnsupportedImage
                      : status == PS_BAD_IMAGE || status == PS_LIMIT ? ImageError
                      : status == PS_BAD_VALUE                      ? PyExc_ValueError
+                     : status == PS_OVERFLOW                       ? PyExc_OverflowError
                                                                    : PyExc_RuntimeError;
 
     if (!PyErr_Occurred()) { /* an exception from a signal handler stands */

@@ -23,16 +23,16 @@ static int
 net_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     static char *words[] = {"description", "threads", "training", "images", "batch",
-                            "limit", "forms_dense", NULL};
+                            "limit", "forms_dense", "memory", NULL};
     Net *self = (Net *)object;
     const char *description;
     ps_net_plan plan = {.threads = 1};
-    long long images = 1, batch = 0, limit = 0;
+    long long images = 1, batch = 0, limit = 0, memory = 0;
     int status;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLLp", words, &description, &plan.threads,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLLpL", words, &description, &plan.threads,
                                      &plan.is_training, &images, &batch, &limit,
-                                     &plan.forms_dense))
+                                     &plan.forms_dense, &memory))
         return -1;
     if (self->net) {
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
@@ -42,6 +42,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     plan.images = self->images = images;
     plan.batch = self->batch = batch ? batch : images;
     plan.limit = limit;
+    plan.memory = memory;
     plan.poll = poll_signals;
     plan.context = &self->saved;
     Py_BEGIN_ALLOW_THREADS
@@ -317,10 +318,11 @@ static PyMethodDef net_methods[] = {
 
 static PyType_Slot net_slots[] = {
     {Py_tp_doc, "Net(description, threads=1, training=False, images=1, batch=images, limit=0, "
-                "forms_dense=False)\n--\n\n"
+                "forms_dense=False, memory=0)\n--\n\n"
                 "A network from its description (phenoscale.models).  A training step has at most "
                 "batch images, at most images in one forward.  limit: of parameters, 0 for the "
-                "library's own.  forms_dense: see phenoscale.h."},
+                "library's own.  forms_dense: see phenoscale.h.  memory: bytes that it may hold, 0 "
+                "for any number."},
     {Py_tp_init, net_init},
     {Py_tp_dealloc, net_dealloc},
     {Py_tp_methods, net_methods},

@@ -113,7 +113,8 @@ class Loader:
 class Net:
     # batch: as images where it is 0
     def __init__(self, description: str, threads: int = 1, training: bool = False, images: int = 1,
-                 batch: int = 0, limit: int = 0, forms_dense: bool = False) -> None: ...
+                 batch: int = 0, limit: int = 0, forms_dense: bool = False,
+                 memory: int = 0) -> None: ...
 
     @property
     def parameters(self) -> NDArray[np.float32]: ...  # (count,), a view

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import numpy as np
 
@@ -11,7 +12,7 @@ import phenoscale
 from phenoscale import _core
 from phenoscale.errors import InputError
 
-__all__ = ["environment", "memory", "thread_count"]
+__all__ = ["environment", "free_memory", "memory", "thread_count"]
 
 _MOST = _core.limits()["threads"]
 
@@ -54,3 +55,16 @@ def memory() -> int:
         if text.isdecimal():
             total = min(total, int(text))
     return total
+
+
+def free_memory() -> int:
+    """Bytes of `memory` that are free: neither this process nor, where the system says so, others
+    have them."""
+    free = memory()
+    with suppress(OSError, ValueError, IndexError):
+        with open("/proc/self/statm", encoding="ascii") as file:
+            free -= os.sysconf("SC_PAGE_SIZE") * int(file.read().split()[1])
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = min(free, *(1024 * int(line.split()[1]) for line in file
+                               if line.startswith("MemAvailable:")))
+    return max(1, free)

@@ -69,6 +69,23 @@ def test_sizes_beyond_any_machine_are_refused(layers):
                       training=training, images=2, batch=1 << 20)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_memory_over_the_limit_is_refused_with_its_figure(training):
+    """Before it is made: what a network holds is what is asked for, to the byte."""
+    text = ("field: input channels=1 height=256 width=256\np: pyramid levels=1\n"
+            "t: tower from=p level=1 filters=5 window=8\nc: conv filters=40 kernel=3 relu=1\n"
+            "z: dense units=2")
+    needed = _core.Net(text, 2, training, memory=1 << 40).memory
+    assert _core.Net(text, 2, training, memory=needed).memory == needed
+    with pytest.raises(MemoryError, match="need .* GB of memory, of which .* GB may be used"):
+        _core.Net(text, 2, training, memory=needed - 1)
+    if training:
+        net = _core.Net(text, 2, training, memory=needed + 4 * _core.Net(text).parameters.size)
+        with pytest.raises(MemoryError, match="the network and its optimizer need"):
+            _core.Optimizer("adam", net)
+        assert _core.Optimizer("nesterov", net).states
+
+
 def test_parameters_over_the_limit_are_refused_before_they_are_made():
     """The text of a model file may promise more weights than the file holds."""
     huge = ("field: input channels=1 height=128 width=128\np: pool window=64\n"

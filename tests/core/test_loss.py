@@ -52,4 +52,5 @@ def test_softmax_equals_twin():
     assert np.abs(probabilities - reference.softmax(logits.astype(float))).max() < 1e-7
     assert np.abs(probabilities.sum(1) - 1).max() < 1e-6
     assert _core.softmax(np.array([[1000, 0]], np.float32)).tolist() == [[1, 0]]
+    assert _core.softmax(np.full((1, 2), 1e20, np.float32)).tolist() == [[0.5, 0.5]]
     assert np.isnan(_core.softmax(np.array([[np.nan, 0]], np.float32))).all()

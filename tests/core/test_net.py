@@ -220,6 +220,22 @@ def test_nan_weights_under_a_relu_are_refused(where):
         run_step(net, case)
 
 
+@pytest.mark.parametrize("where", ["s0.weight", "s0.bias", "n.weight", "d.weight"])
+def test_overflow_under_a_relu_is_seen(where):
+    """Finite weights whose sums are not: an error of predictions, a norm that says so."""
+    case = random_case(np.random.default_rng(1), 3, 2, 20, 26, 3)
+    net = train_net(SMALL, case)
+    name, offset, shape, _ = next(slice_ for slice_ in net.slices if slice_[0] == where)
+    large = net.parameters[offset : offset + np.prod(shape)]
+    large[:] = 3e38 * np.where(np.arange(large.size) % 2, -1, 1)
+    with pytest.raises(OverflowError, match="the numbers of field 1 of 3 are too large"):
+        net.predict(case.fields, case.scale, case.offset)
+    with pytest.raises(OverflowError, match="of this field are too large"):
+        net.evidence(case.fields[:1], case.scale, case.offset, -1)
+    loss, _, norm = run_step(net, case)
+    assert not np.isfinite(norm) or not np.isfinite(loss)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nan_pixels_are_refused(value):
     case = random_case(np.random.default_rng(1), 3, 2, 20, 26, 3)

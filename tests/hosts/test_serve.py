@@ -270,3 +270,68 @@ def test_a_fault_of_ours_is_said_and_survived():
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert "a fault in phenoscale itself (ZeroDivisionError" in answers[2]["error"]
     assert answers[-1]["responseType"] == "COMPLETION" and b"ZeroDivisionError" in done.stderr
+
+
+# ---- requests that are wrong ---------------------------------------------------------------------
+
+WRONG = [None, True, 0, -1, 1.5, 1 << 70, "", "nothing", "a\0", "\ud800", [], [1], [[]], {},
+         {"a": 1}, [{"a": []}], [None], "x" * 20000]
+
+
+def spoiled(value, rng, place=""):
+    """(place, copy) of a request's inputs, with one value of another kind somewhere."""
+    if isinstance(value, dict) and value and (not place or rng.random() < 0.8):
+        name = rng.choice(list(value))
+        at, one = spoiled(value[name], rng, name)
+        return at, {**value, name: one}
+    if isinstance(value, list) and value and rng.random() < 0.7:
+        number = rng.randrange(len(value))
+        at, one = spoiled(value[number], rng, place)
+        return at, [*value[:number], one, *value[number + 1 :]]
+    kinds = [wrong for wrong in WRONG if type(wrong) is not type(value) or wrong == "a\0"]
+    return place, rng.choice(kinds)
+
+
+def requests(path, rng, n):
+    """(name of what is wrong, task, inputs)."""
+    plane = pack(field(size=(128, 128))[0])
+    good = [("about", {"model": path, "threads": 1}),
+            ("predict", {"model": path, "embeddings": True, "on_error": "stop", "threads": 1,
+                         "fields": [[plane, {"path": "a", "page": 0, "sample": 0}]]}),
+            ("evidence", {"model": path, "field": {"DNA": plane, "Actin": plane}, "class": "fine",
+                          "threads": 1}),
+            ("table", {"model": path, "source": "gone", "out": "/gone/p.csv", "threads": 1,
+                       "how": {"pattern": "a", "channels": ["DNA"], "roles": {"plate": "P"},
+                               "path_map": {"a": "b"}, "join": ["gone"], "root": "gone"}}),
+            ("train", {"table": "gone", "label": "x", "out": "/gone/run", "threads": 1,
+                       "recipe": {"epochs": 1, "network": "mcnn", "rate": 0.1, "augment": ["flip"],
+                                  "fc_relu": True}, "holdout": {"P": ["1"]},
+                       "controls": {"C": "x"}, "on_error": "stop", "resume": False})]
+    for k in range(n):
+        task, inputs = good[k % len(good)]
+        if k % 7 == 0:
+            yield "nonsense", task, {**inputs, "nonsense": 1}
+        else:
+            at, inputs = spoiled(inputs, rng)
+            yield at, task, inputs
+
+
+def test_wrong_requests_are_told_what_is_wrong(tmp_path):
+    """Hundreds, each with one value of another kind: one line, the name of it, no fault of ours."""
+    rng, path = random.Random(0), str(tmp_path / "m")
+    screens.make_model().save(path)
+    with worker() as client:
+        for number, (at, task, inputs) in enumerate(requests(path, rng, 400)):
+            client.ask(str(number), task, **inputs)
+            answer, before = client.answer(str(number))
+            assert len(before) == 1, before
+            words = json.dumps(answer)
+            assert "a fault in phenoscale itself" not in words, (at, inputs, words)
+            if answer["responseType"] != "COMPLETION":  # null, and texts that say something else
+                assert set(answer) == {"task", "responseType", "error"}
+                assert "\n" not in answer["error"] and len(answer["error"]) < 1000
+                if "the input" in words or "there is no input" in words:
+                    assert at in answer["error"] or at in words, (at, inputs, words)
+        client.ask("last", "version")
+        assert client.answer("last")[0]["responseType"] == "COMPLETION"
+        assert client.end() == (0, "")

@@ -32,7 +32,7 @@ from tree import (
 #: at their tops only the standard library, numpy and each other: what a host's Python has
 LIGHT = (*FLOORS[0].split(), "__init__", "files", "tables", "images", "models", "prediction",
          "scores", "ranks.alone", "ranks.crew", "ranks.roll_call", "hosts.tasks",
-         "hosts.task_fields")
+         "hosts.task_fields", "hosts.task_schema", "hosts.schema")
 #: what a plugin may ask for once it runs
 FOR_PLUGINS = tuple(f"phenoscale.{name}" for name in ("hosts.tasks", "errors", "signals", "_core"))
 

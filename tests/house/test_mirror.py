@@ -38,6 +38,7 @@ NOT_MIRRORED = {
     "files/tensors": "models/test_model",
     "hosts/task_fields": "hosts/test_tasks",
     "images/disk": "images/test_read",
+    "hosts/task_schema": "hosts/test_schema",
     "images/fields": "images/test_survey",
     "images/moments": "training/test_train",
     "images/survey_ranks": "images/test_survey",
@@ -60,7 +61,6 @@ NOT_MIRRORED = {
     "reports/check_pictures": "checks/test_check",
     "reports/fields": "reports/test_report",
     "reports/gallery": "reports/test_pictures",
-    "reports/page": "reports/test_report",
     "reports/sections/curves": "reports/test_report",
     "reports/sections/doses": "reports/test_report",
     "reports/sections/evidence": "reports/test_report",
@@ -78,6 +78,7 @@ NOT_MIRRORED = {
     "tables/spellings": "tables/test_join_keys",
     "training/follower": "ranks/test_mpi",
     "training/keeper": "training/test_resume",
+    "training/run_config": "reports/test_strangers",
     "training/watcher": "training/test_train",
     "words": "checks/test_check",
 }

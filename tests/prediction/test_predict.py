@@ -13,6 +13,7 @@ tifffile = pytest.importorskip("tifffile")
 import screens
 from calls import verb
 from phenoscale import InputError, WholeImageClassifier, load, read_image
+from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.predict import predict, predict_table
 from phenoscale.tables.outputs import write_errors
@@ -188,6 +189,32 @@ def test_the_verb_skips_with_status_3(broken, model, tmp_path, capsys):
     assert err.splitlines()[-1].startswith("4 fields were skipped: see ")
     assert len(pandas.read_csv(tmp_path / "p.errors.csv")) == 4
     assert len(pandas.read_csv(tmp_path / "p.csv")) == 3
+
+
+@pytest.mark.parametrize("network", ["mcnn", "mcnn-gap"])
+def test_numbers_that_overflow_are_an_error_that_names_the_model(screen, tmp_path, network):
+    """Weights that are finite and huge: no class of the biases, nor embeddings, nor evidence."""
+    table = read_table(screen[0])
+    model = screens.make_model(network)
+    model.parameters *= 1e25
+    model.save(tmp_path / "huge")
+    model = load(tmp_path / "huge")
+    words = "huge: within the network the numbers of .* too large for float32: its weights"
+    with pytest.raises(InputError, match=words):
+        predict_table(model, table)
+    with pytest.raises(InputError, match=words):
+        predict(model, np.ones((3, 2, 128, 128), np.uint16), on_error="skip")
+    with pytest.raises(InputError, match=words):
+        Explainer(model, (128, 128)).explain(np.ones((2, 128, 128), np.uint16))
+
+
+def test_a_field_that_overflows_is_skipped_alone():
+    model = screens.make_model(dtype="float32")
+    fields = np.zeros((3, 2, 128, 128), np.float32)
+    fields[1] = 3e38
+    found = predict(model, fields, on_error="skip")
+    assert list(found.skipped) == [1] and "or the field's counts" in found.skipped[1]
+    assert np.isfinite(found.logits[[0, 2]]).all() and np.isnan(found.logits[1]).all()
 
 
 def test_every_field_unreadable_is_an_error(screen, model):

@@ -23,6 +23,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError, sentence_of
 from phenoscale.hosts.tasks import TASKS, execute, update_of
 from phenoscale.signals import Stopped
+from phenoscale.words import listed
 
 __all__ = ["serve"]
 
@@ -30,10 +31,17 @@ PROTOCOL = 1
 LIMIT_LINE = 16 << 20  # bytes
 _PAUSE_S = 0.1  # between two updates
 _LONGEST = 200  # characters of the name of a task
+_DIGITS = 30
+_OF_REQUEST = {"EXECUTE": ("task", "requestType", "script", "inputs"),
+               "CANCEL": ("task", "requestType")}
 
 
 class _Garbage(Exception):
     """(task or None, sentence): a line that is no request."""
+
+
+class _Twice(Exception):
+    """(name,): an object of JSON that has a name twice."""
 
 
 class _Cancelled(KeyboardInterrupt):
@@ -192,7 +200,10 @@ def _whole(line: bytes, stream) -> bytes:
 
 def _parsed(line: bytes) -> dict:
     try:
-        request = json.loads(line)
+        request = json.loads(line, object_pairs_hook=_once, parse_int=_whole_number,
+                             parse_constant=_no_number)
+    except _Twice as error:
+        raise _Garbage(None, f"the name {error.args[0]!a} is twice in one object") from None
     except (ValueError, RecursionError):
         raise _Garbage(None, "this line is no JSON in UTF-8") from None
     if not isinstance(request, dict):
@@ -201,11 +212,38 @@ def _parsed(line: bytes) -> dict:
     if not isinstance(task, str) or not 0 < len(task) <= _LONGEST:
         raise _Garbage(None, f"'task' is text of 1 to {_LONGEST} characters")
     kind = request.get("requestType")
-    if kind not in ("EXECUTE", "CANCEL"):
+    if not isinstance(kind, str) or kind not in _OF_REQUEST:
         raise _Garbage(task, "'requestType' is EXECUTE or CANCEL")
+    known = _OF_REQUEST[kind]
+    for name in request:
+        if name not in known:
+            raise _Garbage(task, f"there is no {name[:_LONGEST]!a} in a request: "
+                           f"{listed(known, near=name[:_LONGEST])}")
     if kind == "EXECUTE" and not isinstance(request.get("script"), str):
         raise _Garbage(task, f"'script' names one of the tasks {', '.join(sorted(TASKS))}")
     return {"inputs": {}, **request}
+
+
+def _once(pairs: list) -> dict:
+    """An object, of which no name is there twice."""
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Twice(name[:_LONGEST])
+        found[name] = value
+    return found
+
+
+def _whole_number(text: str) -> int:
+    """A whole number of no more digits than any input has."""
+    if len(text) > _DIGITS:
+        raise ValueError(text[:_DIGITS])
+    return int(text)
+
+
+def _no_number(text: str):
+    """NaN and the like, which JSON has not."""
+    raise ValueError(text)
 
 
 def _finite(value):

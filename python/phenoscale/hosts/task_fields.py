@@ -7,24 +7,24 @@ Needs numpy alone, as tasks.py does.
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 
 import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
+from phenoscale.hosts.task_schema import PIXELS
 from phenoscale.images.read import as_counts, read_image
 from phenoscale.images.survey import look_at
 from phenoscale.models.model import Model
 from phenoscale.tables.columns import Channel
 from phenoscale.tables.table import DEPTHS, Plane
-from phenoscale.words import listed, size_words
+from phenoscale.words import count, listed, size_words
 
 __all__ = ["field_of", "pack", "unpack"]
 
 LIMIT_PIXELS = 1 << 30  # bytes of a field that comes with a request
-_HOW = ("pixels come as {dtype: uint8, uint16 or float32, shape: [height, width], data: base64 of "
-        "the zlib stream of their bytes}")
 
 
 def field_of(model: Model, given) -> np.ndarray:
@@ -76,10 +76,6 @@ def _read(files, z: str | None) -> list[np.ndarray]:
     sources, field = [], []
     for name, one in files:
         path, page, sample = one["path"], one.get("page"), one.get("sample")
-        if not isinstance(path, str) or "\0" in path or not all(
-                n is None or type(n) is int and 0 <= n < 1 << 31 for n in (page, sample)):
-            raise InputError(f"channel {name}: a file is {{path: text, page: number from 0, "
-                             "sample: number from 0}")
         sources.append(Channel(name, name))
         field.append((Plane(path, page, sample),))
     found, pages = look_at(field, sources, z), {}
@@ -100,28 +96,41 @@ def _as_counts(plane: np.ndarray) -> np.ndarray:
 
 
 def unpack(about, channels: int = 1) -> np.ndarray:
-    """Pixels (height, width) of a request: an array, or {dtype, shape, data} as `_HOW` says, the
-    numbers little-endian and in row-major order; one of `channels`."""
+    """Pixels (height, width) of a request: an array, or {dtype, shape, data} as `PIXELS` of
+    task_schema.py says, the numbers little-endian and in row-major order; one of `channels`."""
     if isinstance(about, np.ndarray):
         return about
+    PIXELS.check(about, "pixels")
+    dtype, shape = np.dtype(about["dtype"]), about["shape"]
+    if len(shape) != 2:
+        raise InputError(f"the input 'shape' of pixels has {count(len(shape), 'number')}: give "
+                         "[height, width]")
+    what, size = f"pixels of {size_words(*shape)} {dtype}", dtype.itemsize * math.prod(shape)
+    if size > LIMIT_PIXELS // channels:
+        raise InputError(f"{what}: at most {LIMIT_PIXELS // channels:,} bytes a channel")
+    content = _inflated(about["data"], size, what)
+    return np.frombuffer(content, dtype.newbyteorder("<")).reshape(shape)
+
+
+def _inflated(data: str, size: int, what: str) -> bytes:
+    """The bytes of a zlib stream in base64, whole and as many as there should be; no more than one
+    beyond them is made."""
+    stream = zlib.decompressobj()
     try:
-        dtype, (height, width) = about["dtype"], about["shape"]
-        if dtype not in DEPTHS or not type(height) is type(width) is int:
-            raise InputError(_HOW)
-        size = np.dtype(dtype).itemsize * height * width
-        if min(height, width) < 1 or size > LIMIT_PIXELS // channels:
-            raise InputError(f"pixels of {size_words(height, width)}: at most "
-                             f"{LIMIT_PIXELS // channels:,} bytes a channel")
-        stream = zlib.decompressobj()
-        content = stream.decompress(base64.b64decode(about["data"], validate=True), size)
-        if len(content) != size:
-            raise InputError(f"pixels of {size_words(height, width)} {dtype} are {size:,} bytes, "
-                             f"the data has {len(content):,}")
-        return np.frombuffer(content, np.dtype(dtype).newbyteorder("<")).reshape(height, width)
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, zlib.error):
-        raise InputError(_HOW) from None
+        content = stream.decompress(base64.b64decode(data, validate=True), size + 1)
+    except ValueError:
+        raise InputError(f"{what}: the input 'data' is no base64") from None
+    except zlib.error as error:
+        raise InputError(f"{what}: the input 'data' is no whole zlib stream: {error}") from None
+    if len(content) != size:
+        more = "more" if len(content) > size else f"{len(content):,}"
+        raise InputError(f"{what} are {size:,} bytes, the input 'data' has {more}")
+    if not stream.eof:
+        raise InputError(f"{what}: the input 'data' ends before the checksum of its zlib stream")
+    if stream.unused_data:
+        raise InputError(f"{what}: the input 'data' has {len(stream.unused_data):,} bytes behind "
+                         "the end of its zlib stream")
+    return content
 
 
 def pack(pixels: np.ndarray) -> dict:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +20,7 @@ import phenoscale
 from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.hosts.task_fields import field_of, pack
+from phenoscale.hosts.task_schema import SCHEMAS
 from phenoscale.images.fields import FieldArrays
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model, load
@@ -35,8 +35,6 @@ from phenoscale.words import listed
 
 __all__ = ["TASKS", "execute", "update_of"]
 
-#: entries of the input 'how'; of stacks the model or the recipe has the say
-_HOW = {entry.name for entry in dataclass_fields(Reading)} - {"z"}
 _KEPT = 2  # models, and networks, in memory
 _loaded: OrderedDict = OrderedDict()  # (path, time, size) of a model file -> Model
 _networks: OrderedDict = OrderedDict()  # (id of a model, size, threads, purpose) -> model, network
@@ -62,7 +60,12 @@ def execute(name: str, inputs: dict, progress=None) -> dict:
         raise InputError(f"there is no task '{name}': the tasks are {listed(TASKS)}")
     if not isinstance(inputs, dict):
         raise InputError("the inputs of a task are an object of names and values")
-    return TASKS[name](inputs, Watch(progress))
+    schema = SCHEMAS[name]
+    schema.inputs.check(inputs)
+    given = {word: value for word, value in inputs.items() if value is not None}
+    outputs = TASKS[name](given, Watch(progress))
+    schema.check_outputs(outputs)
+    return outputs
 
 
 def update_of(name: str, event: dict) -> tuple[int, int, str]:
@@ -88,11 +91,9 @@ def _keep(cache: OrderedDict, key, make):
 
 def _model(inputs: dict) -> Model:
     """The model of a request, kept in memory until its file changes."""
-    path = _get(inputs, "model", str)
+    path = inputs["model"]
     try:
         about = os.stat(path)
-    except ValueError:
-        raise InputError(f"{path!r} is no path of a file") from None
     except OSError:
         return load(path)  # its words for a file that is not there
     key = (os.path.realpath(path), about.st_mtime_ns, about.st_size)
@@ -105,26 +106,11 @@ def _network(model: Model, size, threads: int, purpose: str, make):
     return _keep(_networks, key, lambda: (model, make()))[1]
 
 
-# ---- inputs --------------------------------------------------------------------------------------
-
-
-def _get(inputs: dict, name: str, kinds, *default):
-    """An input of the right kind; InputError names it."""
-    if default and inputs.get(name) is None:
-        return default[0]
-    if name not in inputs:
-        raise InputError(f"the input '{name}' is missing")
-    value = inputs[name]
-    if not isinstance(value, kinds) or isinstance(value, bool) != (kinds is bool):
-        raise InputError(f"the input '{name}' is {str(value)[:50]!r}: that is of the wrong kind")
-    return value
+# ---- tasks: inputs as task_schema.py has checked them -------------------------------------------
 
 
 def _threads(inputs: dict) -> int:
-    return thread_count(_get(inputs, "threads", int, None))
-
-
-# ---- tasks ---------------------------------------------------------------------------------------
+    return thread_count(inputs.get("threads"))
 
 
 def _version(inputs: dict, watch) -> dict:
@@ -145,9 +131,9 @@ def _about(inputs: dict, watch) -> dict:
 def _predict(inputs: dict, watch) -> dict:
     """Classes, probabilities, embeddings and distances from the controls of some fields; warnings
     where their counts lie far from those of the training."""
-    model, fields = _model(inputs), _get(inputs, "fields", list)
-    threads, wants = _threads(inputs), _get(inputs, "embeddings", bool, False)
-    may_skip = _get(inputs, "on_error", str, "stop") == "skip"
+    model, fields = _model(inputs), inputs["fields"]
+    threads, wants = _threads(inputs), inputs.get("embeddings")
+    may_skip = inputs.get("on_error") == "skip"
     found = {"class": [], "probabilities": [], "distance": []}
     found.update({"embeddings": []} if wants else {})
     skipped, levels = {}, []
@@ -182,11 +168,11 @@ def _one(model: Model, field: np.ndarray, threads: int) -> dict:
 def _evidence(inputs: dict, watch) -> dict:
     """Where in a field the evidence for a class lies."""
     model, threads = _model(inputs), _threads(inputs)
-    field = field_of(model, _get(inputs, "field", (list, dict)))
+    field = field_of(model, inputs["field"])
     check_fits(model, field.shape, field.dtype.name)
     explainer = _network(model, field.shape[1:], threads, "evidence",
                          lambda: Explainer(model, field.shape[1:], threads))
-    found = explainer.explain(field, _get(inputs, "class", str, None) or None)
+    found = explainer.explain(field, inputs.get("class") or None)
     return {"class": found.name, "logit": found.logit, "bias": found.bias,
             "classes": model.classes, "probabilities": found.probabilities.tolist(),
             "scales": {str(side): share for side, share in found.scales.items()},
@@ -195,21 +181,18 @@ def _evidence(inputs: dict, watch) -> dict:
 
 def _reading(inputs: dict) -> Reading:
     """How the fields of a table or folder are read, by the words of the command line."""
-    how = _get(inputs, "how", dict, {})
-    unknown = how.keys() - _HOW
-    if unknown:
-        raise InputError(f"the input 'how' has an unknown entry {min(unknown)}")
-    return Reading(**how)
+    how = inputs.get("how", {})
+    return Reading(**{word: value for word, value in how.items() if value is not None})
 
 
 def _table(inputs: dict, watch) -> dict:
     """A table or folder of fields to a file of predictions, as `phenoscale predict`."""
     from phenoscale.prediction.file import Writing, predict_to_file
 
-    out, writing = _get(inputs, "out", str), Writing(keep=[_get(inputs, "model", str)])
+    out, writing = inputs["out"], Writing(keep=[inputs["model"]])
     told = _Told(watch)
     n, skipped = predict_to_file(
-        _model(inputs), _get(inputs, "source", str), out, _reading(inputs), writing,
+        _model(inputs), inputs["source"], out, _reading(inputs), writing,
         Crew(threads=_threads(inputs), progress=told))
     return {"out": out, "fields": n, "errors": skipped, "warnings": told.warnings}
 
@@ -227,6 +210,12 @@ class _Told(Watch):
         super().__call__(event)
 
 
+def _columns(inputs: dict, name: str) -> dict:
+    """Column to list of values; one value may stand alone."""
+    return {column: [values] if isinstance(values, str) else values
+            for column, values in inputs.get(name, {}).items()}
+
+
 def _train(inputs: dict, watch) -> dict:
     """A training on a table or folder, as `phenoscale train`."""
     from phenoscale.reports.report import write_report
@@ -237,17 +226,15 @@ def _train(inputs: dict, watch) -> dict:
     from phenoscale.training.run import train_run
     from phenoscale.training.run_folder import RunFolder
 
-    try:
-        recipe = Recipe(**_get(inputs, "recipe", dict, {}))
-    except TypeError as error:
-        raise InputError(f"the recipe: {error}") from None
-    table = read_table(_get(inputs, "table", str), replace(_reading(inputs), z=recipe.z))
+    given = inputs.get("recipe", {})
+    recipe = Recipe(**{word: value for word, value in given.items() if value is not None})
+    table = read_table(inputs["table"], replace(_reading(inputs), z=recipe.z))
     told = _Told(watch)
-    running = Running(on_error=_get(inputs, "on_error", str, "stop"),
-                      resume=_get(inputs, "resume", bool, False))
+    running = Running(on_error=inputs.get("on_error", "stop"),
+                      resume=inputs.get("resume", False))
     folder = RunFolder(train_run(
-        table, _get(inputs, "label", str), _get(inputs, "out", str), recipe,
-        Split(holdout=_get(inputs, "holdout", dict, {})), _get(inputs, "controls", dict, {}),
+        table, inputs["label"], inputs["out"], recipe,
+        Split(holdout=_columns(inputs, "holdout")), _columns(inputs, "controls"),
         running, Crew(threads=_threads(inputs), progress=told))[1])
     return {"model": folder.file(folder.MODEL), "report": write_report(folder.path),
             "unscored": folder.unscored(), "warnings": told.warnings}

@@ -19,6 +19,7 @@ import numpy as np
 from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
+from phenoscale.machine import free_memory
 from phenoscale.models import networks
 from phenoscale.models.counts import is_counts
 from phenoscale.tables.class_keys import class_keys
@@ -32,7 +33,7 @@ _LIMIT_NAMES = 10000
 LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 _LARGEST = 1e38  # scales and offsets are float32 in the network
-_NO_TEXT = {"parameters", "slices"}  # of a Model; all else is metadata
+_NO_TEXT = {"parameters", "slices", "path"}  # of a Model; all else is metadata
 _LATER = {"counts", "keys"}  # what older files do not have
 
 
@@ -90,6 +91,8 @@ class Model:
         Reserved: calibration, threshold for new phenotypes.
     version : str
         Of phenoscale.
+    path : str
+        Of its file, or "".
     """
 
     parameters: np.ndarray
@@ -118,9 +121,15 @@ class Model:
     novelty: float | None = None
     version: str = ""
     keys: list = field(default_factory=list)
+    path: str = ""
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
+
+    @property
+    def name(self) -> str:
+        """What sentences call it: its file, or "the model"."""
+        return self.path or "the model"
 
     def takes_any_size(self) -> bool:
         """Whether fields of another size than the training fields can be classified."""
@@ -143,9 +152,11 @@ class Model:
         `more` says."""
         try:
             description = networks.resize(self.description, height // self.bin, width // self.bin)
-            net = _core.Net(networks.TOWERS[tower](description), threads=threads, **more)
-        except ValueError as error:
-            raise InputError(f"no network for fields of {height} x {width}: {error}") from None
+            net = _core.Net(networks.TOWERS[tower](description), threads=threads,
+                            memory=free_memory(), **more)
+        except (ValueError, MemoryError) as error:
+            raise InputError(f"{self.name}: no network for fields of {height} x {width}: {error}"
+                             ) from None
         if net.parameters.size != self.parameters.size:
             raise InputError(f"the model takes no fields of {height} x {width}, only of "
                              f"{self.size[0]} x {self.size[1]}")
@@ -182,7 +193,8 @@ def load(path) -> Model:
     model = _check_about(path, read_about(path, "phenoscale", _WHAT))
     try:
         # no network with more parameters than the file has room for, whatever its text says
-        net = _core.Net(model.description, limit=os.path.getsize(path) // 4)
+        net = _core.Net(model.description, limit=os.path.getsize(path) // 4,
+                        memory=free_memory())
     except (ValueError, MemoryError) as error:
         raise InputError(f"{path}: its network cannot be built: {error}") from None
     height, width = (side // model.bin for side in model.size)
@@ -196,6 +208,7 @@ def load(path) -> Model:
     del net  # its own weights need not be in memory beside those of the file
     model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
     read_tensors(path, [(name, shape) for name, _, shape, _ in model.slices], model.parameters)
+    model.path = path
     if not np.isfinite((model.parameters.min(), model.parameters.max())).all():
         raise InputError(f"{path} is damaged: it has weights that are NaN or infinite")
     return model

@@ -100,8 +100,11 @@ class Explainer:
                              f"{listed(model.classes, near=name)}")
         binned = np.stack([_core.bin(np.ascontiguousarray(plane), model.bin) for plane in field])
         wanted = -1 if name is None else model.classes.index(name)
-        wanted, logits, bias, maps, top, left = self._net.evidence(
-            [binned], model.scale, model.offset, wanted)
+        try:
+            wanted, logits, bias, maps, top, left = self._net.evidence(
+                [binned], model.scale, model.offset, wanted)
+        except OverflowError as error:
+            raise InputError(f"{model.name}: {error}") from None
         drawn, scales = np.zeros(binned.shape[1:]), {}
         for shares, places, window, pixel in maps:
             _draw(drawn, shares, places, window, pixel, top, left)

@@ -100,6 +100,8 @@ class Network:
         Fields at a time.
     asks_levels : bool
         Whether it says what the counts of a field are like, too.
+    name : str
+        What sentences call its model.
     """
 
     net: object
@@ -107,13 +109,14 @@ class Network:
     offset: list
     threads: int
     asks_levels: bool = False
+    name: str = "the model"
 
     @classmethod
     def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused") -> Network:
         """That of a model, for fields of one size (h, w) in their files."""
         threads = thread_count(threads)
         return cls(model.net(*size, threads, tower), model.scale, model.offset, threads,
-                   model.counts is not None)
+                   model.counts is not None, model.name)
 
     def run(self, source, order, on_error: str = "stop", progress=None,
             ranks: Alone | None = None) -> Predictions:
@@ -158,11 +161,23 @@ class Network:
                         raise
                     faults.append(str(error))
             if block:
-                levels = ([np.ravel(looks_at(one)) for one in block] if self.asks_levels
-                          else [np.nan] * len(block))
-                answers = zip(*self.net.predict(block, self.scale, self.offset), levels)
+                answers = iter(self._answers(block, on_error))
             source.release(count)
             yield from (fault or next(answers) for fault in faults)
+
+    def _answers(self, block: list, on_error: str) -> list:
+        """What it says of some fields: (logits, embedding, levels), or words."""
+        try:
+            answers = self.net.predict(block, self.scale, self.offset)
+        except OverflowError as error:
+            if on_error != "skip" or block[0].dtype != np.float32:  # whole numbers are no cause
+                raise InputError(f"{self.name}: {error}") from None
+            if len(block) > 1:
+                return [answer for one in block for answer in self._answers([one], on_error)]
+            return [f"{self.name}: {error}"]
+        levels = ([np.ravel(looks_at(one)) for one in block] if self.asks_levels
+                  else [np.nan] * len(block))
+        return list(zip(*answers, levels))
 
 
 def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",

@@ -19,14 +19,20 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
+from phenoscale.machine import free_memory
 from phenoscale.models.model import Model, load
 from phenoscale.tables.predictions import text_frame
 from phenoscale.training.checkpoint import checkpoints_in
+from phenoscale.training.run_config import LIMIT_BYTES, config_of
 
 __all__ = ["RunFolder"]
+
+_LIMIT_LOG = 1 << 26  # bytes of log.csv
+_CELLS = 8  # bytes of memory for a byte of a table
 
 
 class RunFolder:
@@ -69,20 +75,38 @@ class RunFolder:
 
     def config(self) -> dict:
         """What config.json says; InputError unless it is that of a training."""
-        path = self.file(self.CONFIG)
+        path = self._regular(self.CONFIG, LIMIT_BYTES)
         try:
-            with open(path, encoding="utf-8") as file:
-                config = json.load(file)
-            config["classes"] = list(map(str, config["classes"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f"{path} is missing or damaged: give a folder that train wrote"
-                             ) from None
-        return config
+            with open(path, "rb") as file:
+                return config_of(file.read(LIMIT_BYTES))
+        except FileNotFoundError:
+            why = "it is not there"
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} is missing or damaged ({why}): give a folder that train wrote")
 
     def unscored(self) -> str:
         """Why the run has no score, in a sentence; "" where it has one."""
-        return str(self.config().get("unscored") or "")
+        return self.config().get("unscored") or ""
 
     def cells(self, name: str):
         """A table of the run as text, or None; see `phenoscale.tables.predictions.text_frame`."""
-        return text_frame(self.file(name))
+        most = _LIMIT_LOG if name == self.LOG else free_memory() // _CELLS
+        return text_frame(self._regular(name, most))
+
+    def _regular(self, name: str, most: int) -> str:
+        """The path of a file, InputError where it is none of at most so many bytes: a folder may
+        come from anywhere.  A file that is not there is for who reads it."""
+        path = self.file(name)
+        try:
+            about = os.stat(path)
+        except FileNotFoundError:
+            return path
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        if not stat.S_ISREG(about.st_mode):
+            raise InputError(f"{path} is no file: give a folder that train wrote")
+        if about.st_size > most:
+            raise InputError(f"{path} has {about.st_size:,} bytes, more than the {most:,} that can "
+                             "be read here: give a folder that train wrote")
+        return path

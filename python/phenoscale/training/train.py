@@ -18,7 +18,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.images.moments import Moments, statistics
-from phenoscale.machine import memory
+from phenoscale.machine import free_memory, memory
 from phenoscale.models import networks
 from phenoscale.models.model import Model
 from phenoscale.prediction.counts import counts_of
@@ -197,7 +197,7 @@ def make_net(description: str, batch: int, threads: int, share: int | None = Non
     while True:
         try:
             net = _core.Net(description, threads=threads, training=True, images=images,
-                            batch=batch, forms_dense=forms_dense)
+                            batch=batch, forms_dense=forms_dense, memory=free_memory())
             if images == 1 or net.memory < memory() / 4:
                 return net
             del net
