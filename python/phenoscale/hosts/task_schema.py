@@ -151,7 +151,8 @@ SCHEMAS = {
                       "negative against it, 1 at the strongest"))),
     "table": Schema(
         _object(_MODEL, Entry("source", _PATH, "of a table or folder"),
-                Entry("out", _PATH, "of the file to write: `.csv`, `.csv.gz` or `.parquet`"), _HOW, _THREADS),
+                Entry("out", _PATH, "of the file to write: `.csv`, `.csv.gz` or `.parquet`"),
+                _HOW, _THREADS),
         _object(Entry("out", _PATH), Entry("fields", Whole(0), "how many were predicted"),
                 _maybe("errors", _PATH, "of the list of skipped fields, or null"), _WARNINGS)),
     "train": Schema(

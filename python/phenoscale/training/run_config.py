@@ -43,7 +43,8 @@ def _is_columns(value) -> bool:
 #: entry -> whether its value makes sense; null is as good as absent, but for the classes
 _CHECKS = {
     "classes": _is_classes, "keys": _is_texts, "channels": _is_texts, "notes": _is_texts,
-    "label": _is_text, "unscored": _is_text, "z": _is_text, "weights_sha256": _is_text, "split": _is_text,
+    "label": _is_text, "unscored": _is_text, "z": _is_text, "weights_sha256": _is_text,
+    "split": _is_text,
     "roles": lambda v: isinstance(v, dict) and all(map(_is_text, v.values())),
     "holdout": _is_columns, "controls": _is_columns,
     "bin": lambda v: type(v) is int and 1 <= v <= _core.limits()["bin"],
