@@ -166,13 +166,14 @@ def test_tree_sums_all_once_in_its_order(n):
 
 def test_augmentations_by_hand():
     field = np.arange(1, 5, dtype=np.uint8).reshape(1, 2, 2)
-    assert reference.flip(field, [0.4, 0.6].__getitem__).tolist() == [[[3, 4], [1, 2]]]
-    assert reference.turn(field, lambda k: 0.25).tolist() == [[[2, 4], [1, 3]]]
-    assert reference.intensity(field * 60, lambda k: 0.0).tolist() == [[[48, 96], [144, 192]]]
-    assert reference.intensity(field * 60, lambda k: 0.999)[0, 1, 1] == 255
+    assert reference_augment.flip(field, [0.4, 0.6].__getitem__).tolist() == [[[3, 4], [1, 2]]]
+    assert reference_augment.turn(field, lambda k: 0.25).tolist() == [[[2, 4], [1, 3]]]
+    darker, brighter = (reference_augment.intensity(field * 60, draw)
+                        for draw in (lambda k: 0.0, lambda k: 0.999))
+    assert darker.tolist() == [[[48, 96], [144, 192]]] and brighter[0, 1, 1] == 255
     line = np.arange(16)[None, None]
-    assert reference.shift(line, lambda k: 0.0)[0, 0, :3].tolist() == [0, 0, 1]
-    assert reference.shift(line, lambda k: 0.9)[0, 0, -2:].tolist() == [15, 15]
+    assert reference_augment.shift(line, lambda k: 0.0)[0, 0, :3].tolist() == [0, 0, 1]
+    assert reference_augment.shift(line, lambda k: 0.9)[0, 0, -2:].tolist() == [15, 15]
 
 
 def test_random_numbers_are_uniform_and_keyed():

@@ -97,6 +97,8 @@ def _mcnn_gap(channels: int, height: int, width: int, classes: int, fc_relu: boo
 
 #: name -> how its description is made
 NETWORKS = {"mcnn": _mcnn, "mcnn-gap": _mcnn_gap}
+#: what an embedding is
+EMBEDDING = "input of the last dense layer, before a ReLU"
 #: networks that take fields of any size once trained, one size at a time
 ANY_SIZE = frozenset({"mcnn-gap"})
 
