@@ -185,6 +185,15 @@ def test_before_fit(data):
         classifier().save("nowhere")
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_by_bars(data, capsys, progress):
+    """True is a bar for each stage, through tqdm.auto; a line an epoch."""
+    one = classifier(progress=progress, epochs=2).fit(*data)
+    said = "".join(capsys.readouterr())
+    assert ("training: 100%" in said) == ("epoch 2/2: loss" in said) == progress
+    assert one.get_params()["progress"] is progress
+
+
 # ---- tables ---------------------------------------------------------------------------------
 
 
