@@ -259,8 +259,9 @@ def test_a_channel_alone(screen):
     ("Metadata_Clas", "no column Metadata_Clas: it has Metadata_Class"),
     ("Metadata_Compound", "has one class only, drug"),
     ("Image_FileName_DNA", "one field to train on|to train on"),
-    (["coarse"] * 10, "for a table give the name of its column of classes"),
-    (None, "for a table give the name of its column of classes"),
+    (["coarse"] * 10, "10 labels for 4 fields: give one each"),
+    (7, "for a table give the name of its column of classes, or the classes themselves"),
+    (None, "label: give the name of the column of classes, or the class of each field"),
 ])
 def test_columns_that_will_not_do(screen, label, words):
     table = read_table(screen)
