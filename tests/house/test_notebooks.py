@@ -46,8 +46,8 @@ def test_notebook_runs(path, tmp_path):
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_stored_with_its_pictures(path):
-    """As it ran (`jupyter execute --inplace`); its pictures in 128 colours, so that it is small, and
-    nothing of the machine in it."""
+    """As it ran (`jupyter execute --inplace`); its pictures in 128 colours, so that it is small,
+    and nothing of the machine in it."""
     notebook, text = nbformat.read(path, as_version=4), path.read_text(encoding="utf-8")
     check_outputs(notebook)
     assert len(text) < 1 << 20
