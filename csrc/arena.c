@@ -93,6 +93,8 @@ ps_make_arrays(ps_net *self)
         if (is_training)
             TRY(ps_hold(account, &dense->d, rows, dense->m, sizeof(float)));
     }
+    if (ps_net_last_dense(self)->rectifies || ps_net_pools_bare(self))
+        TRY(ps_hold(account, &self->embeddings, rows, ps_net_last_dense(self)->n, sizeof(float)));
     TRY(ps_hold(account, &self->logits, rows, ps_net_last_dense(self)->m, sizeof(float)));
     if (!is_training)
         goto done;

@@ -12,7 +12,15 @@ field_output(const ps_net *self, int64_t slot)
     return self->outputs + slot * self->out_size + ps_net_last_field_layer(self)->out_at;
 }
 
-/* Rows [at, at + n) of the head's input, from the field layers' outputs in slots [0, n). */
+static void
+rectify(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] <= 0 ? 0 : x[i];
+}
+
+/* Rows [at, at + n) of the head's input, from the field layers' outputs in slots [0, n); and of the
+ * embedding, where a gap that rectifies has it behind them. */
 void
 ps_head_take(ps_net *self, int64_t at, int64_t n)
 {
@@ -21,6 +29,9 @@ ps_head_take(ps_net *self, int64_t at, int64_t n)
     for (int64_t i = 0; i < n; i++)
         memcpy(self->dense[0].x + (at + i) * width, field_output(self, i),
                (size_t)width * sizeof(float));
+    for (int64_t i = 0; ps_net_pools_bare(self) && i < n; i++)
+        memcpy(self->embeddings + (at + i) * width, field_output(self, i) + width,
+               (size_t)width * sizeof(float));
 }
 
 void
@@ -28,9 +39,14 @@ ps_head_forward(ps_net *self, int64_t at, int64_t n)
 {
     for (int k = 0; k < self->n_dense; k++) {
         const ps_dense *dense = &self->dense[k];
+        float *x = dense->x + at * dense->n;
+        if (dense->rectifies) {
+            if (k + 1 == self->n_dense && !ps_net_pools_bare(self))
+                memcpy(self->embeddings + at * dense->n, x, (size_t)(n * dense->n) * sizeof *x);
+            rectify(x, n * dense->n);
+        }
         float *y = k + 1 < self->n_dense ? self->dense[k + 1].x : self->logits;
-        ps_dense_forward(dense, self->plan.threads, n, dense->x + at * dense->n,
-                         y + at * dense->m);
+        ps_dense_forward(dense, self->plan.threads, n, x, y + at * dense->m);
     }
 }
 
@@ -67,7 +83,7 @@ ps_head_backward(ps_net *self)
         const ps_dense *dense = &self->dense[k];
         float *d = k > 0 ? self->dense[k - 1].d + at * dense->n : self->diff_rows;
         ps_dense_backward(dense, self->plan.threads, n, dense->d + at * dense->m, d);
-        if (k > 0 && self->dense[k - 1].is_relu)
+        if (dense->rectifies || (k > 0 && self->dense[k - 1].is_relu))
             for (int64_t i = 0; i < n * dense->n; i++)
                 d[i] = dense->x[at * dense->n + i] > 0 ? d[i] : 0;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The dense head: y = w x + b on rows, one row an image.
+/* The dense head: y = w x + b on rows, one row an image; of relu(x) with rectify=1, where head.c
+ * keeps x itself for the embedding.
  *
  * A row's result must not depend on how many rows are in the call, nor a gradient on the threads:
  * each number is one sum in one fixed order, and the blocks below only decide who computes it.
@@ -14,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UNITS, RELU };
+enum { UNITS, RELU, RECTIFY };
 
 #define LANES 16      /* partial sums of a dot product, added pairwise at the end */
 #define BLOCK 4096    /* inputs at a time: 16 KB of weights stay in the cache over the rows */
@@ -50,7 +51,8 @@ ps_dense
 ps_dense_of(ps_layer *layer, const ps_kernels *kernels)
 {
     return (ps_dense){.layer = layer, .kernels = kernels, .n = layer->pair[0].fan_in,
-                      .m = layer->c, .is_relu = (int)layer->option[RELU]};
+                      .m = layer->c, .is_relu = (int)layer->option[RELU],
+                      .rectifies = (int)layer->option[RECTIFY]};
 }
 
 /* x (rows, n) -> y (rows, m) */
@@ -172,7 +174,7 @@ ps_dense_squares(const ps_dense *self, const ps_net_plan *plan, int64_t rows, in
 
 const ps_layer_type ps_layer_dense = {
     .name = "dense",
-    .options = {{"units", 1, 65536, 0}, {"relu", 0, 1, 0}},
+    .options = {{"units", 1, 65536, 0}, {"relu", 0, 1, 0}, {"rectify", 0, 1, 0}},
     .min_sources = 1,
     .max_sources = 1,
     .init = dense_init,

@@ -11,7 +11,7 @@ typedef struct {
     ps_layer *layer;
     const ps_kernels *kernels;
     int64_t n, m;
-    int is_relu;
+    int is_relu, rectifies; /* a ReLU after it; before it, on x */
     float *x, *d;
 } ps_dense;
 

@@ -269,7 +269,7 @@ ps_net_free(ps_net *self)
     void *arrays[] = {self->layers,    self->wave,    self->wave_start, self->slices,
                       self->parameters, self->gradients, self->outputs, self->diffs,
                       self->indices,   self->dense,   self->logits,     self->diff_rows,
-                      self->fields,    self->spaces};
+                      self->fields,    self->spaces,  self->embeddings};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         free(arrays[i]);
     free(self);

@@ -32,6 +32,7 @@ struct ps_net {
     int64_t space_size, strips_size;   /* strips_size: of lane_gradients beyond field_count */
     ps_dense *dense;                   /* (n_dense) */
     float *logits, *diff_rows;         /* (batch, classes), (images, n of the first dense) */
+    float *embeddings;                 /* (batch, embedding) before a ReLU; NULL: the last x */
     float *lane_gradients[PS_MAX_LANES], *tree[PS_TREE_LEVELS];
     int64_t first;                     /* of the step's images: where this process's share begins */
     int64_t done, ahead;               /* images of it: through backward, through forward */
@@ -51,6 +52,14 @@ static inline const ps_dense *
 ps_net_last_dense(const ps_net *self)
 {
     return &self->dense[self->n_dense - 1];
+}
+
+/* Whether the embedding lies behind the field layers' output: of a gap that rectifies. */
+static inline int
+ps_net_pools_bare(const ps_net *self)
+{
+    const ps_layer *top = ps_net_last_field_layer(self);
+    return self->n_dense == 1 && top->type == &ps_layer_gap && top->n_out > top->c;
 }
 
 int ps_describe(ps_net *self, const char *description);

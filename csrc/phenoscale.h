@@ -226,7 +226,9 @@ float *ps_net_parameters(ps_net *self);          /* (count) */
 int ps_net_gradients(const ps_net *self, float *out);
 int64_t ps_net_executed(const ps_net *self);     /* floating-point operations so far */
 int64_t ps_net_classes(const ps_net *self);
-int64_t ps_net_embedding(const ps_net *self);    /* inputs of the last dense layer */
+/* Numbers of an embedding: what the last dense layer reads, before a ReLU where the description has
+ * that as rectify=1 of this layer or of a gap above it. */
+int64_t ps_net_embedding(const ps_net *self);
 int64_t ps_net_memory(const ps_net *self);       /* bytes held */
 int64_t ps_net_pending(const ps_net *self);      /* images gone forward and not yet backward */
 void ps_net_initialise(ps_net *self, uint64_t seed); /* Glorot uniform, biases 0 */

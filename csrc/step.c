@@ -191,6 +191,7 @@ ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, f
 {
     int ret = PS_OK;
     const ps_dense *last = ps_net_last_dense(self);
+    const float *embedding = self->embeddings ? self->embeddings : last->x;
 
     self->done = self->ahead = self->rows = 0; /* a step that was under way is over */
     TRY(prepare(self));
@@ -199,7 +200,7 @@ ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, f
         TRY(predict_rows(self, fields + at, rows));
         memcpy(logits + at * last->m, self->logits, (size_t)(rows * last->m) * sizeof *logits);
         if (embeddings)
-            memcpy(embeddings + at * last->n, last->x,
+            memcpy(embeddings + at * last->n, embedding,
                    (size_t)(rows * last->n) * sizeof *embeddings);
     }
     ret = check_overflow(logits, embeddings, n, last);

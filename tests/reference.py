@@ -174,10 +174,15 @@ class Gap(Layer):
         columns = seen(w, left, field.options["width"])
         self.mask = rows[:, None] & columns
 
+    def pool(self, image):
+        """Of an image that nobody remembers."""
+        seen = image[self.mask]
+        return np.concatenate([seen.mean(0), seen.max(0)])
+
     def forward(self, inputs, weights):
         self.seen = inputs[0][self.mask]  # (cells, c)
         self.where = self.seen.argmax(0)
-        return np.concatenate([self.seen.mean(0), self.seen.max(0)])
+        return self.pool(inputs[0])
 
     def backward(self, gradient):
         average, maximum = np.split(gradient, 2)
@@ -211,6 +216,20 @@ class Dense(Layer):
         image = np.tensordot(dz, self.weight, 1).reshape(self.input.shape)
         weight = np.multiply.outer(dz, self.input).reshape(self.weight.shape)
         return [image], [weight, dz]
+
+
+class Relu(Layer):
+    """What stands between a layer with rectify=1 and the one that it reads."""
+
+    def __init__(self, options, above):
+        super().__init__({"relu": 1}, above)
+        self.shape = above[0].shape
+
+    def forward(self, inputs, weights):
+        return self.rectify(inputs[0])
+
+    def backward(self, gradient):
+        return [self.unrectify(gradient)], []
 
 
 LAYERS = {"input": Input, "conv": Conv, "pool": Pool, "merge": Merge, "gap": Gap, "dense": Dense}
@@ -279,58 +298,6 @@ def pairwise_sum(leaves):
     return leaves[0]
 
 
-def random_unit(*words):
-    """Number in [0, 1) that whole numbers decide: splitmix64 (Steele, Lea, Flood 2014)."""
-    mask, state = (1 << 64) - 1, 0
-    for word in words:
-        state = (state + word + 0x9E3779B97F4A7C15) & mask
-        state = (state ^ state >> 30) * 0xBF58476D1CE4E5B9 & mask
-        state = (state ^ state >> 27) * 0x94D049BB133111EB & mask
-        state ^= state >> 31
-    return (state >> 11) / 2**53
-
-
-# An augmentation makes a new field (c, h, w) from one; draw(0), draw(1) ... are in [0, 1).
-def flip(field, draw):
-    """Each axis reversed or not."""
-    upside, mirror = (-1 if draw(k) < 0.5 else 1 for k in (0, 1))
-    return field[:, ::upside, ::mirror]
-
-
-def turn(field, draw):
-    """Quarter turns of a square field."""
-    return np.rot90(field, int(draw(0) * 4), axes=(1, 2))
-
-
-def shift(field, draw):
-    """Up to a sixteenth of each side; the border is mirrored."""
-    _, h, w = field.shape
-    reach = h // 16, w // 16
-    y, x = (int(draw(k) * (2 * reach[k] + 1)) for k in (0, 1))
-    wider = np.pad(field, ((0, 0), (reach[0],) * 2, (reach[1],) * 2), "symmetric")
-    return wider[:, y : y + h, x : x + w]
-
-
-def intensity(field, draw):
-    """Each channel times 0.8 to 1.25, rounded and clipped to what its type holds."""
-    u = np.array([draw(k) for k in range(len(field))])[:, None, None]
-    values = field * np.where(u < 0.5, 0.8 + 0.4 * u, 1 / (1.2 - 0.4 * u))
-    if field.dtype.kind == "u":
-        values = np.clip(np.floor(values + 0.5), 0, np.iinfo(field.dtype).max)
-    return values.astype(field.dtype)
-
-
-AUGMENTS = {"flip": flip, "turn": turn, "shift": shift, "intensity": intensity}
-
-
-def augment(field, names, seed, epoch, sample):
-    """The field after the named augmentations, in the order of the table."""
-    for row, (name, change) in enumerate(AUGMENTS.items(), 1):
-        if name in names:
-            field = change(field, lambda k: random_unit(seed, epoch, sample, row << 8 | k))
-    return field
-
-
 class ReferenceNet:
     """A network from the same text as the C one; `slices`: (name, offset, shape, is_bias) over the
     flat parameters.  `forward` gives logits (k), embedding of one field; `gradient` sums a batch.
@@ -344,6 +311,9 @@ class ReferenceNet:
             kind, *options = words.split()
             options = dict(option.split("=") for option in options)
             sources = options.pop("from", previous)
+            if options.pop("rectify", "0") == "1":
+                self.layers[f"{name}.relu"] = Relu({}, [self.layers[sources]])
+                self.sources[f"{name}.relu"], sources = [sources], f"{name}.relu"
             self.sources[name] = sources.split(",") if sources else []
             above = [self.layers[source] for source in self.sources[name]]
             layer = LAYERS[kind]({key: int(value) for key, value in options.items()}, above)
@@ -366,7 +336,19 @@ class ReferenceNet:
             inputs = [values[source] for source in self.sources[name]]
             weights = [tensors[f"{name}.{tensor}"] for tensor, _ in layer.tensors]
             values[name] = layer.forward(inputs or (field, scale, offset, gain), weights)
-        return values[self.last], values[self.sources[self.last][0]].ravel()
+        return values[self.last], self.embedding(values)
+
+    def read(self, name):
+        """The layer that a layer reads, behind a ReLU of its own or not."""
+        source = self.sources[name][0]
+        return self.read(source) if isinstance(self.layers[source], Relu) else source
+
+    def embedding(self, values):
+        """What the last dense layer reads, without ReLUs of rectify=1 on the way."""
+        name = self.read(self.last)
+        if isinstance(self.layers[name], Gap):
+            return self.layers[name].pool(values[self.read(name)])
+        return values[name].ravel()
 
     def backward(self, gradient):
         """Gradient (count) by the parameters of the last forward, from that by the logits."""

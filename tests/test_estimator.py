@@ -189,6 +189,15 @@ def test_before_fit(data):
         classifier().save("nowhere")
 
 
+@pytest.mark.parametrize("progress", [True, False])
+def test_progress_by_bars(data, capsys, progress):
+    """True is a bar for each stage, through tqdm.auto; a line an epoch."""
+    one = classifier(progress=progress, epochs=2).fit(*data)
+    said = "".join(capsys.readouterr())
+    assert ("training: 100%" in said) == ("epoch 2/2: loss" in said) == progress
+    assert one.get_params()["progress"] is progress
+
+
 # ---- tables ---------------------------------------------------------------------------------
 
 
@@ -254,8 +263,9 @@ def test_a_channel_alone(screen):
     ("Metadata_Clas", "no column Metadata_Clas: it has Metadata_Class"),
     ("Metadata_Compound", "has one class only, drug"),
     ("Image_FileName_DNA", "one field to train on|to train on"),
-    (["coarse"] * 10, "for a table give the name of its column of classes"),
-    (None, "for a table give the name of its column of classes"),
+    (["coarse"] * 10, "10 labels for 4 fields: give one each"),
+    (7, "for a table give the name of its column of classes, or the classes themselves"),
+    (None, "label: give the name of the column of classes, or the class of each field"),
 ])
 def test_columns_that_will_not_do(screen, label, words):
     table = read_table(screen)

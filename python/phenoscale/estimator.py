@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import html
 import inspect
+import os
+import sys
 import warnings
 from dataclasses import fields as dataclass_fields
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,7 +25,7 @@ from phenoscale.tables.labels import class_cells, class_numbers, label_words
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.split import Split
 from phenoscale.tables.table import Table
-from phenoscale.tables.typed_labels import TypedLabels
+from phenoscale.tables.typed_labels import TypedLabels, as_data
 from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
@@ -33,6 +37,7 @@ _DEFAULTS = {field.name: field.default for field in dataclass_fields(Recipe)}
 #: what the fit of a classifier ends with
 _UNSCORED = ("no score: fit trains on every labelled field; keep whole wells or plates out of the "
              "table and ask score of them, or cross-validate with the wells as groups")
+_EVERY = {**_DEFAULTS, "threads": None, "progress": None}  # parameter of the constructor
 
 
 class WholeImageClassifier:
@@ -46,14 +51,14 @@ class WholeImageClassifier:
         The attributes of a `phenoscale.Recipe`, by name.
     threads : int, optional
         By default every processor this process may use; results do not depend on it.
-    progress : callable, optional
-        Takes events of `phenoscale.progress`, of the stages "statistics", "step" and "epoch".
+    progress : callable or bool, optional
+        Takes events of `phenoscale.progress`, of the stages "statistics", "step" and "epoch"; True
+        for bars, in a notebook too.
 
     Attributes
     ----------
     classes_ : ndarray, (k,)
-        Sorted, of the type of the labels that it was trained on: text, numbers or booleans.  A
-        model file holds names: after `load` they are text.
+        Sorted, of the type of the labels that it was trained on: text, numbers or booleans.
     model_ : phenoscale.models.model.Model
     log_ : list of dict
         One row an epoch.
@@ -81,7 +86,7 @@ class WholeImageClassifier:
 
     def get_params(self, deep=True) -> dict:
         """The parameters of the constructor."""
-        return {name: getattr(self, name) for name in (*_DEFAULTS, "threads", "progress")}
+        return {name: getattr(self, name) for name in _EVERY}
 
     def set_params(self, **parameters):
         """Change parameters of the constructor; returns self."""
@@ -94,10 +99,31 @@ class WholeImageClassifier:
 
     def __sklearn_tags__(self):
         """What scikit-learn, where it is installed, asks of an estimator."""
-        from sklearn.utils import ClassifierTags, Tags, TargetTags
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags, TransformerTags
 
         return Tags(estimator_type="classifier", target_tags=TargetTags(required=True),
-                    classifier_tags=ClassifierTags(), transformer_tags=None, regressor_tags=None)
+                    classifier_tags=ClassifierTags(), regressor_tags=None,
+                    transformer_tags=TransformerTags(preserves_dtype=[]),
+                    input_tags=InputTags(two_d_array=False))
+
+    _estimator_type = "classifier"  # what scikit-learn before 1.6 asks
+
+    def _more_tags(self):
+        return {"X_types": [], "requires_y": True}
+
+    def __repr__(self):
+        given = [f"{name}={value!r}" for name, value in self.get_params().items()
+                 if value != _EVERY[name]]
+        return f"{type(self).__name__}({', '.join(given)})"
+
+    def _repr_html_(self):
+        """What a notebook shows of it."""
+        words = "not trained"
+        if hasattr(self, "model_"):
+            height, width = self.model_.size
+            words = (f"{len(self.classes_)} classes, channels {', '.join(self.model_.channels)}, "
+                     f"fields of {height} x {width}")
+        return f"<code>{html.escape(repr(self))}</code><br>{html.escape(words)}"
 
     def fit(self, table, label):
         """Train on every labelled field: no score comes of it, since none is kept out.
@@ -106,13 +132,16 @@ class WholeImageClassifier:
         ----------
         table : Table, path of a LoadData CSV, DataFrame, or array (n, channels, height, width)
         label : str or sequence
-            Column of the classes; for arrays the classes themselves, (n,): text, numbers or
-            booleans.  None, NaN and words for none ("NA") are no class, and not trained on.
+            Column of the classes; or the classes themselves, (n,): text, numbers or booleans.
+            None, NaN and words for none ("NA") are no class, and not trained on.
 
         Returns
         -------
         self
         """
+        if label is None:
+            raise InputError("label: give the name of the column of classes, or the class of each "
+                             "field")
         recipe = Recipe(**{name: getattr(self, name) for name in _DEFAULTS})
         crew = Crew(threads=self.threads, progress=self.progress)
         if isinstance(table, np.ndarray):
@@ -122,8 +151,9 @@ class WholeImageClassifier:
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
             about = {"z": recipe.z}
         else:
-            given = _of_column(table, _column_name(label))
-            table = table if isinstance(table, Table) else read_table(table, Reading(z=recipe.z))
+            reading = Reading(z=recipe.z)
+            table, label, given = _with_labels(table, label, reading)
+            table = table if isinstance(table, Table) else read_table(table, reading)
             fields = Labelled(usable(table), label, Split(val_fraction=0), recipe, crew.threads)
             source, words = fields.source, fields.words
             classes = given.sorted(fields.classes)
@@ -134,13 +164,13 @@ class WholeImageClassifier:
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
         self.log_, self.unscored_ = trained.log, _UNSCORED
         self.classes_ = given.array(classes)
-        self.model_ = trained.model(classes, channels, **about)
+        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
     def _trained(self) -> Model:
         if not hasattr(self, "model_"):
-            raise InputError("this classifier is not trained: call fit or load first")
+            raise _not_fitted("this classifier is not trained: call fit or load first")
         return self.model_
 
     def _predictions(self, table):
@@ -161,7 +191,8 @@ class WholeImageClassifier:
         return self.classes_[probabilities.argmax(axis=1)]
 
     def transform(self, table) -> np.ndarray:
-        """Embeddings (n, e), float32: the input of the last dense layer, not normalised."""
+        """Embeddings (n, e), float32: the input of the last dense layer, before a ReLU and not
+        normalised."""
         return self._predictions(table).embeddings
 
     def score(self, table, label) -> float:
@@ -188,24 +219,59 @@ class WholeImageClassifier:
     def load(cls, path):
         """A trained classifier from a model file."""
         model = load(path)
-        classifier = cls(network=model.network, seed=model.seed)
+        classifier = cls(**_parameters(model, path))
         classifier.model_ = model
-        classifier.classes_ = np.array(model.classes, dtype=object)
+        labels = model.labels or {"values": model.classes, "dtype": object}
+        classifier.classes_ = np.array(labels["values"], labels["dtype"])
         classifier.log_, classifier.unscored_ = [], ""
         return classifier
 
 
-def _column_name(label) -> str:
-    if not isinstance(label, str):
-        raise InputError("label: for a table give the name of its column of classes")
-    return label
+def _parameters(model: Model, path) -> dict:
+    """The parameters of the constructor that gave a model, as far as its file says."""
+    if not model.recipe:  # of an older version
+        return {"network": model.network, "seed": model.seed, "bin": model.bin}
+    known = {name: value for name, value in model.recipe.items() if name in _DEFAULTS}
+    try:
+        recipe = Recipe(**known)
+        if recipe == replace(recipe, rate=None):  # the rule's own
+            known["rate"] = None
+    except (InputError, TypeError) as error:
+        raise InputError(f"{path} is damaged: its recipe makes no sense: {error}") from None
+    return {**known, "augment": recipe.augment}
 
 
-def _of_column(table, label: str) -> TypedLabels:
-    """The labels of a column of a DataFrame, where they are more than text."""
-    is_frame = hasattr(table, "columns") and label in table.columns
-    given = TypedLabels(table[label] if is_frame else [])
-    return TypedLabels([]) if given.is_text() else given
+def _not_fitted(words: str) -> InputError:
+    """Also a NotFittedError where scikit-learn is there to know it."""
+    theirs = getattr(sys.modules.get("sklearn.exceptions"), "NotFittedError", None)
+    return type("NotFitted", (InputError, theirs), {})(words) if theirs else InputError(words)
+
+
+def _with_labels(table, label, reading: Reading) -> tuple:
+    """A table with a column of its labels, the column's name, and the labels where they are more
+    than the text of it."""
+    if not isinstance(table, (str, os.PathLike, Table)) and not hasattr(table, "columns"):
+        raise InputError(f"fields in a {type(table).__name__}: give a table, an array (n, "
+                         "channels, height, width), or a DataFrame with a column of the files, as "
+                         "pandas.DataFrame({'FileName_DNA': paths})")
+    if isinstance(label, str):
+        is_frame = hasattr(table, "columns") and label in table.columns
+        given = TypedLabels(table[label] if is_frame else [])
+        return table, label, TypedLabels([]) if given.is_text() else given
+    if not np.ndim(label):
+        raise InputError("label: for a table give the name of its column of classes, or the "
+                         "classes themselves")
+    _check_order(table, label)
+    given = TypedLabels(label)
+    if isinstance(table, (str, os.PathLike)):
+        table = read_table(table, reading)
+    if len(given.cells) != len(table):
+        raise InputError(f"{len(given.cells)} labels for {len(table)} fields: give one each")
+    frame = table.frame if isinstance(table, Table) else table
+    column = next(name for name in map("Label{}".format, ("", *range(2, len(frame.columns) + 3)))
+                  if name not in frame.columns)
+    frame = frame.assign(**{column: given.cells})
+    return replace(table, frame=frame) if isinstance(table, Table) else frame, column, given
 
 
 def _of_arrays(source: FieldArrays, given: TypedLabels) -> np.ndarray:
@@ -230,21 +296,26 @@ def _check_known(truth, classes) -> None:
 
 
 def _check_order(table, label) -> None:
-    """InputError for labels whose index has the rows of a DataFrame in another order."""
+    """InputError for labels whose index has the rows of a DataFrame in another order, or has some
+    of them; labels that are counted from 0, or share no row with it, go by their order."""
     ours, theirs = getattr(table, "index", None), getattr(label, "index", None)
     if not hasattr(ours, "equals") or not hasattr(theirs, "equals") or ours.equals(theirs):
         return
-    if len(ours) == len(theirs) and set(ours) == set(theirs):
-        raise InputError("the labels have the rows of the table in another order: give "
-                         "label.loc[table.index], or label.to_numpy() if their order is right")
+    if len(ours) != len(theirs) or not set(ours) & set(theirs):
+        return
+    is_same = set(ours) == set(theirs)
+    if not is_same and theirs.equals(type(theirs)(range(len(theirs)))):
+        return
+    what = "the rows of the table in another order" if is_same else "some rows of the table only"
+    raise InputError(f"the labels have {what}: give label.loc[table.index], or label.to_numpy() "
+                     "if their order is right")
 
 
 def _signature() -> inspect.Signature:
     """What the constructor takes, for whoever asks: the attributes of a Recipe."""
     kind = inspect.Parameter.KEYWORD_ONLY
-    words = {**_DEFAULTS, "threads": None, "progress": None}
     return inspect.Signature([inspect.Parameter(name, kind, default=value)
-                              for name, value in words.items()])
+                              for name, value in _EVERY.items()])
 
 
 WholeImageClassifier.__signature__ = _signature()

@@ -12,7 +12,7 @@ import sys
 from phenoscale.streams import undecorated
 from phenoscale.words import duration, visible
 
-__all__ = ["Progress", "Watch", "words"]
+__all__ = ["Bars", "Progress", "Watch", "words"]
 
 
 def _epoch_line(event: dict) -> str:
@@ -49,12 +49,12 @@ class Watch:
 
     Parameters
     ----------
-    progress : callable, optional
-        Takes an event; a `Watch` is one.
+    progress : callable or bool, optional
+        Takes an event; a `Watch` is one.  True: bars (`Bars`).
     """
 
     def __init__(self, progress=None):
-        self._progress = progress or (lambda event: None)
+        self._progress = Bars() if progress is True else progress or (lambda event: None)
 
     def __call__(self, event: dict) -> None:
         self._progress(event)
@@ -89,17 +89,19 @@ class Progress(Watch):
         stage = _STAGES[event["stage"]]
         if stage != self.stage:
             self.close()
-            from tqdm import tqdm
-
-            self.stage = stage
-            self.bar = tqdm(total=event["of"], desc=stage, unit="", file=undecorated(sys.stderr),
-                            disable=not sys.stderr.isatty(), leave=False)
-            if not sys.stderr.isatty():
-                print(f"{stage} ...", file=sys.stderr, flush=True)
+            self.stage, self.bar = stage, self._bar(stage, event["of"])
         self.bar.update(event["done"] - self.bar.n)
         if "loss" in event:
             self.bar.set_postfix_str(f"loss {event['loss']:.3f}, {event['images_per_s']:.1f}/s",
                                      refresh=False)
+
+    def _bar(self, stage: str, of: int):
+        from tqdm import tqdm
+
+        if not sys.stderr.isatty():
+            print(f"{stage} ...", file=sys.stderr, flush=True)
+        return tqdm(total=of, desc=stage, unit="", file=undecorated(sys.stderr),
+                    disable=not sys.stderr.isatty(), leave=False)
 
     def _say(self, line: str) -> None:
         if self.bar is None or self.bar.disable:
@@ -118,3 +120,20 @@ class Progress(Watch):
         if self.bar is not None:
             self.bar.close()
         self.bar = self.stage = None
+
+
+class Bars(Progress):
+    """Progress of every stage as a bar, in a notebook by its widgets where it has them."""
+
+    def __init__(self):
+        super().__init__(quiet=False)
+
+    def __call__(self, event: dict) -> None:
+        super().__call__(event)
+        if "done" in event and event["done"] >= event["of"]:
+            self.close()
+
+    def _bar(self, stage: str, of: int):
+        from tqdm.auto import tqdm
+
+        return tqdm(total=of, desc=stage, unit="")

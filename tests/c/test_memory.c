@@ -58,8 +58,8 @@ static const char *const description = "field: input channels=1 height=19 width=
                                        "c: conv from=field filters=3 kernel=3 relu=1\n"
                                        "q: pool window=4\n"
                                        "m: merge from=t,q\n"
-                                       "d: dense units=6 relu=1\n"
-                                       "z: dense units=3\n";
+                                       "d: dense units=6\n"
+                                       "z: dense units=3 rectify=1\n";
 
 static int
 read_image(void)

@@ -13,8 +13,8 @@ static const char *const small =
     "field: input channels=1 height=11 width=13 pad=4\n"
     "p: pyramid levels=1 from=field\n"
     "t: tower from=p level=1 filters=5 window=2\n"
-    "d: dense units=6 relu=1\n"
-    "z: dense units=3\n";
+    "d: dense units=6\n"
+    "z: dense units=3 rectify=1\n";
 static const int64_t labels[IMAGES] = {0, 2, 1, 1, 0, 2, 2};
 static const float scale[1] = {1.0f / 64}, offset[1] = {-2};
 

@@ -46,16 +46,18 @@ def merge_net(random, h, w):
 def gap_net(random, h, w):
     """Behind pools, with cells of the padding to be left out."""
     f, window = random.choice(CHANNELS), int(random.choice([1, 2, 4]))
-    return (f"a: conv filters={f} kernel=3\np: pool window={window}\ng: gap\n"
+    rectify = random.integers(2)
+    return (f"a: conv filters={f} kernel=3\np: pool window={window}\ng: gap rectify={rectify}\n"
             "z: dense units=3"), window * int(random.choice([1, 3, 8]))
 
 
 def dense_net(random, h, w):
-    """A chain of them: behind a map, behind each other."""
+    """A chain of them: behind a map, behind each other; ReLUs of the writer or of the reader."""
     units, more = random.choice([1, 2, 7, 16, 33], 2)
-    relu = random.integers(0, 2)
-    return (f"a: conv filters=3 kernel=3 relu=1\nb: dense units={units} relu={relu}\n"
-            f"c: dense units={more} relu=1\nz: dense units=3"), 1
+    relu, first, last = random.integers(0, 2, 3)
+    return (f"a: conv filters=3 kernel=3 relu=1\nb: dense units={units} relu={relu} "
+            f"rectify={first}\nc: dense units={more} relu={1 - last}\n"
+            f"z: dense units=3 rectify={last}"), 1
 
 
 def pyramid_net(random, h, w):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import reference
+import reference_augment
 from reference import ReferenceNet
 
 EPSILON = 1e-5
@@ -24,6 +25,8 @@ NETS = {
     "merge": "a: conv filters=2 kernel=3 relu=1\nb: conv filters=3 kernel=1 from=field\n"
              "m: merge from=b,a,field\nz: dense units=2",
     "gap": "a: conv filters=3 kernel=3\ng: gap\nz: dense units=2",
+    "rectify": "a: conv filters=3 kernel=3\ng: gap rectify=1\nb: dense units=5 rectify=1\n"
+               "z: dense units=2 rectify=1",
     "whole": "s0: conv filters=2 kernel=3 relu=1\np0: pool window=4\n"
              "h1: pool window=2 from=field\ns1: conv filters=3 kernel=3 relu=1\n"
              "p1: pool window=2\nm: merge from=p0,p1\nn: conv filters=4 kernel=1 relu=1\n"
@@ -163,17 +166,18 @@ def test_tree_sums_all_once_in_its_order(n):
 
 def test_augmentations_by_hand():
     field = np.arange(1, 5, dtype=np.uint8).reshape(1, 2, 2)
-    assert reference.flip(field, [0.4, 0.6].__getitem__).tolist() == [[[3, 4], [1, 2]]]
-    assert reference.turn(field, lambda k: 0.25).tolist() == [[[2, 4], [1, 3]]]
-    assert reference.intensity(field * 60, lambda k: 0.0).tolist() == [[[48, 96], [144, 192]]]
-    assert reference.intensity(field * 60, lambda k: 0.999)[0, 1, 1] == 255
+    assert reference_augment.flip(field, [0.4, 0.6].__getitem__).tolist() == [[[3, 4], [1, 2]]]
+    assert reference_augment.turn(field, lambda k: 0.25).tolist() == [[[2, 4], [1, 3]]]
+    darker, brighter = (reference_augment.intensity(field * 60, draw)
+                        for draw in (lambda k: 0.0, lambda k: 0.999))
+    assert darker.tolist() == [[[48, 96], [144, 192]]] and brighter[0, 1, 1] == 255
     line = np.arange(16)[None, None]
-    assert reference.shift(line, lambda k: 0.0)[0, 0, :3].tolist() == [0, 0, 1]
-    assert reference.shift(line, lambda k: 0.9)[0, 0, -2:].tolist() == [15, 15]
+    assert reference_augment.shift(line, lambda k: 0.0)[0, 0, :3].tolist() == [0, 0, 1]
+    assert reference_augment.shift(line, lambda k: 0.9)[0, 0, -2:].tolist() == [15, 15]
 
 
 def test_random_numbers_are_uniform_and_keyed():
-    draws = np.array([[reference.random_unit(1, 2, sample, k) for sample in range(2000)]
+    draws = np.array([[reference_augment.random_unit(1, 2, sample, k) for sample in range(2000)]
                       for k in (0, 1)])
     assert 0 <= draws.min() and draws.max() < 1
     assert np.abs(draws.mean(1) - 0.5).max() < 0.02 and np.abs(draws.var(1) - 1 / 12).max() < 4e-3

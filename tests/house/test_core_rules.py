@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import reference
+import reference_augment
 from phenoscale import _core
 from phenoscale.models import networks
 from tree import PACKAGE, ROOT, SOURCES, below, c_code, names_of, planted, run_python
@@ -162,7 +163,7 @@ def test_every_table_row_has_a_twin():
     assert set(_core.layer_names()) == set(reference.LAYERS) | set(networks.PLAIN_LAYERS)
     assert set(_core.loss_names()) == set(reference.LOSSES)
     assert set(_core.optimizer_names()) == set(reference.OPTIMIZERS)
-    assert set(_core.augment_names()) == set(reference.AUGMENTS)
+    assert set(_core.augment_names()) == set(reference_augment.AUGMENTS)
 
 
 def test_the_core_has_docstrings():

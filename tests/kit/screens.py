@@ -112,5 +112,5 @@ def make_model(network="mcnn-gap", size=(128, 128), channels=CHANNELS, dtype="ui
             network, len(channels), *size, len(CLASSES)),
         network=network, classes=CLASSES, channels=channels, size=list(size), dtype=dtype,
         scale=[1 / deviation] * len(channels), offset=[-6.0] * len(channels),
-        label="Metadata_Class", embedding={"name": "input of the last dense layer",
-                                           "size": net.embedding}, version="0")
+        label="Metadata_Class", embedding={"name": networks.EMBEDDING, "size": net.embedding},
+        version="0")

@@ -88,7 +88,8 @@ def test_the_metadata_has_all_that_design_promises(parts):
     assert about.keys() == {
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
-        "embedding", "controls", "counts", "temperature", "novelty", "version", "keys"}
+        "embedding", "controls", "counts", "temperature", "novelty", "version", "keys",
+        "recipe", "labels"}
     assert [about[key] for key in ("bin", "z", "controls", "counts", "temperature",
                                    "novelty")] == [1, None, None, None, None, None]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The keys of classes in a model file: kept, and in older files those of the letters."""
+"""What a model file has of classes beside their names: keys, and the labels that they were."""
 
 import json
 import struct
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import screens
-from phenoscale import InputError, load
+from phenoscale import InputError, WholeImageClassifier, load
 
 
 def with_keys(path, keys):
@@ -38,3 +38,34 @@ def test_keys_are_kept(tmp_path):
 def test_keys_that_are_none(tmp_path, keys):
     with pytest.raises(InputError, match="its 'keys' is missing or makes no sense"):
         load(with_keys(tmp_path / "m", keys))
+
+
+LABELS = {"dtype": "int64", "values": [2, 10]}
+
+
+@pytest.mark.parametrize("labels", [
+    LABELS, {"dtype": "bool", "values": [False, True]}, {"dtype": "str", "values": ["a", "b"]}])
+def test_labels_are_kept(tmp_path, labels):
+    replace(screens.make_model(), labels=labels).save(tmp_path / "m")
+    assert load(tmp_path / "m").labels == labels
+
+
+@pytest.mark.parametrize("labels", [
+    [], {"dtype": "int64"}, {"values": [1, 2]}, {**LABELS, "more": 1}, {**LABELS, "values": [1]},
+    {**LABELS, "values": [1, 1]}, {**LABELS, "values": [1, 2.5]}, {**LABELS, "values": [[1], [2]]},
+    {**LABELS, "values": [1, 10**30]}, {**LABELS, "values": ["a", "b"]},
+    {**LABELS, "values": {"a": 1}}, {**LABELS, "dtype": "object"}, {**LABELS, "dtype": []},
+    {"dtype": "U999999999", "values": ["a", "b"]}], ids=repr)
+def test_labels_that_are_none(tmp_path, labels):
+    replace(screens.make_model(), labels=labels).save(tmp_path / "m")
+    with pytest.raises(InputError, match="its 'labels' is missing or makes no sense"):
+        load(tmp_path / "m")
+
+
+def test_a_recipe_that_is_none(tmp_path):
+    for recipe, words in (([], "its 'recipe' is missing or makes no sense"),
+                          ({"epochs": -1}, "its recipe makes no sense: epochs=-1"),
+                          ({"augment": 3}, "its recipe makes no sense")):
+        replace(screens.make_model(), recipe=recipe).save(tmp_path / "m")
+        with pytest.raises(InputError, match=words):
+            WholeImageClassifier.load(tmp_path / "m")

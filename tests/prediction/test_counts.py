@@ -179,9 +179,10 @@ def test_python_warns_and_a_listener_is_told(screen):
                       ) as seen:
         predict_table(model, table)
     assert len(seen) == 2 and seen[0].filename == __file__
-    with pytest.warns(UserWarning, match="these fields: DNA") as seen:
-        phenoscale.predict(model, fields * np.uint16(16))
-    assert seen[0].filename == __file__
+    for nobody in (None, False):
+        with pytest.warns(UserWarning, match="these fields: DNA") as seen:
+            phenoscale.predict(model, fields * np.uint16(16), progress=nobody)
+        assert seen[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         phenoscale.predict(model, fields)

@@ -32,9 +32,12 @@ _LIMITS = _core.limits()
 _LIMIT_NAMES = 10000
 LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
+#: of labels that are more than names
+LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
+               "float16", "float32", "float64")
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 _NO_TEXT = {"parameters", "slices", "path"}  # of a Model; all else is metadata
-_LATER = {"counts", "keys"}  # what older files do not have
+_LATER = {"counts", "keys", "labels", "recipe"}  # what older files do not have
 
 
 @dataclass
@@ -80,13 +83,19 @@ class Model:
     padding : str
         The rule for sides that are no multiples of 128.
     embedding : dict
-        Name and size of the embedding: the input of the last dense layer.
+        Name and size of the embedding: the input of the last dense layer, which `description`
+        has before its ReLU (`phenoscale.models.networks`), in files of older models behind it.
     controls : dict or None
         Mean and spread ("mean", "spread", each a list) of the embeddings of the control fields
         that it was trained on.
     counts : dict or None
         Range and spread of the counts of its training fields by channel
         (`phenoscale.models.counts`).
+    recipe : dict
+        The attributes of the `phenoscale.Recipe` that it was trained by; {} in older files.
+    labels : dict
+        What the classes were before they were names, where that was a NumPy array or numbers in
+        Python: "dtype", and "values" in the order of the classes; else {}.
     temperature, novelty : None
         Reserved: calibration, threshold for new phenotypes.
     version : str
@@ -122,6 +131,8 @@ class Model:
     version: str = ""
     keys: list = field(default_factory=list)
     path: str = ""
+    recipe: dict = field(default_factory=dict)
+    labels: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -232,6 +243,15 @@ def _is_controls(value) -> bool:
         and 0 < len(value["mean"]) == len(value["spread"]) <= LIMIT_NUMBERS)
 
 
+def _is_labels(dtype=None, values=None, **more) -> bool:
+    if more or not isinstance(values, list) or dtype not in LABEL_TYPES:
+        return False
+    try:
+        return (np.array(values, dtype).tolist() == values) and len(set(values)) == len(values)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 #: What each entry of the metadata must be.
 _CHECKS = {
     "description": lambda v: isinstance(v, str),
@@ -256,6 +276,8 @@ _CHECKS = {
     "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
     "controls": _is_controls,
     "counts": lambda v: v is None or isinstance(v, dict),
+    "recipe": lambda v: isinstance(v, dict),
+    "labels": lambda v: isinstance(v, dict) and (not v or _is_labels(**v)),
     "temperature": lambda v: v is None,
     "novelty": lambda v: v is None,
     "version": lambda v: isinstance(v, str),
@@ -271,6 +293,9 @@ def _faults(about: dict) -> list[str]:
         bad = ["scale"]
     if not bad and "keys" in about and len(about["keys"]) != len(about["classes"]):
         bad = ["keys"]
+    if not bad and about.get("labels") and (
+            len(about["labels"]["values"]) != len(about["classes"])):
+        bad = ["labels"]
     if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
         bad = ["sources"]
     if not bad and about["controls"] and (

@@ -14,6 +14,10 @@ The published whole-image network (Godinez 2017, Bioinformatics 33:2010; Datta 2
       '- scale 6  max 64 ---> 3 x conv 5x5 (64) -----------'
     mcnn:      -> max 2 -> dense 512 -> dense classes        tied to one field size
     mcnn-gap:  -> global average and maximum -> dense classes    any field size
+
+The last ReLU before the classes is described as the reader's (rectify=1): it is the embedding that
+is then read before it.  Files of older models have it as the writer's (relu=1), and an embedding
+behind it, where most numbers are 0 for most fields.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ _FILTERS = (16, 16, 16, 32, 32, 32, 64)
 
 
 def _columns(channels: int, height: int, width: int) -> list[str]:
-    """The seven scales, merged and mixed to 1024 channels of (h / 64, w / 64)."""
+    """The seven scales, merged: 208 channels of (h / 64, w / 64)."""
     last = len(_FILTERS) - 1
     lines = [f"field: input channels={channels} height={height} width={width} pad={PAD}",
              f"pyramid: pyramid levels={last}",
@@ -32,7 +36,6 @@ def _columns(channels: int, height: int, width: int) -> list[str]:
     lines += [f"scale{s}: tower from=pyramid level={s} filters={_FILTERS[s]} "
               f"window={2 ** (last - s)}" for s in range(1, last + 1)]
     lines.append("merge: merge from=" + ",".join(f"scale{s}" for s in range(last + 1)))
-    lines.append("mix: conv filters=1024 kernel=1 relu=1")
     return lines
 
 
@@ -79,19 +82,23 @@ TOWERS = {"fused": lambda description: description, "plain": plain}
 
 def _mcnn(channels: int, height: int, width: int, classes: int, fc_relu: bool) -> list[str]:
     return [*_columns(channels, height, width),
+            "mix: conv filters=1024 kernel=1 relu=1",
             "mix.max: pool window=2",
-            f"fc: dense units=512 relu={int(fc_relu)}",
-            f"classes: dense units={classes}"]
+            "fc: dense units=512",
+            f"classes: dense units={classes} rectify={int(fc_relu)}"]
 
 
 def _mcnn_gap(channels: int, height: int, width: int, classes: int, fc_relu: bool) -> list[str]:
     return [*_columns(channels, height, width),
-            "gap: gap",
+            "mix: conv filters=1024 kernel=1",
+            "gap: gap rectify=1",
             f"classes: dense units={classes}"]
 
 
 #: name -> how its description is made
 NETWORKS = {"mcnn": _mcnn, "mcnn-gap": _mcnn_gap}
+#: what an embedding is
+EMBEDDING = "input of the last dense layer, before a ReLU"
 #: networks that take fields of any size once trained, one size at a time
 ANY_SIZE = frozenset({"mcnn-gap"})
 

@@ -239,7 +239,7 @@ def tell_far(found: list[Far], progress=None, depth: int = 3) -> None:
     depth: of frames, from here to the user's.
     """
     for words in sentences_of(found):
-        if progress is None:
+        if not progress:
             warnings.warn(words, stacklevel=depth)
         else:
             Watch(progress).warn(words)

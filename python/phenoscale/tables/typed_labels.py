@@ -9,7 +9,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.csv import cell_text
 from phenoscale.tables.labels import is_no_class
 
-__all__ = ["TypedLabels"]
+__all__ = ["TypedLabels", "as_data"]
 
 
 class TypedLabels:
@@ -69,3 +69,11 @@ class TypedLabels:
         is_text = any(isinstance(value, str) for value in values)
         array = np.array(values, dtype=object if is_text else None)
         return array if self._kind is None else array.astype(self._kind)
+
+
+def as_data(labels: np.ndarray) -> dict:
+    """Labels as JSON can hold them, `Model.labels`; {} for those that only have names."""
+    if labels.dtype.kind not in "biufU":
+        return {}
+    name = "str" if labels.dtype.kind == "U" else labels.dtype.newbyteorder("=").name
+    return {"dtype": name, "values": labels.tolist()}

@@ -132,7 +132,8 @@ class Trained:
             size=list(self.size), dtype=self.dtype, scale=self.scale, offset=self.offset,
             bin=self.recipe.bin, seed=self.recipe.seed, counts=self.counts,
             version=phenoscale.__version__,
-            embedding={"name": "input of the last dense layer", "size": self.net.embedding},
+            embedding={"name": networks.EMBEDDING, "size": self.net.embedding},
+            recipe={**asdict(self.recipe), "augment": list(self.recipe.augment)},
             **more)
 
     def state(self) -> tuple[dict, list]:
