@@ -7,7 +7,7 @@ import pytest
 from phenoscale.cli.options import pairs
 from phenoscale.errors import InputError
 from phenoscale.tables.read import read_table
-from phenoscale.tables.values import same_cells
+from phenoscale.tables.values import row_tuples, same_cells
 
 
 @pytest.fixture
@@ -51,6 +51,14 @@ def test_a_value_that_no_field_has_is_refused(table):
 def test_two_plates_of_one_number_are_not_one():
     assert same_cells("plate", "12", ["0012", "012"]) == []
     assert same_cells("plate", "012", ["0012", "012"]) == ["012"]
+
+
+def test_rows_without_columns_are_rows():
+    """As in pandas 3, with any pandas: a table of files alone has fields."""
+    frame = pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]})
+    assert row_tuples(frame) == [("x", 1), ("y", 2)] and row_tuples(frame[:0]) == []
+    assert row_tuples(frame[[]]) == [(), ()]
+    assert len(read_table(pandas.DataFrame({"Image_FileName_DNA": ["a.tif", "b.tif"]}))) == 2
 
 
 def test_values_with_commas_can_be_said():

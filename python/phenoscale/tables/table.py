@@ -26,7 +26,7 @@ from phenoscale.tables.columns import (
     Channel,
 )
 from phenoscale.tables.keys import field_keys
-from phenoscale.tables.values import same_cells
+from phenoscale.tables.values import row_tuples, same_cells
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ class Table:
         kept = [name for name in sorted(self.frame.columns)
                 if "PathName_" not in name and name != SKIP]
         content = hashlib.sha256(json.dumps([self.channels, kept]).encode())
-        for row in self.frame[kept].itertuples(index=False, name=None):
+        for row in row_tuples(self.frame[kept]):
             content.update(json.dumps(row).encode())
         return content.hexdigest()
 

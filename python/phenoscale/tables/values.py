@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A value that a user writes -> the cells that mean the same.
+"""A value that a user writes -> the cells that mean the same; the cells of rows.
 
 Below table.py: wells and doses are compared as they are read, numbers as numbers.
 """
@@ -7,14 +7,25 @@ Below table.py: wells and doses are compared as they are read, numbers as number
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.tables.doses import parse_dose, same_dose, tidy_doses
 from phenoscale.tables.wells import normalise_well
 
-__all__ = ["same_cells"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["row_tuples", "same_cells"]
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+
+
+def row_tuples(frame: pandas.DataFrame) -> list[tuple]:
+    """The cells of every row; () for each where there is no column, which `itertuples` leaves out
+    before pandas 3."""
+    columns = (frame.iloc[:, at].tolist() for at in range(frame.shape[1]))
+    return list(zip(*columns)) or [()] * len(frame)
 
 
 def same_cells(role: str, value: str, cells) -> list[str]:
