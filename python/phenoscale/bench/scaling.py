@@ -327,7 +327,9 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
     result.update(figures(result["clusters"], works, min(one["jitter"] for one in found.values())))
     if picture:
         from phenoscale.bench.scaling_picture import scaling
+        from phenoscale.reports.drawing import drawing
 
-        scaling(result).savefig(picture, dpi=150)
+        with drawing():
+            scaling(result).savefig(picture, dpi=150)
     put(result, json, show_scaling, out)
     return result
