@@ -14,7 +14,7 @@ from phenoscale.training import train
 
 
 @pytest.fixture
-def system(monkeypatch, tmp_path):
+def made_up(monkeypatch, tmp_path):
     """A function that makes the files of a system: of control groups, by their paths."""
     def make(groups: dict, mine: str, mounts: str = "0 0 0:1 / /sys/fs/cgroup rw - cgroup2 c rw"):
         monkeypatch.setattr(machine, "_ROOT", str(tmp_path))
@@ -59,21 +59,21 @@ UNLIMITED, VERSION_1 = 1 << 62, """1 0 0:2 / /sys/fs/cgroup rw - tmpfs tmpfs rw
     ({"": "nonsense"}, 64), ({"a/b": "300000 100000"}, 3), ({"a": "200000 100000",
                                                           "a/b": "300000 100000"}, 2),
     ({"elsewhere": "100000 100000"}, 64)])
-def test_the_quotas_of_control_groups(monkeypatch, system, quotas, expected):
+def test_the_quotas_of_control_groups(monkeypatch, made_up, quotas, expected):
     """Of the group of this process and of those around it, not of others."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(64))
-    system({f"{path}/cpu.max": text for path, text in quotas.items()}, "0::/a/b")
+    made_up({f"{path}/cpu.max": text for path, text in quotas.items()}, "0::/a/b")
     assert machine.processors() == expected
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(1))
     assert machine.processors() == 1
 
 
-def test_the_quota_of_a_group_of_the_first_version(monkeypatch, system):
+def test_the_quota_of_a_group_of_the_first_version(monkeypatch, made_up):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(64))
     here = "cpu,cpuacct/slurm/job_7"
     files = {f"{here}/cpu.cfs_quota_us": "250000", f"{here}/cpu.cfs_period_us": "100000",
              "cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"}
-    system(files, "4:cpu,cpuacct:/slurm/job_7\n0::/", VERSION_1.format(root="/"))
+    made_up(files, "4:cpu,cpuacct:/slurm/job_7\n0::/", VERSION_1.format(root="/"))
     assert machine.processors() == 3
 
 
@@ -95,8 +95,8 @@ def test_the_quota_of_a_group_of_the_first_version(monkeypatch, system):
     ({"memory.max": "1300000000"}, "0::/../beside", None, 13 * 10**8),
     # a group of somebody else's bounds nobody here
     ({"other/memory.max": "1000"}, "0::/mine", None, UNLIMITED)])
-def test_memory_is_that_of_the_control_groups(system, files, mine, mounts, most):
-    system(files, mine, *[mounts] * (mounts is not None))
+def test_memory_is_that_of_the_control_groups(made_up, files, mine, mounts, most):
+    made_up(files, mine, *[mounts] * (mounts is not None))
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert machine.memory() == min(whole, most)
 
@@ -112,11 +112,11 @@ def test_stacks_that_are_too_small_are_a_sentence(variable):
         done.stderr)
 
 
-def test_a_training_in_a_container_plans_for_the_container(system):
+def test_a_training_in_a_container_plans_for_the_container(made_up):
     """Not for the machine that it is on: a quarter of the memory is for the network."""
     description = networks.describe("mcnn-gap", 1, 256, 256, 2)
     images = [net.images for net in (train.make_net(description, 8, 1), )]
     alone = train.make_net(description, 1, 1).memory
-    system({"memory.max": f"{int(4.1 * alone)}"}, "0::/")
+    made_up({"memory.max": f"{int(4.1 * alone)}"}, "0::/")
     images.append(train.make_net(description, 8, 1).images)
     assert images[0] > 1 == images[1]
