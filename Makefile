@@ -9,9 +9,11 @@ TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Contro
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
+VERSIONED := tables files images models scores profiles prediction checks reports simulation \
+    test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
-.PHONY: dev demo imagej tests test sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo imagej tests test oldest newest sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -43,11 +45,19 @@ tests: dev                   ## what the tests need beside
 	tools/install-system-deps tests
 	$(MAKE) imagej
 	PYTHON=$(BIN)/python tools/install-mpi .mpi
+	PYTHON=$(BIN)/python tools/install-pythons .pythons
 	! $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
 	    || PYTHON=$(BIN)/python tools/install-cellprofiler .cellprofiler
 
 test: tests                  ## every test
 	$(BIN)/python -m pytest
+	$(MAKE) -j2 --output-sync=target oldest newest
+
+# The module that the tests of the environment built, with other versions of all else: what is in C
+# alone, hosts and ranks need no second time.
+oldest newest:               ## the tests of what depends on versions, on the oldest and newest
+	PYTHONPATH=$(CURDIR)/python .pythons/$@/bin/python -m pytest -p no:cacheprovider \
+	    $(addprefix tests/,$(VERSIONED))
 
 sanitize: tests              ## the part of them that runs under sanitizers
 	$(BIN)/python -m pytest -m sanitize
@@ -86,5 +96,5 @@ lint: dev                    ## what ruff has to say
 	    setup.py
 
 clean:
-	rm -rf $(VENV) .cellprofiler .mpi build dist wheelhouse $(DEMO) python/*.egg-info \
+	rm -rf $(VENV) .cellprofiler .mpi .pythons build dist wheelhouse $(DEMO) python/*.egg-info \
 	    python/phenoscale/*.so $(JAR)

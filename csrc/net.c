@@ -221,6 +221,7 @@ ps_net_init(ps_net **self, const char *description, const ps_net_plan *plan)
                               plan->batch > PS_LIMIT_BATCH))
         FAIL(PS_BAD_VALUE, "a step of %lld images in parts of %lld is not possible",
              (long long)plan->batch, (long long)plan->images);
+    TRY(ps_check_stacks(plan->threads));
     TRY(ps_array_zeroed(&net, 1, sizeof *net));
     net->plan = *plan;
     net->memory.limit = plan->memory;

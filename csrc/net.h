@@ -63,6 +63,7 @@ ps_net_pools_bare(const ps_net *self)
 }
 
 int ps_describe(ps_net *self, const char *description);
+int ps_check_stacks(int threads); /* of OpenMP: PS_BAD_VALUE where they are too small */
 int ps_plan_arenas(ps_net *self);
 int ps_make_arrays(ps_net *self);
 /* Rows [at, at + n) of the head: its input from slots [0, n), its logits, losses and gradients of

@@ -44,7 +44,8 @@ def shared_data(tmp_path_factory):
         if name not in unpacked:
             target = tmp_path_factory.mktemp(name)
             with tarfile.open(folder / ARCHIVES[name]) as archive:
-                archive.extractall(target, filter="data")
+                archive.extractall(target, **({"filter": "data"} if hasattr(tarfile, "data_filter")
+                                              else {}))  # not in Python 3.9.2
             inside = list(target.iterdir())
             unpacked[name] = inside[0] if len(inside) == 1 else target
             for file in folder.glob("*.csv"):

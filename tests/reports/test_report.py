@@ -331,7 +331,8 @@ def test_hostile_names_stay_text(tmp_path):
     ("log.csv", "training", "no log.csv"),
     ("predictions.csv", "plates", "No predictions of wells"),
     ("split.csv", "classes", "no split.csv"),
-    ("images", "gallery", "no longer where they were")])
+    ("images", "gallery", "images does not exist: 24 files of it are missing"),
+    ("images", "evidence", "There is no model")])
 def test_a_missing_part_is_one_line(tmp_path, lost, section, words):
     folder = make_plate(tmp_path / "plate")
     (folder / lost).rename(tmp_path / "elsewhere")

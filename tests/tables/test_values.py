@@ -9,7 +9,7 @@ from phenoscale.errors import InputError
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.split import Split, split_table
-from phenoscale.tables.values import pairs_of, same_cells, values_of
+from phenoscale.tables.values import pairs_of, row_tuples, same_cells, values_of
 
 
 @pytest.fixture
@@ -53,6 +53,14 @@ def test_a_value_that_no_field_has_is_refused(table):
 def test_two_plates_of_one_number_are_not_one():
     assert same_cells("plate", "12", ["0012", "012"]) == []
     assert same_cells("plate", "012", ["0012", "012"]) == ["012"]
+
+
+def test_rows_without_columns_are_rows():
+    """As in pandas 3, with any pandas: a table of files alone has fields."""
+    frame = pandas.DataFrame({"a": ["x", "y"], "b": [1, 2]})
+    assert row_tuples(frame) == [("x", 1), ("y", 2)] and row_tuples(frame[:0]) == []
+    assert row_tuples(frame[[]]) == [(), ()]
+    assert len(read_table(pandas.DataFrame({"Image_FileName_DNA": ["a.tif", "b.tif"]}))) == 2
 
 
 def test_values_with_commas_can_be_said():

@@ -332,7 +332,9 @@ def run_scaling(json=False, quick=False, picture=None, out=None):
     result.update(figures(result["clusters"], works, min(one["jitter"] for one in found.values())))
     if picture:
         from phenoscale.bench.scaling_picture import write_scaling
+        from phenoscale.reports.drawing import drawing
 
-        write_scaling(result, picture)
+        with drawing():
+            write_scaling(result, picture)
     put(result, json, show_scaling, out)
     return result

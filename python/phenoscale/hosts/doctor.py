@@ -6,9 +6,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 
-from phenoscale.machine import memory, thread_count
+from phenoscale.machine import memory, processors, thread_count
 
 __all__ = ["examine"]
 
@@ -27,6 +28,23 @@ _NEEDED_FOR = {
     "openpyxl": "workbooks",
     "tensorboardX": "train --tensorboard",
 }
+
+
+def _too_old(package: str, version: str) -> str | None:
+    """The version that this installation says it needs, where another is older."""
+    try:
+        needed = importlib.metadata.requires("phenoscale") or ()
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        needed = ()
+    for words in needed:
+        match = re.match(r"([\w.-]+)\s*>=\s*([\d.]+)", words)
+        if match and match[1] == package and _numbers(version) < _numbers(match[2]):
+            return match[2]
+    return None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def _memory_words() -> str:
@@ -74,18 +92,23 @@ def examine() -> tuple[list[str], bool]:
     lines = [
         f"phenoscale {phenoscale.__version__}, Python {platform.python_version()} "
         f"({sys.executable})",
-        f"machine     {platform.machine()}, {os.cpu_count()} processors, {thread_count()} of them "
-        f"for this process, {_memory_words()} of memory",
+        f"machine     {platform.machine()}, {os.cpu_count()} processors, {processors()} of them "
+        f"for this process, {thread_count()} threads, {_memory_words()} of memory",
         f"in use      {_core.isa()} instructions, "
         + ", ".join(f"{name} {version}" for name, version in libraries.items()),
     ]
     is_well = True
     for package, use in _NEEDED_FOR.items():
         try:
-            lines.append(f"{package:<11} {importlib.metadata.version(package)}")
+            version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             lines.append(f"{package:<11} missing, needed for {use}: pip install 'phenoscale[all]'")
             is_well = False
+            continue
+        least = _too_old(package, version)
+        lines.append(f"{package:<11} {version}" + (
+            f", too old for {use}: pip install '{package}>={least}'" if least else ""))
+        is_well &= least is None
     try:
         _small_step()
         lines.append("test step   done")

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from phenoscale.errors import LaunchError
-from phenoscale.machine import thread_count
+from phenoscale.machine import omp_threads, processors
 from phenoscale.ranks.hostfile import place, read_hosts
 from phenoscale.ranks.launchers import (
     Flavour,
@@ -73,7 +73,8 @@ def job_of(flavour: Flavour, asked: Asked, environ: Mapping[str, str]) -> Job:
     """The job that was asked for, with as many threads as the processors of a host allow."""
     ranks, hosts, threads = asked.ranks, asked.hosts, asked.threads
     placed = place(ranks, read_hosts(hosts)) if hosts else {}
-    nodes, most, here = 1, max(placed.values(), default=ranks), thread_count()
+    threads = threads or omp_threads(environ)
+    nodes, most, here = 1, max(placed.values(), default=ranks), processors()
     if flavour.name == "Slurm":
         nodes = first_number(environ.get("SLURM_JOB_NUM_NODES")) or 1
         most = -(-ranks // nodes)

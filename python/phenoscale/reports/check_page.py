@@ -12,6 +12,7 @@ from phenoscale.errors import InputError
 from phenoscale.images.fields import open_fields
 from phenoscale.reports import check_pictures as check_figures
 from phenoscale.reports import gallery
+from phenoscale.reports.drawing import drawing
 from phenoscale.reports.page import encode, write_page
 
 __all__ = ["write_check_page"]
@@ -19,6 +20,7 @@ __all__ = ["write_check_page"]
 _MOST_PROBLEMS, _EXAMPLES, _MOST_PLATES, _MOST_CLASSES = 200, 6, 12, 200
 
 
+@drawing()
 def write_check_page(found: Check, path) -> None:
     """Write one HTML page that needs no other.
 

@@ -14,6 +14,7 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
+from phenoscale.reports.drawing import drawing
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import errors_beside, write_errors
 from phenoscale.tables.predictions import CLASS, PROBABILITY, probability_column
@@ -25,6 +26,7 @@ _TABLE = "evidence.csv"
 _ERRORS = errors_beside(_TABLE)
 
 
+@drawing()
 def write_evidence(model: Model, table: Table, out, name: str | None = None, threads=None,
                    on_error: str = "skip", progress=None) -> tuple[str, str | None]:
     """For every field a picture and its map as a TIFF, and one table of all.

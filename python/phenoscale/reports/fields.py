@@ -7,17 +7,17 @@ import os
 
 import numpy as np
 
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, sentence_of
 from phenoscale.images.usable import usable
 from phenoscale.reports.run import Run
 from phenoscale.tables.read import read_table
 
-__all__ = ["stored_fields"]
+__all__ = ["not_shown", "stored_fields"]
 
 
 def stored_fields(run: Run, rows: list, bin: int = 1):
-    """Yields the counts (c, h, w) of fields one by one, valid until the next; None for one whose
-    files cannot be read.
+    """Yields the counts (c, h, w) of fields one by one, valid until the next; for one that cannot
+    be shown the sentence that says why.
 
     Parameters
     ----------
@@ -29,19 +29,19 @@ def stored_fields(run: Run, rows: list, bin: int = 1):
     """
     try:
         fields = usable(_table(run, rows), "skip")
-    except (OSError, ValueError, KeyError):
-        yield from [None] * len(rows)
+    except (InputError, OSError) as error:
+        yield from [sentence_of(error)] * len(rows)
         return
     source = fields.open(1, bin, workers=1)
     source.start(np.arange(len(fields.rows)))
     for number in range(len(rows)):
         if number in fields.left_out:
-            yield None
+            yield fields.left_out[number]
             continue
         try:
             field = source.next()
-        except InputError:
-            field = None
+        except InputError as error:
+            field = str(error)
         yield field
         source.release(1)
 
@@ -58,4 +58,16 @@ def _table(run: Run, rows: list):
             name = f"Image_PathName_{channel}"
             files[name] = os.path.join(run.folder.path, files.get(name, ""))
         cells.append(files)
-    return read_table(pandas.DataFrame(cells), channels=channels, z=run.config.get("z"))
+    table = read_table(pandas.DataFrame(cells), channels=channels, z=run.config.get("z"))
+    table.source = run.folder.file(run.folder.PREDICTIONS)
+    return table
+
+
+def not_shown(missing: list[str]) -> dict:
+    """What a section says instead of its pictures.
+
+    missing: of each field, why; empty where there is none.
+    """
+    if not missing:
+        return {"why": "There is no predicted field to show."}
+    return {"why": f"No predicted field can be shown: {missing[0]}."}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from phenoscale.reports.drawing import drawing
 from phenoscale.reports.page import write_page
 from phenoscale.reports.run import read_run
 from phenoscale.reports.sections import curves, doses, evidence, examples, plates, result
@@ -21,6 +22,7 @@ _SECTIONS = {"result": result, "curves": curves, "plates": plates, "doses": dose
              "gallery": examples, "evidence": evidence}
 
 
+@drawing()
 def write_report(run) -> str:
     """Write ``report.html`` into the folder of a training run.
 

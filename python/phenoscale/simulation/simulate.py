@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.atomic import real_file
 from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import lock_of_folder
+from phenoscale.machine import processors
 from phenoscale.progress import Watch
 from phenoscale.simulation.cells import MARGIN, PHENOTYPES, draw_cells
 
@@ -343,7 +343,7 @@ def _stream(seed, *words):
 
 def _in_processes(function, jobs, processes):
     """Results of function(*job) in order, computed in spawned processes."""
-    count = min(processes or len(os.sched_getaffinity(0)), len(jobs))
+    count = min(processes or processors(), len(jobs))
     if count == 1:
         for job in jobs:
             yield function(*job)

@@ -27,7 +27,7 @@ from phenoscale.tables.paths import PathRules
 from phenoscale.tables.roles import find_roles
 from phenoscale.tables.stacks import stack_rows
 from phenoscale.tables.table import Plane, Table
-from phenoscale.tables.values import values_of, words_of
+from phenoscale.tables.values import row_tuples, values_of, words_of
 from phenoscale.tables.wells import normalise_well
 from phenoscale.words import count, listed
 
@@ -165,7 +165,7 @@ def _frame_cells(frame, name: str, notes=()) -> _Cells:
     """The text of a DataFrame, by the name that messages shall give it."""
     header = [str(column).strip() for column in frame.columns]
     cells = frame.astype(object).where(frame.notna(), "")
-    rows = [[cell_text(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
+    rows = [[cell_text(cell) for cell in row] for row in row_tuples(cells)]
     return _Cells(header, rows, list(frame.index), name, "row", ".", list(notes))
 
 

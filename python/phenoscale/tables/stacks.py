@@ -16,6 +16,7 @@ from phenoscale.errors import InputError
 from phenoscale.tables.columns import CHOSEN, FILE, MARK, SKIP
 from phenoscale.tables.roles import field_columns
 from phenoscale.tables.table import Plane, Table
+from phenoscale.tables.values import row_tuples
 from phenoscale.words import listed
 
 __all__ = ["stack_rows"]
@@ -28,7 +29,7 @@ def stack_rows(table: Table) -> Table:
         return _chosen_before(table)
     columns = field_columns(table.roles, table.frame.columns)
     groups = {}
-    for row, key in enumerate(table.frame[columns].itertuples(index=False, name=None)):
+    for row, key in enumerate(row_tuples(table.frame[columns])):
         groups.setdefault(key, []).append(row)
     most = max(groups.values(), key=len)
     if len(most) == 1 or not {"well", "z"} & set(table.roles):

@@ -26,7 +26,7 @@ from phenoscale.tables.columns import (
     Channel,
 )
 from phenoscale.tables.keys import field_keys
-from phenoscale.tables.values import pairs_of, same_cells, values_of
+from phenoscale.tables.values import pairs_of, row_tuples, same_cells, values_of
 from phenoscale.words import listed
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Table:
         kept = [name for name in sorted(self.frame.columns)
                 if "PathName_" not in name and name != SKIP]
         content = hashlib.sha256(json.dumps([self.channels, kept]).encode())
-        for row in self.frame[kept].itertuples(index=False, name=None):
+        for row in row_tuples(self.frame[kept]):
             content.update(json.dumps(row).encode())
         return content.hexdigest()
 

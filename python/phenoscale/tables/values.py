@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A value that a user writes -> the cells that mean the same; how many values were given.
+"""A value that a user writes -> the cells that mean the same; how many values were given; the cells
+of rows.
 
 Below table.py: wells and doses are compared as they are read, numbers as numbers.  Whatever of the
 package takes values or a sequence of them asks here.
@@ -11,12 +12,16 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from numbers import Number
+from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.tables.doses import parse_dose, same_dose, tidy_doses
 from phenoscale.tables.wells import normalise_well
 
-__all__ = ["pairs_of", "same_cells", "values_of", "words_of"]
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["pairs_of", "row_tuples", "same_cells", "values_of", "words_of"]
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
@@ -67,6 +72,13 @@ def words_of(given, what: str) -> dict:
 def _shown(given) -> str:
     words = repr(given)
     return words if len(words) < 80 else words[:77] + "..."
+
+
+def row_tuples(frame: pandas.DataFrame) -> list[tuple]:
+    """The cells of every row; () for each where there is no column, which `itertuples` leaves out
+    before pandas 3."""
+    columns = (frame.iloc[:, at].tolist() for at in range(frame.shape[1]))
+    return list(zip(*columns)) or [()] * len(frame)
 
 
 def same_cells(role: str, value: str, cells) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from phenoscale.errors import InputError
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.reports import gallery
-from phenoscale.reports.fields import stored_fields
+from phenoscale.reports.fields import not_shown, stored_fields
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS
@@ -29,20 +29,22 @@ def section(run: Run) -> dict:
         fields = run.scored[run.scored[CLASS] == name]
         fields = fields.sort_values(run.column(name), ascending=False, kind="stable")
         chosen += [(name, row) for _, row in fields[:1].iterrows()]
-    rows, coarse, explainer = [], False, None
+    rows, missing, coarse, explainer = [], [], False, None
     for (name, row), pixels in zip(chosen, stored_fields(run, [row for _, row in chosen])):
-        if pixels is None:
+        if isinstance(pixels, str):
+            missing.append(pixels)
             continue
         try:
             explainer = explainer or Explainer(model, pixels.shape[1:])
             found = explainer.explain(pixels, name)
-        except InputError:  # files of another size or depth than they had
+        except InputError as error:  # files of another size or depth than they had
+            missing.append(str(error))
             continue
         coarse |= found.is_coarse
         where = " ".join(row[c] for c in ("Metadata_Plate", "Metadata_Well") if c in row)
         rows.append((gallery.thumbnail(pixels), gallery.thumbnail(found.heat()[None])[0], name,
                      f"{where}, p {row[run.column(name)]:.2f}"))
     if not rows:
-        return {"why": "The images of the predicted fields are no longer where they were."}
+        return not_shown(missing)
     return {"image": encode(gallery.evidence(rows), "jpeg", 130), "coarse": coarse,
             "colours": (gallery.FOR, gallery.AGAINST)}

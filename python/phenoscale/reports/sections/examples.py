@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from phenoscale.reports import gallery
-from phenoscale.reports.fields import stored_fields
+from phenoscale.reports.fields import not_shown, stored_fields
 from phenoscale.reports.page import encode
 from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS
@@ -24,19 +24,19 @@ def section(run: Run) -> dict:
     counts = run.scored[CLASS].value_counts()
     chosen = [(name, row) for name in run.classes if name in counts.index[:_MOST_CLASSES]
               for row in _spread(run, name)]
-    shown, missing = {}, 0
+    shown, missing = {}, []
     pixels = stored_fields(run, [row for _, row in chosen], run.config.get("bin") or 1)
     for (name, row), field in zip(chosen, pixels):
-        if field is None:
-            missing += 1
+        if isinstance(field, str):
+            missing.append(field)
         else:
             shown.setdefault(name, []).append((gallery.thumbnail(field), *_caption(run, name, row)))
     if not shown:
-        return {"why": "The images of the predicted fields are no longer where they were."}
+        return not_shown(missing)
     rows = [(f"{name} ({count(int(counts[name]), 'field')})", cells)
             for name, cells in shown.items()]
     channels = run.config.get("channels") or []
-    return {"image": encode(gallery.gallery(rows), "jpeg", 130), "missing": missing,
+    return {"image": encode(gallery.gallery(rows), "jpeg", 130), "missing": len(missing),
             "channels": list(zip(channels, gallery.channel_colours(len(channels))))}
 
 
