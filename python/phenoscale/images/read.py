@@ -16,6 +16,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
+from phenoscale.errors import cure_of
 
 __all__ = ["as_counts", "image_info", "is_tiff", "read_image"]
 
@@ -167,8 +168,8 @@ def _opened(path: str, kind: str):
         import imagecodecs  # noqa: F401  later, and said now
         from PIL import Image
     except ModuleNotFoundError as error:
-        raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: pip install "
-                               f"'phenoscale[all]', or {_CURE}") from None
+        raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: "
+                               f"{cure_of(error)}, or {_CURE}") from None
     size = os.path.getsize(path)
     if size > LIMIT_BYTES:
         raise ImageError(f"{path}: is a {kind} file of more than {LIMIT_BYTES:,} bytes; cut it "
