@@ -89,11 +89,12 @@ figures: dev                 ## held-out plates of simulated screens, beside sim
 	$(BIN)/python tools/studies/figures.py
 
 wheel: dev imagej            ## a self-contained wheel in wheelhouse/
+	tools/install-system-deps wheel
 	tools/build-wheel $(BIN)/python
 
 lint: dev                    ## what ruff has to say
-	$(BIN)/ruff check python plugins tests tools/studies tools/build-wheel tools/build-imagej \
-	    setup.py
+	$(BIN)/ruff check python plugins tests tools/studies tools/build-wheel \
+	    tools/build-third-party tools/build-imagej setup.py
 
 clean:
 	rm -rf $(VENV) .cellprofiler .mpi .pythons build dist wheelhouse $(DEMO) python/*.egg-info \

@@ -55,8 +55,8 @@ def tiff_flags():
                                capture_output=True, text=True).stdout.split()
     except (OSError, subprocess.CalledProcessError):
         words = ["-ltiff"]
-    return ([w for w in words if not w.startswith("-l")],
-            [*(w for w in words if w.startswith("-l")), "-lz"])
+    to_link = [word for word in words if word.startswith(("-l", "-L"))]
+    return [word for word in words if word not in to_link], [*to_link, "-lz"]
 
 
 def files(pattern):

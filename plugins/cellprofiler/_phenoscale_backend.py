@@ -135,7 +135,7 @@ def threads_of(chosen):
 def _execute_here(script, inputs, update):
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # waiting threads sleep
     from phenoscale import _core
-    from phenoscale.errors import InputError
+    from phenoscale.errors import InputError, cure_of
     from phenoscale.hosts.tasks import execute, update_of
     from phenoscale.signals import Stopped
 
@@ -151,7 +151,7 @@ def _execute_here(script, inputs, update):
         raise Cancelled from None
     except ModuleNotFoundError as error:
         raise Failure(f"this needs the package {error.name} in CellProfiler's Python ("
-                      f"{sys.executable} -m pip install 'phenoscale[all]'), or a worker") from None
+                      f"{sys.executable} -m {cure_of(error)} 'numpy<2'), or a worker") from None
     except (InputError, _core.ImageError, MemoryError) as error:
         raise Failure(str(error) or "out of memory") from None
     except OSError as error:

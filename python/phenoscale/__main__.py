@@ -25,8 +25,11 @@ try:
     from phenoscale.cli.verbs import cli
     from phenoscale.errors import INTERRUPTED
     from phenoscale.ranks.job import leave
-except ModuleNotFoundError:
-    sys.exit("the command line of phenoscale needs more packages: pip install 'phenoscale[all]'")
+except ModuleNotFoundError as error:
+    from phenoscale.errors import cure_of
+
+    sys.exit(f"the command line of phenoscale needs {error.name}: {cure_of(error)}; the wheel's "
+             "extra 'cli' has all that it needs")
 
 
 def main(arguments=None) -> None:

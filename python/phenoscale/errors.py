@@ -8,7 +8,7 @@ from __future__ import annotations
 SKIPPED, MISMATCH, STOPPED, HUNG, INTERRUPTED = 3, 64, 75, 76, 130
 
 __all__ = ["HUNG", "INTERRUPTED", "MISMATCH", "SKIPPED", "STOPPED", "InputError", "LaunchError",
-           "NoChannel", "check_on_error", "sentence_of"]
+           "NoChannel", "check_on_error", "cure_of", "sentence_of"]
 
 
 class InputError(ValueError):
@@ -26,6 +26,12 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or "out of memory"
+
+
+def cure_of(error: ModuleNotFoundError) -> str:
+    """What installs the package of a module that is missing."""
+    module = (error.name or "").split(".")[0]
+    return f"pip install {'pillow' if module == 'PIL' else module}"
 
 
 def check_on_error(word: str) -> None:

@@ -13,8 +13,9 @@ from phenoscale.hosts import doctor
 def test_packages_are_those_of_the_project():
     tomllib = pytest.importorskip("tomllib")
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["all"]]
-    names = {re.match(r"[\w-]+", word)[0] for word in wanted} - {"onednn-cpu-gomp"}
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["cli"], *extras["all"]]
+    names = {re.match(r"[\w-]+", word)[0] for word in wanted} - {"onednn-cpu-gomp", "phenoscale"}
     assert set(doctor._NEEDED_FOR) == names
 
 

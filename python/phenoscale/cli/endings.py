@@ -10,7 +10,7 @@ import sys
 import click
 
 from phenoscale import _core
-from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, sentence_of
+from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, cure_of, sentence_of
 from phenoscale.ranks.job import turn
 from phenoscale.signals import Stopped
 from phenoscale.words import visible
@@ -59,6 +59,5 @@ def status_of(verb) -> int:
         print(f"phenoscale: {turn()}{visible(sentence_of(error))}", file=sys.stderr)
         return getattr(error, "status", 1)
     except ModuleNotFoundError as error:
-        print(f"phenoscale: this verb needs {error.name}: pip install 'phenoscale[all]'",
-              file=sys.stderr)
+        print(f"phenoscale: this verb needs {error.name}: {cure_of(error)}", file=sys.stderr)
     return 1

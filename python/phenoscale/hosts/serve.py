@@ -20,7 +20,7 @@ import traceback
 
 import phenoscale
 from phenoscale import _core
-from phenoscale.errors import InputError, sentence_of
+from phenoscale.errors import InputError, cure_of, sentence_of
 from phenoscale.hosts.tasks import TASKS, execute, update_of
 from phenoscale.signals import Stopped
 from phenoscale.words import listed
@@ -177,8 +177,8 @@ class _Worker:
                 raise
             return {"responseType": "FAILURE", "error": sentence_of(error)}
         except ModuleNotFoundError as error:
-            return {"responseType": "FAILURE", "error": f"this task needs the package {error.name}"
-                    ": pip install 'phenoscale[all]'"}
+            return {"responseType": "FAILURE",
+                    "error": f"this task needs the package {error.name}: {cure_of(error)}"}
         except Exception as error:  # ours to mend: the place goes to stderr
             traceback.print_exc()
             return {"responseType": "FAILURE",

@@ -17,6 +17,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale._core import ImageError, UnsupportedImage
+from phenoscale.errors import cure_of
 from phenoscale.images.disk import PatientFile, of_disk
 
 __all__ = ["as_counts", "image_info", "is_tiff", "read_image"]
@@ -164,8 +165,8 @@ def _opened(path: str, kind: str):
         import imagecodecs  # noqa: F401  later, and said now
         from PIL import Image
     except ModuleNotFoundError as error:
-        raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: pip install "
-                               f"'phenoscale[all]', or {_CURE}") from None
+        raise UnsupportedImage(f"{path}: is a {kind} file, which needs {error.name}: "
+                               f"{cure_of(error)}, or {_CURE}") from None
     try:
         with PatientFile(path) as raw, Image.open(raw, formats=[kind]) as picture:
             _check_size(path, kind, picture.size)

