@@ -30,8 +30,8 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     long long images = 1, batch = 0, limit = 0, memory = 0;
     int status;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLLpL", words, &description, &plan.threads,
-                                     &plan.is_training, &images, &batch, &limit,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "s|ipLLLpL", words, &description,
+                                     &plan.threads, &plan.is_training, &images, &batch, &limit,
                                      &plan.forms_dense, &memory))
         return -1;
     if (self->net) {

@@ -90,5 +90,5 @@ def test_parquet_without_pyarrow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (tmp_path / "t.csv").write_bytes(b"PAR1" + bytes(99))
     with pytest.raises(InputError, match=r"t.csv is Parquet, which pyarrow reads: pip install "
-                                         r"'phenoscale\[parquet\]', or save it as CSV"):
+                                         r"pyarrow, or save it as CSV"):
         read_table(tmp_path / "t.csv")

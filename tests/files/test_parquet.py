@@ -53,5 +53,5 @@ def test_without_pyarrow_the_cure_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(InputError, match=r"p.parquet: Parquet is written by pyarrow: pip install "
-                                         r"'phenoscale\[parquet\]', or give a name with .csv"):
+                                         r"pyarrow, or give a name with .csv"):
         check_parquet("p.parquet")

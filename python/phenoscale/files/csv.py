@@ -18,7 +18,7 @@ import re
 import zipfile
 import zlib
 
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
 from phenoscale.files.kinds import refuse_other_kinds
 from phenoscale.files.names import check_name
@@ -166,9 +166,9 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
     try:
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise InputError(f"{path} is Parquet, which pyarrow reads: pip install "
-                         "'phenoscale[parquet]', or save it as CSV") from None
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path} is Parquet, which pyarrow reads: {cure_of(error)}, or save it "
+                         "as CSV") from None
     try:
         about = pyarrow.parquet.ParquetFile(io.BytesIO(content)).metadata
         if about.num_columns > _LIMIT_COLUMNS or about.num_rows > _LIMIT_ROWS:

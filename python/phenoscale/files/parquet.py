@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 
-from phenoscale.errors import InputError
+from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
 
 __all__ = ["check_parquet", "write_parquet"]
@@ -21,9 +21,9 @@ def check_parquet(path) -> None:
     """InputError where nothing is there that could write the file."""
     try:
         import pyarrow.parquet  # noqa: F401
-    except ImportError:
-        raise InputError(f"{path}: Parquet is written by pyarrow: pip install "
-                         "'phenoscale[parquet]', or give a name with .csv") from None
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: Parquet is written by pyarrow: {cure_of(error)}, or give a "
+                         "name with .csv") from None
 
 
 def write_parquet(frames, path) -> None:
