@@ -28,6 +28,7 @@ check_deflate(ps_image *self, uint32_t block, int64_t bytes, const unsigned char
                        .per_pixel = self->per_pixel,
                        .row_bytes = self->row_bytes,
                        .rows = bytes / self->row_bytes,
+                       .block_rows = self->block_h,
                        .pixels = pixels},
         &self->file.file);
 }

@@ -16,7 +16,7 @@
 #include "internal.h"
 
 #define CHUNK (1 << 16)
-#define MOST_MORE 4 /* times the rows that are wanted: what a stream may hold */
+#define MOST_MORE 4 /* times the rows of a whole block: what a stream may hold */
 
 /* ---- rows as they were before compression --------------------------------------------------- */
 
@@ -111,7 +111,7 @@ mirrored(unsigned char byte)
 static int
 inflate_all(const ps_deflated *self, ps_file *file, z_stream *stream, unsigned char *spare)
 {
-    const uLong most = (uLong)(MOST_MORE * self->rows * self->row_bytes) + CHUNK;
+    const uLong most = (uLong)(MOST_MORE * self->block_rows * self->row_bytes) + CHUNK;
     int ret = PS_OK, status = Z_OK;
     int64_t got;
 

@@ -14,6 +14,7 @@ typedef struct {
     int bits;            /* of a sample */
     int64_t per_pixel;   /* samples */
     int64_t row_bytes, rows;
+    int64_t block_rows; /* of a whole block: some writers fill up the last */
     const unsigned char *pixels; /* decoded: (rows, row_bytes) */
 } ps_deflated;
 

@@ -285,6 +285,8 @@ int
 ps_image_is_reduced(ps_image *self, int64_t page)
 {
     ps_pages_measure(&self->file);
+    if (self->file.file.fault != 0 || self->file.file.is_cut)
+        return ps_image_fault(self, PS_IO);
     return page >= 0 && page < self->file.pages && self->file.page[page].is_reduced;
 }
 

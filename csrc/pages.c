@@ -156,6 +156,8 @@ ps_pages_find(ps_pages *self, const char *path, int64_t page)
         if (next == UINT64_MAX)
             next = 0; /* the file ends with its last entry: readers take it for the last page */
     }
+    if (self->file.fault != 0 || self->file.is_cut) /* and what was not read was guessed */
+        FAIL(PS_IO, "cannot be read");
     if (page < 0 || page >= self->pages)
         FAIL(PS_BAD_VALUE, "has %" PRId64 " pages, counted from 0: there is no page %" PRId64,
              self->pages, page);

@@ -67,7 +67,7 @@ typedef struct ps_image ps_image;
 int ps_image_open(ps_image **self, const char *path, int64_t page);
 const ps_image_info *ps_image_about(const ps_image *self);
 /* Whether a page is a thumbnail, a smaller copy of another, or a mask, and so no plane; the first
- * question reads the sizes of all pages. */
+ * question reads the sizes of all pages.  PS_IO where that cannot be done. */
 int ps_image_is_reduced(ps_image *self, int64_t page);
 /* Decode to pixels (samples, h, w) of type `dtype`: that of ps_image_about, or a wider one. What
  * float32 cannot hold is rounded to it, and asked as ps_check_floats does.  Signed samples may be

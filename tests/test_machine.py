@@ -56,7 +56,8 @@ def test_threads_are_as_openmp_is_told(monkeypatch, words, expected):
 UNLIMITED, VERSION_1 = 1 << 62, """1 0 0:2 / /sys/fs/cgroup rw - tmpfs tmpfs rw
 2 1 0:3 {root} /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct
 3 1 0:4 {root} /sys/fs/cgroup/memory rw shared:7 - cgroup cgroup rw,memory
-4 1 0:5 {root} /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw"""
+4 1 0:5 {root} /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+5 1 0:6 / /nameless rw - tmpfs  rw"""
 
 
 @pytest.mark.parametrize("quotas, expected", [

@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
@@ -100,6 +101,21 @@ def test_failures_that_are_passed_over():
         Outlet(Broken(number), False).write("result")
     with pytest.raises(OSError, match="No space left"):
         Outlet(Broken(errno.ENOSPC), False).write("result")
+
+
+def test_a_log_on_a_disk_that_was_full_for_a_moment_goes_on(tmp_path):
+    """What ends the work is said once there is room."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open(tmp_path / "log", "w", buffering=1) as file:
+        outlet = Outlet(file, True)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            outlet.write("progress\n")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        outlet.write("the end\n")
+        outlet.end()
+    assert (tmp_path / "log").read_text().endswith("the end\n")
 
 
 @pytest.mark.parametrize("closing", ["2>&-", ">&-", ">&- 2>&- <&-", "2>/dev/full"])

@@ -40,11 +40,15 @@ open_image(PyObject *args, PyObject *keywords)
 static PyObject *
 reduced_pages(ps_image *image, int64_t pages)
 {
-    PyObject *list = PyList_New(0), *found = NULL;
+    PyObject *list, *found = NULL;
+    int status;
 
     Py_BEGIN_ALLOW_THREADS
-    ps_image_is_reduced(image, 0); /* reads the sizes of all */
+    status = ps_image_is_reduced(image, 0); /* reads the sizes of all */
     Py_END_ALLOW_THREADS
+    if (status < 0)
+        return raise_error(status);
+    list = PyList_New(0);
     for (int64_t page = 0; list && page < pages; page++)
         if (ps_image_is_reduced(image, page))
             append(&list, PyLong_FromLongLong(page));

@@ -50,7 +50,8 @@ class WholeImageClassifier:
     recipe
         The attributes of a `phenoscale.Recipe`, by name.
     threads : int, optional
-        By default every processor this process may use; results do not depend on it.
+        By default as OMP_NUM_THREADS says, else every processor this process may use; results
+        do not depend on it.
     progress : callable or bool, optional
         Takes events of `phenoscale.progress`, of the stages "statistics", "step" and "epoch"; True
         for bars, in a notebook too.

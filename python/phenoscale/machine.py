@@ -88,7 +88,7 @@ def _control_groups(controller: str) -> list[str]:
         mine.update(dict.fromkeys(names.split(","), path))  # "" is the second version
     for line in _lines("/proc/self/mountinfo"):
         place, _, system = line.partition(" - ")
-        (root, mount), (kind, _, options) = place.split()[3:5], system.split(maxsplit=2)
+        (root, mount), (kind, *_, options) = place.split()[3:5], system.split()  # or no source
         name = {"cgroup2": "", "cgroup": controller}.get(kind)
         if name not in mine or name not in ("", *options.split(",")):
             continue

@@ -52,12 +52,24 @@ class Outlet(io.TextIOBase):
         try:
             call(*arguments)
         except OSError as error:
-            with suppress(OSError, ValueError):  # what is held back goes nowhere, and fails no more
-                number = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(number, self._stream.fileno())
-                os.close(number)
+            if not self._may_fail or error.errno in _GONE:
+                self._lead_nowhere()
             if not self._may_fail and error.errno not in _GONE:
                 raise
+
+    def end(self) -> None:
+        """Write what was held back, or let it go, so that the end of Python does not fail by it."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._lead_nowhere()
+
+    def _lead_nowhere(self) -> None:
+        """What is held back goes nowhere, and what comes fails no more."""
+        with suppress(OSError, ValueError):
+            number = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(number, self._stream.fileno())
+            os.close(number)
 
     def fileno(self) -> int:
         """Of the other stream."""
@@ -122,8 +134,9 @@ def outlets():
     if hasattr(sys.stdout, "reconfigure"):  # a name that a terminal cannot show is no error
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = Outlet(sys.stdout, False), Outlet(sys.stderr, True)
+    words = sys.stderr
     try:
         yield
     finally:
-        sys.stderr.flush()
+        words.end()
         sys.stdout, sys.stderr = before

@@ -83,6 +83,14 @@ def test_streams_of_unusual_writers(path):
             phenoscale.read_image(path)
 
 
+def test_a_last_strip_that_is_filled_up(path):
+    """To the rows of the others, as some writers do: far more than are wanted."""
+    counts = np.random.default_rng(0).integers(0, 255, (1024, 900), dtype=np.uint8)
+    tifffile.imwrite(path, counts, compression="zlib", rowsperstrip=512)
+    retag(path, 257, 520)
+    assert_same(phenoscale.read_image(path), counts[None, :520])
+
+
 def test_a_palette_that_is_missing_or_short(path):
     """Refused, where libtiff takes the indices for gray."""
     ramp = np.array([np.arange(256) * 257] * 3, "uint16")
@@ -187,6 +195,32 @@ def test_a_disk_that_fails(fail_read, tmp_path, name, how):
         assert f"{name}: cannot be read from its disk: {os.strerror(how)}; " in said
         assert "damage" not in said
     assert fail_read(target, errno.EINTR, 50) == good
+
+
+OUTAGE = """
+import os, sys
+from phenoscale import _core
+for after in range(120):
+    if not os.fork():
+        os.environ["FAIL_AFTER"] = str(after)
+        try:
+            about = _core.image_info(sys.argv[1])
+            os.write(1, f"{about['pages']} {about.get('reduced')}\\n".encode())
+        except OSError:
+            os.write(1, b"OSError\\n")
+        os._exit(0)
+for after in range(120):
+    os.wait()
+"""
+
+
+def test_a_disk_that_fails_for_longer_than_is_waited(fail_read, tmp_path, monkeypatch):
+    """At any read of its list of pages: an error, never fewer pages, or some for copies."""
+    target = tmp_path / "ailing.tif"
+    tifffile.imwrite(target, np.stack([noise("uint8")] * 3), photometric="minisblack")
+    monkeypatch.setitem(globals(), "READ", OUTAGE)
+    said = fail_read(target, errno.EIO, 4).splitlines()
+    assert len(said) == 120 and set(said) == {"OSError", "3 ()"}
 
 
 def test_a_file_cut_while_it_is_read(fail_read, tmp_path):

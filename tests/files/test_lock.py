@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Locks: held by one, let go of, and taken over from the dead alone."""
 
+import errno
 import json
 import os
 import signal
@@ -170,6 +171,23 @@ def test_of_many_who_find_a_dead_one_s_lock_one_gets_it(tmp_path):
         for thread in threads:
             thread.join()
     assert len(got) >= 20 and set(got) == {1}
+
+
+def test_a_disk_that_locks_as_nfs_and_smb_do(tmp_path, monkeypatch):
+    """An exclusive lock is for those who may write, and then nobody else may read."""
+    with lock_of_folder(tmp_path):
+        dead = (tmp_path / locks.LOCK).read_text().replace('"started": "', '"started": "9')
+    (tmp_path / locks.LOCK).write_text(dead)
+    real = locks.fcntl.flock
+
+    def flock(file, how):
+        if not file.writable():
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        monkeypatch.setattr(locks, "_content", lambda path: None)
+        real(file, how)
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    assert lock_of_folder(tmp_path)._remove(dead.encode()) and not os.listdir(tmp_path)
 
 
 def test_what_is_no_lock_is_left_alone(tmp_path):

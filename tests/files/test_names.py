@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A name says what is in the file, and no other ending is written."""
 
+import gzip
+
 import pandas
 import pytest
 
@@ -24,6 +26,11 @@ def test_what_is_written_and_what_not(kind, words, good):
         with pytest.raises(InputError) as caught:
             check_name(name, kind)
         assert str(caught.value).startswith(f"{name} cannot be written: {words}")
+
+
+def test_the_case_of_an_ending_does_not_matter(tmp_path):
+    write_csv(pandas.DataFrame({"a": [1]}), tmp_path / "T.CSV.GZ")
+    assert gzip.decompress((tmp_path / "T.CSV.GZ").read_bytes()) == b"a\n1\n"
 
 
 def test_no_csv_is_written_under_another_name(tmp_path):

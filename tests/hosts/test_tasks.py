@@ -278,6 +278,21 @@ def test_pixels_are_as_many_as_the_shape_says_and_whole(spoil, words):
         unpack(about)
 
 
+def test_codes_for_missing_pixels(tmp_path):
+    """Are refused with the name of the file, or of the channel whose pixels came."""
+    pixels = np.full((128, 128), 300, np.float32)
+    pixels[3, 5:9] = -9999
+    tifffile.imwrite(tmp_path / "s.tif", pixels)
+    path = str(tmp_path / "m")
+    screens.make_model(channels=["DNA"], dtype="float32").save(path)
+    for name, field in (("predict", "fields"), ("evidence", "field")):
+        for plane, words in ((str(tmp_path / "s.tif"), "s.tif: 4 of its"),
+                             (pixels, "channel (0|DNA): 4 of its")):
+            given = [plane] if field == "field" else [[plane]]
+            with pytest.raises(InputError, match=words):
+                execute(name, {"model": path, field: given})
+
+
 def test_other_bad_files(screen, tmp_path):
     """Another depth, a broken file; with "skip" the others are answered."""
     folder, path, fields, files = screen

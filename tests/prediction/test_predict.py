@@ -215,6 +215,9 @@ def test_a_field_that_overflows_is_skipped_alone():
     fields[1] = 9e14  # the largest that is no code for missing pixels
     found = predict(model, fields, on_error="skip")
     assert list(found.skipped) == [1] and "or the field's counts" in found.skipped[1]
+    assert found.skipped[1].startswith("image 1: the model: within the network")
+    with pytest.raises(InputError, match="^image 1: the model: within the network"):
+        predict(model, fields)
     assert np.isfinite(found.logits[[0, 2]]).all() and np.isnan(found.logits[1]).all()
 
 

@@ -93,6 +93,16 @@ def test_tables_of_other_kinds(tmp_path, name, content):
         assert name in str(error) or "predictions" in str(error), str(error)
 
 
+@pytest.mark.parametrize("name", TABLES[:3])
+def test_columns_of_one_name(tmp_path, name):
+    """Once the blanks around it are gone."""
+    give(tmp_path, "config.json", config())
+    give(tmp_path, "split.csv", SPLIT)
+    give(tmp_path, name, "epoch,loss,Split, Split,Phenoscale_Field\n1,2,test,x,b.tif\n")
+    with pytest.raises(InputError, match=f"{name} cannot be read as a table: .*'Split' twice"):
+        write_report(tmp_path)
+
+
 def test_names_are_no_markup(tmp_path):
     give(tmp_path, "config.json", config(classes=["a", "<img src=x onerror=alert(1)>"]))
     give(tmp_path, "split.csv", SPLIT)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The recipe: what is drawn is fair, schedules are what they say, wrong words are refused."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -108,3 +111,8 @@ def test_numbers_of_numpy_are_numbers_of_a_recipe():
     recipe = Recipe(epochs=np.int64(3), rate=np.float32(0.5), seed=np.uint8(4), clip=5)
     assert type(recipe.epochs) is int and type(recipe.seed) is int and recipe.clip == 5.0
     assert type(recipe.rate) is float
+
+
+def test_a_truth_of_numpy_is_one_that_files_can_hold():
+    assert json.dumps(asdict(Recipe(fc_relu=np.bool_(False)))) == json.dumps(
+        asdict(Recipe(fc_relu=False)))

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The folder of a run: where it may be, and what the fields that were left out leave in it."""
 
+import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -11,8 +13,10 @@ import pytest
 import screens
 from calls import counting, train_run, warnings_to
 from phenoscale import InputError
+from phenoscale.files import lock as locks
 from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import LOCK
+from phenoscale.signals import Stopped
 from phenoscale.tables.columns import SKIP
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
@@ -80,6 +84,24 @@ def test_what_a_killed_run_left_is_no_run(table, tmp_path):
     assert "phenoscale.lock was left behind by process" in warned[0]
     assert warned[0] in RunFolder(out).config()["notes"]
     assert not {LOCK, *out.glob("*.tmp.*")} & set(os.listdir(out))
+
+
+def test_a_signal_ends_the_wait_for_a_sign_of_life(table, tmp_path, monkeypatch):
+    out, waits = tmp_path / "run", []
+    out.mkdir()
+    with locks.lock_of_folder(out):
+        held = json.loads((out / LOCK).read_text())
+    (out / LOCK).write_text(json.dumps({**held, "machine": "other"}))
+
+    def sleep(seconds):
+        waits.append(seconds)
+        assert len(waits) == 1
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(locks.time, "sleep", sleep)
+    with pytest.raises(Stopped):
+        train_run(table, LABEL, out, RECIPE)
+    assert os.listdir(out) == [LOCK]
 
 
 @pytest.mark.parametrize("marked", [1, 2])

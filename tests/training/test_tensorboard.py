@@ -12,8 +12,9 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("tifffile"), pytest.importorskip("tensorboardX")
 
 import screens
-from calls import train_run
+from calls import stop_at, train_run
 from phenoscale import InputError
+from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.tensorboard import Board
@@ -87,3 +88,9 @@ def test_events_that_a_full_disk_cut_short_are_written_again(tmp_path):
     assert scalars(tmp_path / "tensorboard") == {
         "train/loss": [(step, step / 2) for step in range(1, 7)],
         "train/rate": [(step, 1.0) for step in range(1, 7)]}
+
+
+def test_a_stop_within_an_epoch_loses_no_events(table, tmp_path):
+    with pytest.raises(Stopped):
+        train_run(table, LABEL, tmp_path / "run", RECIPE, tensorboard=True, progress=stop_at(1))
+    assert [step for step, _ in scalars(tmp_path / "run/tensorboard")["train/loss"]] == [1]

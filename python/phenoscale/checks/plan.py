@@ -83,7 +83,7 @@ def plan(shape, dtype: str, classes: int, fields: int, batch: int = 4, threads=N
         Of the training.
     batch : int
     threads : int, optional
-        By default every processor this process may use.
+        By default as OMP_NUM_THREADS says, else every processor this process may use.
     progress : callable, optional
         Takes events of `phenoscale.progress`, of the stage "plan".
     """

@@ -148,7 +148,8 @@ tower_option = click.option("--tower", default="fused", show_default=True,
                             help="plain: the slow twin through oneDNN, the same up to rounding.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 threads_option = click.option("--threads", type=click.IntRange(1, LIMITS["threads"]),
-                              help="Default: every processor. Results do not depend on it.")
+                              help="Default: OMP_NUM_THREADS, else every processor. Results do "
+                              "not depend on it.")
 
 
 def on_error_option(default: str, help: str):

@@ -235,7 +235,8 @@ def write_csv(frame, path, safe: bool = False) -> None:
     check_name(path, "table")
     parts = _texts([frame] if hasattr(frame, "columns") else frame, _defuse if safe else _escape)
     try:
-        write_atomically(path, _zipped(parts) if path.endswith(".gz") else map(str.encode, parts))
+        is_packed = path.lower().endswith(".gz")
+        write_atomically(path, _zipped(parts) if is_packed else map(str.encode, parts))
     except UnicodeEncodeError as error:
         cell = re.search("[^\n,]*[\ud800-\udfff][^\n,]*", error.object)
         raise InputError(f"{path} cannot be written: {cell[0]!r} is not UTF-8: rename that file or "

@@ -136,9 +136,10 @@ class Lock:
         """Remove a lock of that content; False where another is about to.  Of several who would,
         one does, and never the lock that the first has made since."""
         try:
-            with open(self._path, "rb") as file:
+            with open(self._path, "r+b") as file:  # NFS gives such a lock to a writer alone,
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if _content(self._path) == content:
+                is_it = os.path.samestat(os.fstat(file.fileno()), os.stat(self._path))
+                if is_it and file.read(_LIMIT) == content:  # and SMB lets its holder alone read
                     os.remove(self._path)
                     self._warn(f"{self._path} was left behind by {_named(content)}, which is no "
                                "more: it is taken over")

@@ -15,6 +15,7 @@ import numpy as np
 from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.hosts.task_schema import PIXELS
+from phenoscale.images.fields import check_plane
 from phenoscale.images.read import as_counts, read_image
 from phenoscale.images.survey import look_at
 from phenoscale.models.model import Model
@@ -84,8 +85,8 @@ def _read(files, z: str | None) -> list[np.ndarray]:
             raise InputError(f"{planes[0].path or 'the file of a channel'} {one.fault[1]}")
     for path, page in {(plane.path, plane.page) for one in found for plane in one.planes}:
         pages[path, page] = read_image(path, page)
-    stacks = [[_as_counts(pages[path, page][sample]) for path, page, sample in one.planes]
-              for one in found]
+    stacks = [[check_plane(_as_counts(pages[path, page][sample]), path)
+               for path, page, sample in one.planes] for one in found]
     return [_core.z(z, np.stack(stack)) if len(stack) > 1 else stack[0] for stack in stacks]
 
 

@@ -84,7 +84,8 @@ _COLUMNS = Named(_VALUES, "an object of column to a text or a list of texts")
 _ON_ERROR = Text('"stop" or "skip"', ("stop", "skip"))
 
 _MODEL = Entry("model", _PATH, "of a model file")
-_THREADS = _maybe("threads", Whole(1, _core.limits()["threads"]), "by default all processors")
+_THREADS = _maybe("threads", Whole(1, _core.limits()["threads"]),
+                  "by default as OMP_NUM_THREADS says, else all processors")
 _HOW = _maybe("how", _object(
     _maybe("preset", _TEXT), _maybe("pattern", _TEXT), _maybe("join", _TEXTS),
     _maybe("channels", _TEXTS), _maybe("roles", Named(_TEXT, "an object of role to column")),
@@ -115,7 +116,7 @@ SCHEMAS = {
         _object(_THREADS),
         _object(Entry("phenoscale", _TEXT, "its version"),
                 Entry("isa", _TEXT, "the instruction set in use"),
-                Entry("threads", Whole(1), "processors of this process"))),
+                Entry("threads", Whole(1), "that a task has by default"))),
     "about": Schema(
         _object(_MODEL, _THREADS),
         _object(Entry("channels", _TEXTS), _CLASSES,

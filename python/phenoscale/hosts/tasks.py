@@ -210,12 +210,6 @@ class _Told(Watch):
         super().__call__(event)
 
 
-def _columns(inputs: dict, name: str) -> dict:
-    """Column to list of values; one value may stand alone."""
-    return {column: [values] if isinstance(values, str) else values
-            for column, values in inputs.get(name, {}).items()}
-
-
 def _train(inputs: dict, watch) -> dict:
     """A training on a table or folder, as `phenoscale train`."""
     from phenoscale.reports.report import write_report
@@ -234,7 +228,7 @@ def _train(inputs: dict, watch) -> dict:
                       resume=inputs.get("resume", False))
     folder = RunFolder(train_run(
         table, inputs["label"], inputs["out"], recipe,
-        Split(holdout=_columns(inputs, "holdout")), _columns(inputs, "controls"),
+        Split(holdout=inputs.get("holdout")), inputs.get("controls"),
         running, Crew(threads=_threads(inputs), progress=told))[1])
     return {"model": folder.file(folder.MODEL), "report": write_report(folder.path),
             "unscored": folder.unscored(), "warnings": told.warnings}

@@ -18,7 +18,8 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.tables.table import DEPTHS
 
-__all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "open_fields"]
+__all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "check_plane",
+           "open_fields"]
 
 _LIMITS = _core.limits()
 
@@ -170,23 +171,18 @@ class FieldPictures(_OfTable):
             raise ValueError(f"{path} is {plane.shape[0]} x {plane.shape[1]} pixels, the other "
                              f"fields are {self.size[0]} x {self.size[1]} (height x width): remove "
                              "it, or export all fields at one size")
-        plane = plane.astype(self.dtype, copy=False)
-        if self.dtype == "float32":
-            try:
-                _core.check_floats(plane)
-            except ValueError as error:
-                raise ValueError(f"{path}: {error}") from None
-        return plane
+        return check_plane(plane.astype(self.dtype, copy=False), path)
 
 
-def _check_floats(images) -> None:
-    """As the reader of files does: InputError for NaN, infinities, codes for missing pixels."""
-    for number, field in enumerate(images):
-        for channel, plane in enumerate(field):
-            try:
-                _core.check_floats(plane)
-            except ValueError as error:
-                raise InputError(f"image {number}, channel {channel}: {error}") from None
+def check_plane(plane: np.ndarray, where: str) -> np.ndarray:
+    """The same plane (h, w); InputError, as the reader of files has it, for floats that are NaN,
+    infinite, or codes for missing pixels."""
+    if plane.dtype.kind == "f":
+        try:
+            _core.check_floats(plane)
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from None
+    return plane
 
 
 class FieldArrays:
@@ -200,8 +196,9 @@ class FieldArrays:
         if images.dtype.newbyteorder("=").name not in DEPTHS:
             images = images.astype(np.float32)
         images = images.astype(images.dtype.newbyteorder("="), copy=False)
-        if images.dtype.kind == "f":
-            _check_floats(images)
+        for number, field in enumerate(images):
+            for channel, plane in enumerate(field):
+                check_plane(plane, f"image {number}, channel {channel}")
         self._images, self._bin = images, bin
         self.n, self.dtype, self.size = len(images), images.dtype.name, images.shape[2:]
         self.shape = (images.shape[1], *(side // bin for side in self.size))

@@ -14,6 +14,7 @@ import numpy as np
 
 from phenoscale import _core
 from phenoscale.errors import InputError
+from phenoscale.images.fields import check_plane
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
 from phenoscale.prediction.inputs import check_fits
@@ -98,6 +99,8 @@ class Explainer:
         if name is not None and name not in model.classes:
             raise InputError(f"the model has no class '{name}': it has "
                              f"{listed(model.classes, near=name)}")
+        for channel, plane in zip(model.channels, field):
+            check_plane(plane, f"channel {channel}")
         binned = np.stack([_core.bin(np.ascontiguousarray(plane), model.bin) for plane in field])
         wanted = -1 if name is None else model.classes.index(name)
         try:

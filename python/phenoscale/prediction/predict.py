@@ -161,20 +161,23 @@ class Network:
                         raise
                     faults.append(str(error))
             if block:
-                answers = iter(self._answers(block, on_error))
+                rows = [order[at + k] for k, fault in enumerate(faults) if not fault]
+                answers = iter(self._answers(block, rows, source.place, on_error))
             source.release(count)
             yield from (fault or next(answers) for fault in faults)
 
-    def _answers(self, block: list, on_error: str) -> list:
-        """What it says of some fields: (logits, embedding, levels), or words."""
+    def _answers(self, block: list, rows: list, place, on_error: str) -> list:
+        """What it says of some fields: (logits, embedding, levels), or words; place: of a row."""
         try:
             answers = self.net.predict(block, self.scale, self.offset)
         except OverflowError as error:
+            if len(block) > 1:  # which of them it is
+                return [answer for one, row in zip(block, rows)
+                        for answer in self._answers([one], [row], place, on_error)]
+            words = f"{place(int(rows[0]))}: {self.name}: {error}"
             if on_error != "skip" or block[0].dtype != np.float32:  # whole numbers are no cause
-                raise InputError(f"{self.name}: {error}") from None
-            if len(block) > 1:
-                return [answer for one in block for answer in self._answers([one], on_error)]
-            return [f"{self.name}: {error}"]
+                raise InputError(words) from None
+            return [words]
         levels = ([np.ravel(looks_at(one)) for one in block] if self.asks_levels
                   else [np.nan] * len(block))
         return list(zip(*answers, levels))
@@ -194,7 +197,8 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
     source : FieldFiles, FieldPictures, or array (n, channels, height, width)
         Counts as in the files, of the depth the model was trained on; arrays not yet binned.
     threads : int, optional
-        By default every processor this process may use; the numbers do not depend on it.
+        By default as OMP_NUM_THREADS says, else every processor this process may use; the numbers
+        do not depend on it.
     on_error : {"stop", "skip"}
         What to do with a file that cannot be read.
     progress : callable, optional

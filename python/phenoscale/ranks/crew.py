@@ -20,8 +20,8 @@ class Crew:
     ranks : Alone or phenoscale.ranks.mpi.Ranks, optional
         All of them make the same calls with the same arguments; rank 0 writes.
     threads : int, optional
-        Of this rank; by default every processor this process may use.  Results do not depend on
-        them.
+        Of this rank; by default as `phenoscale.machine.thread_count` says.  Results do not depend
+        on them.
     progress : callable, optional
         Takes events of `phenoscale.progress`; of rank 0 only.
     quiet : bool

@@ -108,6 +108,9 @@ def text_frame(path) -> pandas.DataFrame | None:
     for name in frame.columns:
         frame[name] = list(map(plain_cell, frame[name]))
     frame.columns = list(map(plain_cell, frame.columns))
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{path} cannot be read as a table: it has the column '{twice}' twice")
     return frame if len(frame) else None
 
 

@@ -62,8 +62,7 @@ def record(fields: Labelled, stamps: dict, digests: dict) -> dict:
     digests: row to the digest of its pixels, of the fields that could be read.
     """
     rows, marked = fields.usable.rows, fields.usable.whole.skipped()
-    return {"table": fields.usable.whole.digest(),
-            "left_out": [[row, why] for row, why in fields.usable.left_out.items()
+    return {"left_out": [[row, why] for row, why in fields.usable.left_out.items()
                          if row not in marked],
             "fields": [[int(rows[row]), digest, stamps[row]] for row, digest in digests.items()]}
 
@@ -78,8 +77,7 @@ def read_begun(folder: RunFolder) -> dict:
     try:
         with open(folder.file(folder.FILES), encoding="utf-8") as file:
             about = json.load(file)
-        return {"table": str(about["table"]), "left_out": [[int(row), str(why)] for row, why in
-                                                           about["left_out"]],
+        return {"left_out": [[int(row), str(why)] for row, why in about["left_out"]],
                 "fields": [[int(row), str(digest), list(stamps)] for row, digest, stamps in
                            about["fields"]]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -151,7 +151,8 @@ class Keeper(Watcher):
     def _begin(self) -> None:
         """Lock the folder, and see what is in it."""
         folder = self._folder
-        self._stack.enter_context(self._lock)
+        with self.computing():  # which may wait for a minute
+            self._stack.enter_context(self._lock)
         self._refuse_ended()
         if not self._running.resume and folder.has_checkpoint():
             raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
@@ -172,6 +173,7 @@ class Keeper(Watcher):
                 self._save(self._trained)
             elif isinstance(error, Diverged):
                 self._keep_last_good()
+                self._flush_board()
             self._settle()
         finally:
             self._leave(kind is not None and not self._folder.has_checkpoint())
@@ -208,6 +210,9 @@ class Keeper(Watcher):
     def _end_epoch(self, trained: Trained) -> None:
         self._lock.check()
         self._unwritten.write(RunFolder.LOG, partial(self._write_log, trained))
+        self._flush_board()
+
+    def _flush_board(self) -> None:
         if self._board is not None:
             self._unwritten.write("tensorboard", self._board.flush)
 
@@ -238,6 +243,7 @@ class Keeper(Watcher):
     def _save(self, trained: Trained) -> None:
         self._settle()
         begun = time.monotonic()
+        self._flush_board()  # a run that is resumed makes no step twice
         if not self._unwritten.again():  # who resumes from it would miss that
             self._checkpoints.put_off(begun)
             self.warn(f"no checkpoint of step {trained.step}: what comes before it cannot be "

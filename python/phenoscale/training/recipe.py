@@ -190,6 +190,7 @@ class Recipe:
             object.__setattr__(self, name, float(value) if kind is Real else int(value))
         if not isinstance(self.fc_relu, (bool, np.bool_)):
             raise InputError(f"fc_relu={self.fc_relu!r}: give True or False")
+        object.__setattr__(self, "fc_relu", bool(self.fc_relu))  # files of JSON hold no other
         object.__setattr__(self, "augment", tuple(values_of(self.augment, "augment")))
         augment_bits(self.augment)
 
