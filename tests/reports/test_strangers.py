@@ -8,6 +8,7 @@ import pytest
 
 from phenoscale import InputError
 from phenoscale.reports.report import write_report
+from phenoscale.training import run_folder
 from phenoscale.training.run_folder import RunFolder
 
 CONFIG = {"classes": ["a", "b"], "label": "Metadata_Class", "channels": ["DNA"],
@@ -91,6 +92,20 @@ def test_tables_of_other_kinds(tmp_path, name, content):
         write_report(tmp_path)
     except InputError as error:
         assert name in str(error) or "predictions" in str(error), str(error)
+
+
+def test_embeddings_do_not_count_where_they_are_not_read(tmp_path, monkeypatch):
+    """A large prediction is what train wrote; one of so much text is not."""
+    monkeypatch.setattr(run_folder, "free_memory", lambda: 8 * 1000)
+    folder = run_folder.RunFolder(tmp_path)
+    for name, is_read in (("Image_Phenoscale_Emb", True), ("Other", False)):
+        columns = ["Phenoscale_Class", *(f"{name}{k:04d}" for k in range(200))]
+        give(tmp_path, "predictions.csv", ",".join(columns) + "\n" + 3 * ("a" + 200 * ",0" + "\n"))
+        if is_read:
+            assert list(folder.cells("predictions.csv")) == ["Phenoscale_Class"]
+        else:
+            with pytest.raises(InputError, match="more than the 1,000 that can be read here"):
+                folder.cells("predictions.csv")
 
 
 @pytest.mark.parametrize("name", TABLES[:3])

@@ -20,18 +20,20 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.machine import free_memory
 from phenoscale.models.model import Model, load
-from phenoscale.tables.predictions import text_frame
+from phenoscale.tables.predictions import is_embedding, text_frame
 from phenoscale.training.checkpoint import checkpoints_in
 from phenoscale.training.run_config import LIMIT_BYTES, config_of
 
 __all__ = ["RunFolder"]
 
 _LIMIT_LOG = 1 << 26  # bytes of log.csv
+_LIMIT_HEADER = 1 << 20  # characters of the names of a table's columns
 _CELLS = 8  # bytes of memory for a byte of a table
 
 
@@ -91,8 +93,18 @@ class RunFolder:
 
     def cells(self, name: str):
         """A table of the run as text, or None; see `phenoscale.tables.predictions.text_frame`."""
-        most = _LIMIT_LOG if name == self.LOG else free_memory() // _CELLS
+        most = (_LIMIT_LOG if name == self.LOG
+                else int(free_memory() // _CELLS * self._unread(name)))
         return text_frame(self._regular(name, most))
+
+    def _unread(self, name: str) -> float:
+        """How many times a table is what is read of it: its embeddings are not."""
+        try:
+            with open(self._regular(name, sys.maxsize), encoding="utf-8", errors="replace") as file:
+                columns = file.readline(_LIMIT_HEADER).split(",")
+        except FileNotFoundError:
+            return 1.0
+        return len(columns) / max(1, sum(not is_embedding(one.strip(' "\n')) for one in columns))
 
     def _regular(self, name: str, most: int) -> str:
         """The path of a file, InputError where it is none of at most so many bytes: a folder may
