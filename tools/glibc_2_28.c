@@ -2,6 +2,7 @@
 /* Functions that a newer glibc moved, made anew or made itself, by the names and versions that 2.28
  * and all since have: linked into the wheel's module, whose calls then go through these.  That none
  * was forgotten auditwheel checks. */
+#define _GNU_SOURCE
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,6 +24,10 @@ OLD(int, pthread_sigmask, "GLIBC_2.2.5",
     (int how, const sigset_t *restrict set, sigset_t *restrict before), (how, set, before))
 OLD(int, pthread_condattr_setclock, "GLIBC_2.3.3", (pthread_condattr_t *of, clockid_t clock),
     (of, clock))
+OLD(int, pthread_getattr_np, "GLIBC_2.2.5", (pthread_t thread, pthread_attr_t *how),
+    (thread, how))
+OLD(int, pthread_attr_getstacksize, "GLIBC_2.2.5",
+    (const pthread_attr_t *restrict how, size_t *restrict size), (how, size))
 OLD(double, exp, "GLIBC_2.2.5", (double x), (x))
 OLD(double, log, "GLIBC_2.2.5", (double x), (x))
 OLD(double, pow, "GLIBC_2.2.5", (double x, double y), (x, y))
