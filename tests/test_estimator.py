@@ -155,7 +155,7 @@ def test_labels_that_will_not_do(data, labels, words):
 
 @pytest.mark.parametrize("options, words", [
     ({"network": "resnet"}, "no network 'resnet'"), ({"epochs": 0}, "epochs=0"),
-    ({"augment": "flip"}, "list of names"), ({"threads": 0}, "threads=0"),
+    ({"augment": 3}, "no augmentation .3."), ({"threads": 0}, "threads=0"),
     ({"augment": ("turn", "twist")}, "no augmentation 'twist'"),
 ])
 def test_parameters_are_looked_at_in_fit(data, options, words):

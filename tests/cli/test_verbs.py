@@ -397,4 +397,4 @@ def test_an_output_pipe_that_closes_is_no_traceback(screen):
     process = program("check", screen, "--quiet")
     process.stdout.close()
     err = process.stderr.read()
-    assert process.wait(60) == 1 and err == ""
+    assert process.wait(60) == 0 and err == ""

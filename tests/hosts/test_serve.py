@@ -252,8 +252,9 @@ def test_ends_with_who_asked(model):
 def test_stdout_is_for_the_protocol_alone(model):
     """What a library prints does not get among the lines."""
     code = ("import os, sys\nfrom phenoscale.hosts import serve, tasks\n"
-            "def loud(inputs, watch):\n    print('hello'); os.write(1, b'there'); return {}\n"
-            "tasks.TASKS['loud'] = loud\nsys.exit(serve.serve())")
+            "def loud(inputs, watch):\n    print('hello'); os.write(1, b'there')\n    return tasks.TASKS['version'](inputs, watch)\n"
+            "tasks.TASKS['loud'] = loud\ntasks.SCHEMAS['loud'] = tasks.SCHEMAS['version']\n"
+            "sys.exit(serve.serve())")
     line = json.dumps({"task": "1", "requestType": "EXECUTE", "script": "loud"}).encode()
     done = subprocess.run([sys.executable, "-c", code], input=line, capture_output=True)
     assert done.returncode == 0 and [json.loads(line)["responseType"] for line in
@@ -263,7 +264,8 @@ def test_stdout_is_for_the_protocol_alone(model):
 
 def test_a_fault_of_ours_is_said_and_survived():
     code = ("import sys\nfrom phenoscale.hosts import serve, tasks\n"
-            "tasks.TASKS['bad'] = lambda inputs, watch: {'a': 1 / 0}\nsys.exit(serve.serve())")
+            "tasks.TASKS['bad'] = lambda inputs, watch: {'a': 1 / 0}\n"
+            "tasks.SCHEMAS['bad'] = tasks.SCHEMAS['version']\nsys.exit(serve.serve())")
     lines = "\n".join(json.dumps({"task": t, "requestType": "EXECUTE", "script": s})
                       for t, s in (("1", "bad"), ("2", "version")))
     done = subprocess.run([sys.executable, "-c", code], input=lines.encode(), capture_output=True)

@@ -137,6 +137,7 @@ def test_memory_decides_on_parts_not_on_bits(screen, monkeypatch):
     assert weights(images[:5], labels[:5], SMALL, threads=1) == expected
     assert made == [4, 2]
     monkeypatch.setattr(os, "sysconf", lambda name: 1 if "PHYS" in name else real(name))
+    monkeypatch.setattr(train, "free_memory", lambda: 1 << 40)
     made.clear()
     train.make_net("field: input channels=1 height=128 width=128 pad=128\n"
                    "classes: dense units=2\n", 2, 2)

@@ -90,7 +90,7 @@ def gallery(rows, limits=None):
             axes.set(xticks=[], yticks=[])
             axes.set_xlabel("\n".join(label_text(line, 28) for line in caption.split("\n")),
                             fontsize=9, color=ALARM if is_wrong else INK, labelpad=3)
-            axes.spines[:].set(color=ALARM if is_wrong else FAINT, linewidth=3 if is_wrong else 0.5)
+            _frame(axes, ALARM if is_wrong else FAINT, 3 if is_wrong else 0.5)
             if c == 0:
                 axes.set_title(label_text(name, 40), fontsize=11, loc="left", fontweight="bold",
                                color=INK)
@@ -119,9 +119,14 @@ def evidence(rows):
             axes = figure.add_subplot(down, 2 * across, 2 * k + side + 1)
             axes.imshow(np.uint8(255 * picture + 0.5), interpolation="antialiased")
             axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(color=FAINT, linewidth=0.5)
+            _frame(axes, FAINT, 0.5)
             if side == 0:
                 axes.set_title(label_text(title, 40), fontsize=11, loc="left", fontweight="bold",
                                color=INK)
                 axes.set_xlabel(label_text(caption, 40), fontsize=9, color=INK, labelpad=3)
     return figure
+
+
+def _frame(axes, color, width: float) -> None:
+    axes.spines[:].set_color(color)
+    axes.spines[:].set_linewidth(width)
