@@ -133,7 +133,7 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match="a table is written as CSV"):
         write_csv(pandas.DataFrame({"a": [1]}), tmp_path / "out.xlsx")
     with pytest.raises(InputError, match="'Gr.*udcf6.*' is not UTF-8: rename"):
-        write_csv(pandas.DataFrame({"a": ["Gr\udcf6\udcdfe"]}), tmp_path / "out.csv")
+        write_csv(pandas.DataFrame({"a": ["Gr\udcf6\udcdfe"]}, dtype=object), tmp_path / "out.csv")
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -195,14 +196,15 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits(table, tmp_path, amou
     words = ["train", table.source, "--label", LABEL, "--network", "mcnn-gap", "--epochs", "6",
              "--batch", "2", "--val-fraction", "0", "--quiet", "--threads", "2",
              "--checkpoint-every", "0", "--resume"]
-    expected, turn = None, 0
+    expected, turn, whole = None, 0, 0.0
     wanted = amount(20, 500)
     while kills < wanted or expected is None:
         out = tmp_path / f"run{turn}"
         process = subprocess.Popen([sys.executable, "-m", "phenoscale", *words, "--out", out],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        # mostly while it trains; the first run of all is left alone
-        delay = None if expected is None else rng.uniform(0.6, 2.2)
+        # mostly while it trains; the first run of all is left alone, and says how long that is
+        began = time.monotonic()
+        delay = None if expected is None else whole * rng.uniform(0.25, 0.95)
         try:
             _, err = process.communicate(timeout=delay)
         except subprocess.TimeoutExpired:
@@ -214,6 +216,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits(table, tmp_path, amou
             continue
         assert process.returncode == 0, err
         digest = load(out / "model.safetensors").digest()
+        whole = whole or time.monotonic() - began
         expected = expected or digest
         digests.add(digest)
         shutil.rmtree(out)

@@ -39,5 +39,5 @@ def encode(figure, kind, dpi=100) -> str:
     with matplotlib.rc_context({"svg.hashsalt": "phenoscale"}), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a name in a script that the font lacks
         figure.savefig(buffer, format=kind.split("+")[0], dpi=dpi,
-                       metadata={"Date": None} if "svg" in kind else None)
+                       **({"metadata": {"Date": None}} if "svg" in kind else {}))
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
