@@ -356,7 +356,8 @@ class Keeper(Watcher):
 
         InputError names what could not be written."""
         self._settle()
-        self._unwritten.end()
+        self._unwritten.end("go on with --resume" if self._folder.has_checkpoint()
+                            else "train again, as there is no checkpoint")
         self._trained = None
 
     def has_best(self) -> bool:
