@@ -133,6 +133,14 @@ def test_blocks_that_lie_there_are_refused_without_resume(job, call):
     assert job.blocks() == before and os.listdir(job.out) == [job.parts.name]
 
 
+def test_a_name_too_long_is_refused_before_the_work(job, call):
+    """What has it until it is whole has a longer one."""
+    status, _, err = call("predict", job.folder / "m", job.source, "--out",
+                          job.out / f"{241 * 'a'}.csv", "--quiet")
+    assert status == 1 and "its name has more than 243 bytes: choose a shorter one" in err
+    assert not job.written and not os.listdir(job.out)
+
+
 def test_the_blocks_of_a_link_are_those_of_its_file(job, call):
     """As the lock is: who begins it under one name goes on with it under the other."""
     job.stop_after(12)

@@ -64,6 +64,7 @@ def test_mistakes(call, trained, tmp_path):
             ((tmp_path / "no", path, "--out", tmp_path / "b"), "no does not exist")):
         status, _, err = call("evidence", *words, "--quiet")
         assert status == 1 and sentence in err and "Traceback" not in err, err
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_signal_leaves_no_lock(call, trained, tmp_path, monkeypatch):

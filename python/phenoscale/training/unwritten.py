@@ -52,4 +52,4 @@ class Unwritten:
         """The last time: InputError names what cannot be written, and says what to do then."""
         if not self.again():
             raise InputError(f"{' and '.join(self._left)} cannot be written, which belongs to the "
-                             "run: make room, and {cure}")
+                             f"run: make room, and {cure}")
