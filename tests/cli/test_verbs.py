@@ -380,7 +380,7 @@ def test_bad_input_of_report_and_simulate(call, tmp_path):
     assert call("report", tmp_path)[0] == 1
     (tmp_path / "file").write_text("")
     for words in ([tmp_path / "file"], [tmp_path / "x", "--size", "9x9"],
-                  [tmp_path / "x", "--size", "99999x99999"], [tmp_path / "x", "--phenotypes", 99]):
+                  [tmp_path / "x", "--size", "99999x99999"]):
         status, out, err = call("simulate", *words, "--quiet")
         assert status == 1 and out == "" and err.count("\n") == 1, err
         assert err.startswith("phenoscale: ") and not (tmp_path / "x").exists()

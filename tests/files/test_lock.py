@@ -190,6 +190,44 @@ def test_a_disk_that_locks_as_nfs_and_smb_do(tmp_path, monkeypatch):
     assert lock_of_folder(tmp_path)._remove(dead.encode()) and not os.listdir(tmp_path)
 
 
+def test_a_lock_that_is_gone_is_lost_and_a_disk_that_is_gone_is_none(tmp_path, monkeypatch):
+    """Who took it over may have ended; a network disk comes back."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with lock_of_folder(folder) as lock:
+        folder.rename(tmp_path / "away")
+        assert not lock.is_lost()
+        (tmp_path / "away").rename(folder)
+        with monkeypatch.context() as patched:
+            for name, target in (("open", locks), ("lstat", locks.os)):
+                patched.setattr(target, name, stale, raising=False)
+            assert not lock.is_lost()
+        assert not lock.is_lost()
+        os.remove(folder / locks.LOCK)
+        with pytest.raises(InputError, match="run has lost its lock, and may have been taken over"):
+            lock.check()
+    assert not os.listdir(folder)
+
+
+def stale(*args, **words):
+    raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_a_lock_that_cannot_be_read_may_be_held(tmp_path, monkeypatch):
+    """Another user's."""
+    (tmp_path / locks.LOCK).write_text("theirs")
+
+    def refused(path, mode="r", **words):
+        raise (FileExistsError if "x" in mode else PermissionError)(errno.EACCES,
+                                                                    "Permission denied")
+
+    monkeypatch.setattr(locks, "open", refused, raising=False)
+    with pytest.raises(InputError, match="phenoscale.lock cannot be read: Permission denied: "
+                                         "somebody may be writing"), lock_of_folder(tmp_path):
+        pass
+    assert (tmp_path / locks.LOCK).read_text() == "theirs"
+
+
 def test_what_is_no_lock_is_left_alone(tmp_path):
     for make in (os.mkdir, os.mkfifo, lambda path: os.symlink("/dev/null", path)):
         make(tmp_path / locks.LOCK)

@@ -133,6 +133,25 @@ def test_blocks_that_lie_there_are_refused_without_resume(job, call):
     assert job.blocks() == before and os.listdir(job.out) == [job.parts.name]
 
 
+def test_a_name_too_long_is_refused_before_the_work(job, call):
+    """What has it until it is whole has a longer one."""
+    status, _, err = call("predict", job.folder / "m", job.source, "--out",
+                          job.out / f"{241 * 'a'}.csv", "--quiet")
+    assert status == 1 and "its name has more than 243 bytes: choose a shorter one" in err
+    assert not job.written and not os.listdir(job.out)
+
+
+def test_the_blocks_of_a_link_are_those_of_its_file(job, call):
+    """As the lock is: who begins it under one name goes on with it under the other."""
+    job.stop_after(12)
+    (job.folder / "link.csv").symlink_to(job.out / "p.csv")
+    words = "predict", job.folder / "m", job.source, "--out", job.folder / "link.csv", "--quiet"
+    status, _, err = call(*words)
+    assert status == 1 and f"{job.parts} holds a prediction that was stopped" in err
+    assert call(*words, "--resume")[0] == 3 and not job.parts.exists()
+    assert (job.out / "p.csv").is_file() and (job.folder / "link.csv").is_symlink()
+
+
 @pytest.mark.parametrize("options, words", [
     ({"model": screens.make_model(seed=2)}, "begun with another model: resume with the same"),
     ({"tower": "plain"}, "begun with --tower fused, not plain: resume with the same"),

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`phenoscale evidence`: the same numbers as files, and the section of the report."""
 
+import os
+import signal
+
 import numpy as np
 import pandas
 import pytest
@@ -10,6 +13,7 @@ import calls
 import phenoscale
 import screens
 from phenoscale.prediction.evidence import Explainer
+from phenoscale.reports import evidence_files
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,16 @@ def test_mistakes(call, trained, tmp_path):
             ((tmp_path / "no", path, "--out", tmp_path / "b"), "no does not exist")):
         status, _, err = call("evidence", *words, "--quiet")
         assert status == 1 and sentence in err and "Traceback" not in err, err
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_signal_leaves_no_lock(call, trained, tmp_path, monkeypatch):
+    folder, path, run = trained
+    monkeypatch.setattr(evidence_files, "usable",
+                        lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    status, out, err = call("evidence", f"{run}/model.safetensors", path, "--out", tmp_path,
+                            "--quiet")
+    assert (status, out, err) == (75, "", "stopped by SIGTERM\n") and not os.listdir(tmp_path)
 
 
 def test_the_report_shows_it(call, trained):

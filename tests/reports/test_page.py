@@ -54,6 +54,8 @@ def test_landmarks_and_tables(name):
             assert not is_wide or any(one.get("class") == "scroll" for _, one in inside), about
         if tag == "img":
             assert about["alt"] is not None
+        if about.get("class") == "key":  # a dot stays with its word
+            assert "td" in tags or inside[-1][1].get("class") == "keyed", about
 
 
 def test_a_rendered_page_is_whole(tmp_path):

@@ -2,6 +2,8 @@
 """The simulator: same seed same files, the table's contract, believable light, honest classes."""
 
 import hashlib
+import os
+import signal
 
 import numpy as np
 import pandas
@@ -10,8 +12,17 @@ import tifffile
 
 from baselines import CHANNELS, baseline_features, baselines
 from phenoscale.errors import InputError
+from phenoscale.simulation import simulate as module
 from phenoscale.simulation.cells import PHENOTYPES
-from phenoscale.simulation.simulate import Well, plan_plate, render_field, simulate, vignetting
+from phenoscale.simulation.simulate import (
+    _COLUMNS,
+    LIMITS,
+    Well,
+    plan_plate,
+    render_field,
+    simulate,
+    vignetting,
+)
 
 SMALL = {"plates": 2, "size": (96, 112), "wells": 12, "phenotypes": 3}
 DEMO = {"plates": 3, "size": (256, 320), "wells": 40, "phenotypes": 6}
@@ -88,10 +99,35 @@ def test_progress_sites_and_a_table_written_last(tmp_path):
         assert not (tmp_path / "screen.csv").exists()
 
     few = {**SMALL, "plates": 1, "processes": 1, "sites": 2}
-    (tmp_path / "screen.csv").write_text("old")
+    (tmp_path / "screen.csv").write_text(",".join(_COLUMNS) + "\nold\n")
     frame = pandas.read_csv(simulate(tmp_path, progress=progress, **few))
     assert seen == [(i + 1, 12) for i in range(12)]
     assert len(frame) == 24 and set(frame["Metadata_Site"]) == {1, 2}
+
+
+@pytest.mark.parametrize("header", ["my,own,table", ",".join([*_COLUMNS, "Mine"])])
+def test_a_table_of_another_is_not_replaced(tmp_path, header):
+    (tmp_path / "screen.csv").write_text(header + "\n")
+    with pytest.raises(InputError, match="screen.csv is not of simulate, and would be replaced"):
+        simulate(tmp_path, **SMALL)
+    assert (tmp_path / "screen.csv").read_text() == header + "\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["screen.csv"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_leaves_no_lock(tmp_path, number, call, monkeypatch):
+    """And no list, as not all of it is there."""
+    monkeypatch.setattr(module, "_in_processes", lambda *_: os.kill(os.getpid(), number))
+    status, out, err = call("simulate", tmp_path, "--wells", "12", "--plates", "1", "--quiet")
+    assert (status, out, err) == (75, "", f"stopped by {signal.Signals(number).name}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["Plate01"]
+
+
+def test_a_full_disk_is_said_with_the_file(tmp_path):
+    os.mkdir(tmp_path / "Plate01")
+    (tmp_path / "Plate01" / "Plate01_A01_s1_w2.tif").symlink_to("/dev/full")
+    with pytest.raises(InputError, match="A01_s1_w2.tif cannot be written: No space left on dev"):
+        simulate(tmp_path, processes=1, **SMALL)
 
 
 def test_table_contract(fields):
@@ -199,3 +235,11 @@ def test_a_number_out_of_range_is_one_sentence_and_writes_nothing(tmp_path, wron
     with pytest.raises(InputError, match=r"simulate: \w+ is \d+; give \d+ to \d+"):
         simulate(tmp_path / "out", **{**SMALL, **wrong})
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["plates", "wells", "sites", "phenotypes"])
+def test_the_verb_has_the_same_limits(tmp_path, call, name):
+    low, high = LIMITS[name]
+    for value in (low - 1, high + 1):
+        status, _, err = call("simulate", tmp_path / "out", f"--{name}", value)
+        assert status == 2 and f"{value} is not in the range {low}<=x<={high}" in err

@@ -52,6 +52,17 @@ def test_two_are_kept(tmp_path):
     assert newest(tmp_path, before=5)[0]["step"] == 123456789  # rather that than none
 
 
+def test_those_that_could_not_be_gone_on_from_do_not_push_out_the_new_ones(tmp_path):
+    """Of later steps, as where a run began again since all were damaged."""
+    for step in (90, 100):
+        (tmp_path / f"checkpoint-{step:08d}.safetensors").write_bytes(b"damaged")
+    keeper = Checkpoints(tmp_path)
+    for step in (5, 6):
+        keeper.save(step, {}, arrays())
+        assert newest(tmp_path)[0]["step"] == step
+    assert len(os.listdir(tmp_path)) == 2
+
+
 @pytest.mark.soak
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, amount):
     """A byte changed anywhere, or the end missing: never another state, never another error."""

@@ -104,6 +104,67 @@ def test_a_signal_ends_the_wait_for_a_sign_of_life(table, tmp_path, monkeypatch)
     assert os.listdir(out) == [LOCK]
 
 
+@pytest.mark.parametrize("name", ["log.csv", "report.html", "config.json"])
+def test_what_is_of_no_run_is_not_replaced(table, tmp_path, name):
+    """A user's own files under a run's names, and a config.json of another program."""
+    (tmp_path / name).write_text('{"mine": 1}')
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(InputError, match=rf"{name} is of no run, and would be replaced: choose "):
+        train_run(table, LABEL, tmp_path, RECIPE)
+    assert (tmp_path / name).read_text() == '{"mine": 1}'
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("name", ["split.csv", "files.json"])
+def test_what_is_read_is_not_replaced(table, tmp_path, name):
+    """Be it in the folder of a run: the table, or an image."""
+    RunFolder(tmp_path).write_config({})
+    if name == "split.csv":
+        os.rename(table.source, tmp_path / name)
+        table.source = str(tmp_path / name)
+    else:
+        (plane,) = table.planes[0][0]
+        os.rename(plane.path, tmp_path / name)
+        table.planes[0][0] = (plane._replace(path=str(tmp_path / name)),)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(InputError, match=f"{name} is a file to read: choose another to write"):
+        train_run(table, LABEL, tmp_path, RECIPE, on_error="skip")
+    assert (tmp_path / name).read_bytes() == before
+
+
+def test_what_a_run_killed_before_its_first_checkpoint_left_is_not_taken_over(table, tmp_path):
+    """Its best model, of another network, its list of fields left out and its report."""
+    out = tmp_path / "run"
+    out.mkdir()
+    RunFolder(out).write_config({})
+    for name in {*RunFolder.WRITTEN, RunFolder.REPORT} - {RunFolder.CONFIG, RunFolder.MODEL}:
+        (out / name).write_text("of another")
+    train_run(table, LABEL, out, RECIPE, val_fraction=0, controls={"Metadata_Well": "A01"})
+    left = {path.name for path in out.iterdir() if path.read_bytes() != b"of another"}
+    assert left == set(os.listdir(out))
+    assert not {RunFolder.BEST, RunFolder.LAST_GOOD, RunFolder.ERRORS, RunFolder.REPORT} & left
+
+
+def test_no_table_that_is_joined_is_replaced(table, tmp_path, call):
+    RunFolder(tmp_path).write_config({})
+    other = tmp_path / "log.csv"
+    other.write_text("Metadata_Well,Dye\nA01,x\n")
+    status, _, err = call("train", table.source, "--label", LABEL, "--out", tmp_path, "--join",
+                          other)
+    assert status == 1 and f"{other} is a file to read: choose another to write" in err
+    assert other.read_text() == "Metadata_Well,Dye\nA01,x\n"
+
+
+def test_resumed_after_its_end_it_says_again_what_was_left_out(table, tmp_path, call):
+    os.remove(table.paths[0][0])
+    words = ["train", table.source, "--label", LABEL, "--out", tmp_path / "run", "--network",
+             "mcnn-gap", "--epochs", 1, "--on-error", "skip", "--quiet"]
+    status, said, _ = call(*words)
+    assert status == 3 and said.split()[-1].endswith("errors.csv")
+    status, again, err = call(*words, "--resume")
+    assert (status, again) == (3, said) and "nothing to resume\n1 fields were skipped: see" in err
+
+
 @pytest.mark.parametrize("marked", [1, 2])
 def test_a_class_all_of_whose_fields_are_marked_is_gone_with_a_word(table, tmp_path, marked):
     """Marked fields do not count: a class of one field, too, stops nothing."""

@@ -96,6 +96,13 @@ def test_a_disk_that_stays_full_is_an_error_that_names_the_files(table, tmp_path
     assert pandas.read_csv(tmp_path / "run" / "log.csv")["epoch"].tolist() == [1, 2, 3]
 
 
+def test_no_cure_is_named_that_there_is_not(table, tmp_path, room):
+    """Where no checkpoint could be written either, nothing can be gone on from."""
+    with pytest.raises(InputError, match="make room, and train again, as there is no checkpoint"):
+        run(table, tmp_path / "run", progress=full_from(room, 1))
+    assert not (tmp_path / "run").exists()
+
+
 def test_no_checkpoint_says_more_than_the_folder_holds(table, tmp_path, monkeypatch):
     """Where the best model alone could not be written, and the run is stopped: what is resumed
     makes that model again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from phenoscale.cli.endings import say_skipped
+from phenoscale.cli.endings import say_skipped, say_stopped
 from phenoscale.cli.options import (
     model_reading_options,
     on_error_option,
@@ -16,6 +16,7 @@ from phenoscale.models.model import load
 from phenoscale.prediction.inputs import read_fields
 from phenoscale.progress import Progress
 from phenoscale.reports.evidence_files import write_evidence
+from phenoscale.signals import Stopped, Stopper
 
 __all__ = ["verb"]
 
@@ -32,9 +33,12 @@ __all__ = ["verb"]
 def verb(model, table, out, name, on_error, reading, threads, quiet):
     """Show where in the fields of a TABLE or FOLDER the evidence for a class lies."""
     loaded = load(model)
-    with Progress(quiet) as progress:
-        fields = read_fields(loaded, table, reading)
-        progress.note(fields.notes)
-        path, errors = write_evidence(loaded, fields, out, name, threads, on_error, progress)
+    try:
+        with Progress(quiet) as progress, Stopper() as stopper, stopper.computing():
+            fields = read_fields(loaded, table, reading)
+            progress.note(fields.notes)
+            path, errors = write_evidence(loaded, fields, out, name, threads, on_error, progress)
+    except Stopped as error:
+        return say_stopped(error, "")
     print(path)
     return say_skipped(errors) if errors else 0

@@ -5,20 +5,24 @@ from __future__ import annotations
 
 import click
 
+from phenoscale.cli.endings import say_stopped
 from phenoscale.cli.options import gathered, quiet_option, size_of
 from phenoscale.progress import Progress
-from phenoscale.simulation.simulate import Screen, simulate
+from phenoscale.signals import Stopped, Stopper
+from phenoscale.simulation.simulate import LIMITS, Screen, simulate
 
 __all__ = ["verb"]
 
 _SCREEN = {
-    "plates": click.option("--plates", default=4, show_default=True, type=click.IntRange(1, 1000)),
+    "plates": click.option("--plates", default=4, show_default=True,
+                           type=click.IntRange(*LIMITS["plates"])),
     "phenotypes": click.option("--phenotypes", default=6, show_default=True,
-                               type=click.IntRange(2, 100)),
+                               type=click.IntRange(*LIMITS["phenotypes"])),
     "size": click.option("--size", default="1024x1280", show_default=True, metavar="HxW"),
-    "wells": click.option("--wells", default=40, show_default=True, type=click.IntRange(1, 1536),
-                          help="On each plate."),
-    "sites": click.option("--sites", default=1, show_default=True, type=click.IntRange(1, 64)),
+    "wells": click.option("--wells", default=40, show_default=True,
+                          type=click.IntRange(*LIMITS["wells"]), help="On each plate."),
+    "sites": click.option("--sites", default=1, show_default=True,
+                          type=click.IntRange(*LIMITS["sites"])),
     "seed": click.option("--seed", default=0, show_default=True, type=click.IntRange(0))}
 
 
@@ -28,6 +32,10 @@ _SCREEN = {
 @quiet_option
 def verb(out, screen, quiet):
     """Draw a simulated screen: TIFFs, a LoadData CSV, and the truth in it."""
-    with Progress(quiet) as progress:
-        path = simulate(out, screen, progress=progress)
+    try:
+        with Progress(quiet) as progress, Stopper() as stopper, stopper.computing():
+            path = simulate(out, screen, progress=progress)
+    except Stopped as error:
+        return say_stopped(error, "")
     print(path)
+    return 0

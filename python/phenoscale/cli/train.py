@@ -29,6 +29,7 @@ from phenoscale.ranks.job import join
 from phenoscale.ranks.roll_call import agree
 from phenoscale.reports.report import write_report
 from phenoscale.signals import Stopped
+from phenoscale.tables.outputs import refuse_to_lose
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.keeper import DATA_CHANGED, Running
@@ -153,6 +154,7 @@ def verb(table, label, out, recipe, split, running, reading, machine):
     ranks.exchange, quiet = machine["exchange"], machine["quiet"] or ranks.rank > 0
     if ranks.spread(running.resume and folder.has(folder.MODEL)):
         return 0 if ranks.rank else _say_ended(folder)
+    refuse_to_lose(*folder.lying(), inputs=[table, *reading.join])
     fields = read_table(table, reading)
     try:
         with Progress(quiet) as progress:
@@ -165,9 +167,7 @@ def verb(table, label, out, recipe, split, running, reading, machine):
         return 0
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(out))
-    status = say_skipped(folder.file(folder.ERRORS)) if folder.has(folder.ERRORS) else 0
-    say_unscored(folder.unscored())
-    return status
+    return _say_left_out(folder)
 
 
 def _say_ended(folder: RunFolder) -> int:
@@ -175,5 +175,11 @@ def _say_ended(folder: RunFolder) -> int:
     print(f"{folder.path} has ended: nothing to resume", file=sys.stderr)
     has_report = folder.has(folder.REPORT)
     print(folder.file(folder.REPORT) if has_report else write_report(folder.path))
+    return _say_left_out(folder)
+
+
+def _say_left_out(folder: RunFolder) -> int:
+    """The status of a run that has ended."""
+    status = say_skipped(folder.file(folder.ERRORS)) if folder.has(folder.ERRORS) else 0
     say_unscored(folder.unscored())
-    return 0
+    return status

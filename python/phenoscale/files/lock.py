@@ -84,14 +84,30 @@ class Lock:
                 os.remove(self._path)
 
     def is_lost(self) -> bool:
-        """Whether another has taken it over, as it may after this process stood still."""
-        return _content(self._path) not in (self._mine, None)
+        """Whether another has taken it over, as it may after this process stood still; by now that
+        one may have ended, and its lock be gone."""
+        content = _content(self._path)
+        return self._is_gone() if content is None else content != self._mine
+
+    def _is_gone(self) -> bool:
+        """Whether there is no lock; a disk that does not answer, or a folder that is not there for
+        a moment, says nothing of it."""
+        try:
+            os.lstat(self._path)
+        except FileNotFoundError:
+            return os.path.isdir(os.path.dirname(self._path) or ".")
+        except OSError:
+            pass
+        return False
 
     def check(self) -> None:
         """InputError where it is lost: what it is for is no longer this process's to write."""
         if self.is_lost():
-            raise InputError(f"{self._what} was taken over by {_named(_content(self._path))}, "
-                             "after this process had stood still for a minute: its work is left")
+            content = _content(self._path)
+            why = "has lost its lock, and may have been taken over" if content is None \
+                else f"was taken over by {_named(content)}"
+            raise InputError(f"{self._what} {why}, after this process had stood still for a "
+                             "minute: its work is left")
 
     def _make(self) -> bool:
         """Make the lock file; False where there is one."""
@@ -120,9 +136,7 @@ class Lock:
         """Remove the lock of a holder that is no more; InputError where it may be there."""
         content = _content(self._path)
         if content is None:
-            if os.path.lexists(self._path):
-                raise InputError(f"{self._path} is no lock of phenoscale: move it, it is in the "
-                                 f"way of one for {self._what}")
+            self._refuse_unread()
             return
         is_gone = self._is_silent(content) if _is_elsewhere(content) else _is_dead(content)
         if _content(self._path) != content:
@@ -131,6 +145,22 @@ class Lock:
             raise InputError(
                 f"{self._what} is being written by {_named(content)}: choose another --out, or "
                 f"wait for it; if there is no such process any more, remove {self._path}")
+
+    def _refuse_unread(self) -> None:
+        """InputError where what is there cannot be read, or is no lock."""
+        if os.path.isfile(self._path):
+            try:
+                with open(self._path, "rb") as file:
+                    file.read(_LIMIT)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise InputError(
+                    f"{self._path} cannot be read: {error.strerror}: somebody may be writing "
+                    f"{self._what}: choose another --out, or wait") from None
+        elif os.path.lexists(self._path):
+            raise InputError(f"{self._path} is no lock of phenoscale: move it, it is in the way of "
+                             f"one for {self._what}")
 
     def _remove(self, content: bytes) -> bool:
         """Remove a lock of that content; False where another is about to.  Of several who would,

@@ -19,7 +19,7 @@ from contextlib import suppress
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.files.atomic import remove_leftovers
+from phenoscale.files.atomic import real_file, remove_leftovers
 from phenoscale.files.tensors import Stored, checksums, read_header, write_tensors
 from phenoscale.machine import environment
 from phenoscale.prediction.predict import Predictions
@@ -35,8 +35,8 @@ _DONE, _TO_DO, _REFUSED = range(3)
 
 
 def blocks_beside(out) -> str:
-    """The folder of the blocks of a file of predictions."""
-    return f"{os.fspath(out)}.parts"
+    """The folder of the blocks of a file of predictions; links to one file have one."""
+    return f"{real_file(out) if os.path.islink(out) else os.fspath(out)}.parts"
 
 
 class Blocks:

@@ -20,7 +20,7 @@ from phenoscale.models.model import Model
 from phenoscale.prediction.inputs import check_fits
 from phenoscale.words import listed
 
-__all__ = ["Evidence", "Explainer", "smooth"]
+__all__ = ["Evidence", "Explainer", "check_class", "smooth"]
 
 
 @dataclass
@@ -64,6 +64,13 @@ class Evidence:
         return (heat / top if top > 0 else heat).astype(np.float32)
 
 
+def check_class(model: Model, name: str | None) -> None:
+    """InputError for a name, where there is one, that is none of the model's classes."""
+    if name is not None and name not in model.classes:
+        raise InputError(f"the model has no class '{name}': it has "
+                         f"{listed(model.classes, near=name)}")
+
+
 class Explainer:
     """Evidence by one model, for fields of one size: a network is made once.
 
@@ -96,9 +103,7 @@ class Explainer:
         """
         model = self.model
         check_fits(model, field.shape, field.dtype.newbyteorder("=").name)
-        if name is not None and name not in model.classes:
-            raise InputError(f"the model has no class '{name}': it has "
-                             f"{listed(model.classes, near=name)}")
+        check_class(model, name)
         for channel, plane in zip(model.channels, field):
             check_plane(plane, f"channel {channel}")
         binned = np.stack([_core.bin(np.ascontiguousarray(plane), model.bin) for plane in field])

@@ -11,7 +11,7 @@ from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import LOCK, lock_of_folder
 from phenoscale.images.usable import usable
 from phenoscale.models.model import Model
-from phenoscale.prediction.evidence import Explainer
+from phenoscale.prediction.evidence import Explainer, check_class
 from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.reports.drawing import drawing
@@ -53,6 +53,7 @@ def write_evidence(model: Model, table: Table, out, name: str | None = None, thr
     errors : str or None
         Path of the list of skipped fields.
     """
+    check_class(model, name)
     out = _make_folder(out)
     with lock_of_folder(out, Watch(progress).warn):
         if set(os.listdir(out)) - {LOCK, _ERRORS}:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,14 @@ HAZE = (0.16, 0.22, 0.28)  # part of the light out of focus
 BACKGROUND = (25.0, 45.0, 40.0)  # counts
 PLATE_GAIN, WELL_GAIN, STAIN_GAIN = 0.14, 0.18, 0.14  # deviations of log gain: a plate's channels,
 # a well as a whole, a well's channels. So wide that brightness tells nothing.
+#: least and most of what a `Screen` has
+LIMITS = {"plates": (1, 999), "phenotypes": (2, len(PHENOTYPES)), "height": (64, 8192),
+          "width": (64, 8192), "wells": (12, 384), "sites": (1, 99)}
+_COLUMNS = (*(f"Image_FileName_{ch}" for ch in CHANNELS),
+            *(f"Image_PathName_{ch}" for ch in CHANNELS),
+            *(f"Metadata_{name}" for name in ("Plate", "Well", "Site", "Batch", "Compound",
+                                              "Concentration", "Control", "Phenotype")),
+            *(f"Truth_{name}" for name in ("Phenotype", "Strength", "CellCount")))
 CROWDING = (-0.45, 0.35)  # log of a well's cell density over DENSITY: least, most
 
 
@@ -91,11 +100,9 @@ class Screen:
     sites: int = 1
 
     def __post_init__(self):
-        limits = {"plates": (self.plates, 1, 999),
-                  "phenotypes": (self.phenotypes, 2, len(PHENOTYPES)),
-                  "height": (self.size[0], 64, 8192), "width": (self.size[1], 64, 8192),
-                  "wells": (self.wells, 12, 384), "sites": (self.sites, 1, 99)}
-        for name, (value, low, high) in limits.items():
+        values = {**vars(self), "height": self.size[0], "width": self.size[1]}
+        for name, (low, high) in LIMITS.items():
+            value = values[name]
             if not low <= value <= high:
                 raise InputError(f"simulate: {name} is {value}; give {low} to {high}")
 
@@ -124,7 +131,8 @@ def simulate(out, screen: Screen | None = None, processes=None, progress=None, *
     Raises
     ------
     InputError
-        A number out of its range, or a folder that another process draws into.
+        A number out of its range, a folder that another process draws into, or one whose
+        ``screen.csv`` is no simulated one.
     OSError
         The folder or a file cannot be written.
     """
@@ -141,6 +149,9 @@ def _draw(plan, out: Path, screen: Screen, processes, watch: Watch) -> Path:
     import pandas
 
     path = out / "screen.csv"
+    if path.exists() and not _is_own(path):
+        raise InputError(f"{path} is not of simulate, and would be replaced: move it, or give "
+                         "another folder")
     Path(real_file(path)).unlink(missing_ok=True)  # an old table must not describe new images
     for well in plan:
         (out / well.plate_name).mkdir(exist_ok=True)
@@ -151,6 +162,12 @@ def _draw(plan, out: Path, screen: Screen, processes, watch: Watch) -> Path:
         watch.tell("simulate", i + 1, len(jobs))
     write_csv(pandas.DataFrame(rows), path)
     return path
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a table is one that `simulate` wrote, and no more."""
+    with open(path, "rb") as file:
+        return file.readline(4096).strip() == ",".join(_COLUMNS).encode()
 
 
 def plan_plate(plate, phenotypes, wells, seed):
@@ -212,32 +229,30 @@ def _treatments(number, phenotype, seed):
 
 def render_well(out, well, size, seed, sites):
     """Draw and write the fields of one well; returns their table rows (list of dict)."""
-    import tifffile
-
     rows = []
     for site in range(1, sites + 1):
         field, count = render_field(well, size, seed, site)
         files = [f"{well.plate_name}_{well.name}_s{site}_w{i + 1}.tif" for i in range(3)]
         for name, plane in zip(files, field):
-            tifffile.imwrite(out / well.plate_name / name, plane, photometric="minisblack",
-                             metadata=None, software=False)
+            _write_plane(out / well.plate_name / name, plane)
         labelled = well.compound == "DMSO" or well.strength >= WEAKEST_LABELLED
-        rows.append({
-            **{f"Image_FileName_{ch}": name for ch, name in zip(CHANNELS, files)},
-            **{f"Image_PathName_{ch}": well.plate_name for ch in CHANNELS},
-            "Metadata_Plate": well.plate_name,
-            "Metadata_Well": well.name,
-            "Metadata_Site": site,
-            "Metadata_Batch": f"Week{well.plate // 2 + 1}",
-            "Metadata_Compound": well.compound,
-            "Metadata_Concentration": well.concentration,
-            "Metadata_Control": well.control,
-            "Metadata_Phenotype": well.phenotype if labelled else "",
-            "Truth_Phenotype": well.phenotype,
-            "Truth_Strength": well.strength,
-            "Truth_CellCount": count,
-        })
+        rows.append(dict(zip(_COLUMNS, (
+            *files, *len(CHANNELS) * [well.plate_name], well.plate_name, well.name, site,
+            f"Week{well.plate // 2 + 1}", well.compound, well.concentration, well.control,
+            well.phenotype if labelled else "", well.phenotype, well.strength, count))))
     return rows
+
+
+def _write_plane(path: Path, plane) -> None:
+    """A TIFF; InputError, which a full disk ends in too, names it."""
+    import tifffile
+
+    content = io.BytesIO()
+    tifffile.imwrite(content, plane, photometric="minisblack", metadata=None, software=False)
+    try:
+        path.write_bytes(content.getbuffer())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def render_field(well, size, seed, site):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["errors_beside", "refuse_to_lose", "write_errors"]
 
+_LONGEST = 255 - len(".tmp.4194304")  # bytes of a name, with what it has until it is whole
 _COLUMNS = ("Line", "Well", "Files", "Error", KEY)
 _OLD = _COLUMNS[:4]  # of a list of an earlier version
 
@@ -45,6 +46,9 @@ def refuse_to_lose(*outputs, inputs=(), table=None, errors=None) -> None:
         if not os.access(os.path.dirname(real_file(path)), os.W_OK):
             raise InputError(f"{path} cannot be written: give a file in a folder that is there and "
                              "yours to write")
+        if len(os.fsencode(os.path.basename(real_file(path)))) > _LONGEST:
+            raise InputError(f"{path} cannot be written: its name has more than {_LONGEST} bytes: "
+                             "choose a shorter one")
         if sum(os.path.realpath(path) == os.path.realpath(other) for other in outputs) > 1:
             raise InputError(f"{path} would be written twice: choose another name")
     inputs = [os.fspath(path) for path in inputs]

@@ -68,7 +68,9 @@ class Checkpoints:
             return False
         finally:
             self.put_off(begun)
-        for old in checkpoints_in(self.folder)[_KEPT:]:
+        found = checkpoints_in(self.folder)  # of a later step is one that could not be gone on from
+        kept = [one for one in found if _step(one) <= step][:_KEPT]
+        for old in set(found).difference(kept):
             with suppress(OSError):
                 os.remove(old)
         return True

@@ -157,6 +157,7 @@ class Keeper(Watcher):
         if not self._running.resume and folder.has_checkpoint():
             raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
                              "choose another --out, or remove it")
+        self._refuse_foreign()
         self._there = os.listdir(folder.path)
         remove_leftovers(folder.path, "|".join(map(re.escape, RunFolder.WRITTEN)))
         if folder.CONFIG not in self._there:
@@ -164,6 +165,24 @@ class Keeper(Watcher):
         self._checkpoints = Checkpoints(folder.path, self._running.checkpoint_s, self.warn)
         if self._running.tensorboard:
             self._board = Board(folder.path)
+
+    def _refuse_foreign(self) -> None:
+        """What is of no run is not written over."""
+        folder = self._folder
+        lying = [] if folder.is_begun() else folder.lying()
+        if lying:
+            raise InputError(f"{lying[0]} is of no run, and would be replaced: choose another "
+                             "--out, or move it")
+
+    def _clear(self) -> None:
+        """Nothing that another run left, which was killed before its first checkpoint, is taken
+        for this one's."""
+        folder = self._folder
+        cleared = {*folder.WRITTEN, folder.REPORT} - {folder.CONFIG}
+        for name in cleared:
+            with suppress(OSError):
+                os.remove(folder.file(name))
+        self._there = set(self._there) - cleared
 
     def __exit__(self, kind, error, traceback) -> None:
         try:
@@ -181,9 +200,10 @@ class Keeper(Watcher):
     def _leave(self, is_for_nothing: bool) -> None:
         """Let go of the folder; without the files and folders of a run that came to nothing."""
         if is_for_nothing:
-            for name in set(RunFolder.WRITTEN).difference(self._there):
-                with suppress(OSError):
-                    os.remove(self._folder.file(name))
+            for name in reversed(RunFolder.WRITTEN):  # config.json last: by it the rest is known
+                if name not in self._there:
+                    with suppress(OSError):
+                        os.remove(self._folder.file(name))
         self._stack.close()
         for folder in self._made if is_for_nothing else ():
             with suppress(OSError):
@@ -278,6 +298,8 @@ class Keeper(Watcher):
         where it begins now."""
         if self._running.resume:
             self._found = newest(self._folder.path, self.warn)
+        if not self._found:
+            self._clear()
         return self._found and read_begun(self._folder)
 
     def check_same(self, same: dict) -> None:
@@ -334,7 +356,8 @@ class Keeper(Watcher):
 
         InputError names what could not be written."""
         self._settle()
-        self._unwritten.end()
+        self._unwritten.end("go on with --resume" if self._folder.has_checkpoint()
+                            else "train again, as there is no checkpoint")
         self._trained = None
 
     def has_best(self) -> bool:

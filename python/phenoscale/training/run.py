@@ -8,6 +8,7 @@ What the folder holds is said in run_folder.py.
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, replace
 
@@ -24,7 +25,7 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.outputs import refuse_to_lose, write_errors
 from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
@@ -87,6 +88,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
         raise InputError(f"the table of a training is {type(table).__name__}: read it with "
                          "phenoscale.read_table")
     since, folder = time.monotonic(), RunFolder(out)
+    refuse_to_lose(*folder.lying(), inputs=[table.source, *_named_as(folder, table)])
     split, running, crew = split or Split(), running or Running(), crew or Crew()
     label, controls = table.known(label), table.known_values(controls or {}, "for a control")
     split = replace(split, holdout=table.known_values(split.holdout, "to hold out"))
@@ -125,6 +127,13 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
                                  "seconds": round(time.monotonic() - since, 1)})
             keeper.save_model(model)
     return model, folder.path
+
+
+def _named_as(folder: RunFolder, table: Table) -> set[str]:
+    """Paths of images that are called as files of a run; nobody is asked for the others."""
+    names = {*folder.WRITTEN, folder.REPORT}
+    return {plane.path for row in table.planes for planes in row for plane in planes
+            if os.path.basename(plane.path) in names}
 
 
 def _first_look(found: Usable, label: str, recipe: Recipe, split: Split, crew: Crew) -> Labelled:
@@ -274,7 +283,7 @@ def _score_rest(folder: RunFolder, model: Model, fields: Labelled, trained: Trai
             write_csv(prediction_frame(model, fields.table.select(rest), found),
                       folder.file(folder.PREDICTIONS))
     fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
-    if fields.usable.left_out and crew.is_first:
+    if crew.is_first:
         write_errors(fields.usable.whole, fields.usable.left_out, folder.file(folder.ERRORS))
     return notes
 

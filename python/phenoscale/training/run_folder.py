@@ -67,13 +67,29 @@ class RunFolder:
         """Whether a run that was stopped can go on from here."""
         return bool(checkpoints_in(self.path))
 
+    def lying(self) -> list[str]:
+        """Paths of the files that are there under names that a run writes."""
+        return [self.file(name) for name in (*self.WRITTEN, self.REPORT)
+                if os.path.lexists(self.file(name))]
+
+    def is_begun(self) -> bool:
+        """Whether a run has begun here: its checkpoint or its config.json is there."""
+        if self.has_checkpoint():
+            return True
+        try:
+            with open(self._regular(self.CONFIG, LIMIT_BYTES), "rb") as file:
+                content = file.read(LIMIT_BYTES)
+            return content == _config_bytes({}) or bool(config_of(content))
+        except (OSError, ValueError, InputError):
+            return False
+
     def model(self, name: str = MODEL) -> Model:
         """A model of the run; see `phenoscale.load`."""
         return load(self.file(name))
 
     def write_config(self, config: dict) -> None:
         """Write config.json."""
-        write_atomically(self.file(self.CONFIG), [(json.dumps(config, indent=1) + "\n").encode()])
+        write_atomically(self.file(self.CONFIG), [_config_bytes(config)])
 
     def config(self) -> dict:
         """What config.json says; InputError unless it is that of a training."""
@@ -122,3 +138,7 @@ class RunFolder:
             raise InputError(f"{path} has {about.st_size:,} bytes, more than the {most:,} that can "
                              "be read here: give a folder that train wrote")
         return path
+
+
+def _config_bytes(config: dict) -> bytes:
+    return (json.dumps(config, indent=1) + "\n").encode()

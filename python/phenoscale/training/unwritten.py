@@ -48,8 +48,8 @@ class Unwritten:
         """Try to write what is left; whether nothing is."""
         return all([self.write(*one) for one in list(self._left.items())])
 
-    def end(self) -> None:
-        """The last time: InputError names what cannot be written."""
+    def end(self, cure: str = "go on with --resume") -> None:
+        """The last time: InputError names what cannot be written, and says what to do then."""
         if not self.again():
             raise InputError(f"{' and '.join(self._left)} cannot be written, which belongs to the "
-                             "run: make room, and go on with --resume")
+                             f"run: make room, and {cure}")
