@@ -200,7 +200,7 @@ def test_a_receiver_of_progress_that_raises_loses_no_step(table, whole, tmp_path
 
 
 def test_a_best_model_that_fails_is_made_again(table, tmp_path, monkeypatch):
-    recipe = replace(RECIPE, select="best", epochs=1)
+    recipe = replace(RECIPE, select="best", epochs=1, patience=1)
     wanted = run(table, tmp_path / "whole", recipe).digest()
 
     def fail(keeper, trained):
