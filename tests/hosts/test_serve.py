@@ -269,7 +269,8 @@ def test_ends_with_who_asked(model):
 def test_stdout_is_for_the_protocol_alone(model):
     """What a library prints does not get among the lines."""
     code = ("import os, sys\nfrom phenoscale.hosts import serve, tasks\n"
-            "def loud(inputs, watch):\n    print('hello'); os.write(1, b'there')\n    return tasks.TASKS['version'](inputs, watch)\n"
+            "def loud(inputs, watch):\n    print('hello'); os.write(1, b'there')\n"
+            "    return tasks.TASKS['version'](inputs, watch)\n"
             "tasks.TASKS['loud'] = loud\ntasks.SCHEMAS['loud'] = tasks.SCHEMAS['version']\n"
             "sys.exit(serve.serve())")
     line = json.dumps({"task": "1", "requestType": "EXECUTE", "script": "loud"}).encode()

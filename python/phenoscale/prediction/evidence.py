@@ -94,8 +94,15 @@ class Explainer:
         name : str, optional
             One of the model's classes.
         """
-        model = self.model
-        check_fits(model, field.shape, field.dtype.newbyteorder("=").name)
+        model, field = self.model, np.asarray(field)
+        if name is not None and not isinstance(name, str):
+            raise InputError(f"the class {name!r} is no text: it is one of "
+                             f"{listed(model.classes)}")
+        if field.ndim == 3:
+            check_fits(model, field.shape, field.dtype.newbyteorder("=").name)
+        if field.ndim != 3 or field.shape[1:] != self.size:
+            raise InputError(f"a field of shape {field.shape}: this explainer takes (channels, "
+                             f"{self.size[0]}, {self.size[1]})")
         if name is not None and name not in model.classes:
             raise InputError(f"the model has no class '{name}': it has "
                              f"{listed(model.classes, near=name)}")
