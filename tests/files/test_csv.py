@@ -190,3 +190,21 @@ def test_a_parquet_of_too_much(tmp_path):
                        for k in range(10)}), tmp_path / "bomb.parquet")
     with pytest.raises(InputError, match="bomb.parquet unpacks to more than 100 times its size"):
         read_cells(str(tmp_path / "bomb.parquet"))
+
+
+def test_a_sheet_of_merged_cells_without_end(tmp_path):
+    book, path = openpyxl.Workbook(), tmp_path / "merged.xlsx"
+    book.active["A1"] = "a"
+    book.active.merged_cells.add("A2:CV30000")
+    book.save(path)
+    with pytest.raises(InputError, match="has 2,999,900 merged cells: save its sheet as CSV"):
+        read_csv(str(path))
+
+
+def test_parquet_of_a_cell_without_end(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet, path = pytest.importorskip("pyarrow.parquet"), tmp_path / "cell.parquet"
+    table = pyarrow.table({"a": ["x" * (70 << 20)]})
+    parquet.write_table(table, path, compression="zstd", write_statistics=False)
+    with pytest.raises(InputError, match="unpacks to more than 100 times its size"):
+        read_csv(str(path))

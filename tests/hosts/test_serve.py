@@ -228,6 +228,23 @@ def test_a_cancelled_training_goes_on(tmp_path):
         assert client.answer("w")[0]["responseType"] == "COMPLETION"
 
 
+def test_who_asked_for_a_training_goes_away(tmp_path):
+    screen = screens.write_screen(tmp_path / "screen", 1, 8, 0)
+    inputs = {"table": str(screen), "label": "Metadata_Class", "out": str(tmp_path / "run"),
+              "recipe": {"network": "mcnn-gap", "epochs": 300, "batch": 2}, "threads": 2}
+    process = subprocess.Popen([sys.executable, "-m", "phenoscale", "serve"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    process.stdin.write(json.dumps({"task": "t", "requestType": "EXECUTE", "script": "train",
+                                    "inputs": inputs}).encode() + b"\n")
+    process.stdin.flush()
+    while b"epoch 3" not in process.stdout.readline():
+        pass
+    process.stdout.close()
+    assert process.communicate(timeout=WAIT_S)[1] == b"" and process.returncode == 1
+    assert any(name.startswith("checkpoint-") for name in os.listdir(tmp_path / "run"))
+
+
 def test_ends_with_who_asked(model):
     """Ctrl-C in its terminal, a pipe that nobody reads any more: no orphan, no traceback."""
     with worker() as client:

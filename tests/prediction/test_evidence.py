@@ -191,6 +191,14 @@ def test_what_cannot_be_explained():
         explainer.explain(np.zeros((2, 128, 256), np.uint16))
     with pytest.raises(InputError, match="the fields are uint8"):
         explainer.explain(field.astype(np.uint8))
+    with pytest.raises(InputError, match="the class 0 is no text: it is one of"):
+        explainer.explain(field, 0)
+    for other in (field[0], field.tolist()[0], np.zeros((2, 256, 128), np.uint16)):
+        with pytest.raises(InputError, match="a field of shape .*|takes no other size"):
+            explainer.explain(other)
+    explainer = Explainer(biased("mcnn-gap", (128, 128))[0], (128, 128))
+    with pytest.raises(InputError, match=r"this explainer takes \(channels, 128, 128\)"):
+        explainer.explain(np.zeros((2, 256, 128), np.uint16))
 
 
 def test_threads_do_not_matter():

@@ -19,6 +19,7 @@ from phenoscale.files.csv import write_csv
 from phenoscale.reports.evidence_files import write_evidence
 from phenoscale.reports.report import write_report
 from phenoscale.reports.run import read_run
+from phenoscale.tables import predictions
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.read import read_table
 
@@ -145,6 +146,17 @@ def test_a_field_that_is_there_twice_is_not_scored_twice(run):
     edit(run, lambda frame: pandas.concat([frame, frame.iloc[:1]]), ["predictions.csv"])
     words = said(run)
     assert "So there is no score" in words and "2 fields of predictions.csv there twice" in words
+
+
+@pytest.mark.parametrize("number", ["inf", "-0.5", "1.5"])
+def test_a_number_that_is_no_probability_is_left_out(run, number):
+    def spoil(frame):
+        names = [name for name in frame if name.startswith(predictions.PROBABILITY)]
+        frame.loc[0, names[0]] = number
+        return frame
+
+    edit(run, spoil, ["predictions.csv"])
+    assert "1 field of predictions.csv without a class and probabilities" in said(run)
 
 
 def test_no_predictions_at_all(run):

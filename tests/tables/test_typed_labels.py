@@ -41,3 +41,16 @@ def test_labels_that_are_written_alike(labels):
 def test_labels_of_a_shape():
     with pytest.raises(InputError, match=r"labels of shape \(2, 2\): give one for each field"):
         TypedLabels(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(("labels", "words"), [
+    ({0: "a", 1: "b"}, "labels in a dict: give a list"), ({"a", "b"}, "labels in a set"),
+    (np.ma.array(["a", "b"], mask=[0, 1]), "labels in a MaskedArray"),
+    (pandas.DataFrame({"y": ["a", "b"]}), "labels in a DataFrame"), (5, "labels in a int"),
+    (None, "labels in a NoneType"), ([(1, 2), (3, 4)], "is a tuple: give text, numbers"),
+    (np.array([1, 2], np.longdouble), "give text, numbers or booleans"),
+    ([True, 1, 0], "True and 1 are equal"),
+])
+def test_labels_that_no_file_could_hold(labels, words):
+    with pytest.raises(InputError, match=words):
+        TypedLabels(labels)

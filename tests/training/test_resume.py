@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
 from phenoscale.training import checkpoint
 from phenoscale.training.checkpoint import newest
+from phenoscale.training.keeper import Keeper
 from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"
@@ -184,6 +186,32 @@ def test_a_folder_that_vanishes_is_a_failed_final_save(table, tmp_path):
         run(table, out, progress=tell)
     assert sum(event["stage"] == "step" for event in events) == 6  # trained to its end
     assert any("no checkpoint of step" in event.get("words", "") for event in events)
+
+
+@pytest.mark.parametrize(("stage", "step"), [("step", 3), ("epoch", 4)])
+def test_a_receiver_of_progress_that_raises_loses_no_step(table, whole, tmp_path, stage, step):
+    def tell(event):
+        if event["stage"] == stage and event["step"] == step:
+            raise ZeroDivisionError("not ours")
+
+    with pytest.raises(ZeroDivisionError, match="not ours"):
+        run(table, tmp_path / "run", progress=tell, checkpoint_s=1e9)
+    assert checkpoints(tmp_path / "run") == [f"checkpoint-{step:08d}.safetensors"]
+    assert run(table, tmp_path / "run", resume=True).digest() == whole
+
+
+def test_a_best_model_that_fails_is_made_again(table, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, select="best", epochs=1, patience=1)
+    wanted = run(table, tmp_path / "whole", recipe).digest()
+
+    def fail(keeper, trained):
+        raise RuntimeError("no best")
+
+    monkeypatch.setattr(Keeper, "improved", fail)
+    with pytest.raises(RuntimeError, match="no best"):
+        run(table, tmp_path / "run", recipe, checkpoint_s=1e9)
+    monkeypatch.undo()
+    assert run(table, tmp_path / "run", recipe, resume=True).digest() == wanted
 
 
 # ---- killed --------------------------------------------------------------------------------------

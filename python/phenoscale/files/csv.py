@@ -138,6 +138,9 @@ def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
             if sum(part.file_size for part in archive.infolist()) > _LIMIT_BOOK:
                 raise InputError(f"{path} unpacks to more than {_LIMIT_BOOK:,} bytes: save its "
                                  "sheet as CSV")
+            merged = sum(_merged(archive.read(part)) for part in archive.infolist())
+        if merged > _LIMIT_CELLS:  # its reader makes a cell of each
+            raise InputError(f"{path} has {merged:,} merged cells: save its sheet as CSV")
         sheets = openpyxl.load_workbook(io.BytesIO(content)).worksheets
         at = next((at for at, one in enumerate(sheets) if one.sheet_state == "visible"), 0)
         sheet = sheets[at]
@@ -161,6 +164,15 @@ def _read_sheet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
     return [row for row, _ in kept], [line for _, line in kept]
 
 
+def _merged(part: bytes) -> int:
+    """Cells that a part of a workbook, where it is XML, merges."""
+    from openpyxl.utils import range_boundaries
+
+    refs = re.findall(rb"mergeCell\s[^>]*?ref\s*=\s*[\"']\s*([A-Za-z0-9:$]+)", part)
+    bounds = (range_boundaries(ref.decode()) for ref in refs)
+    return sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in bounds)
+
+
 def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
     """The rows as a CSV would have them; the header counts as line 1."""
     try:
@@ -174,7 +186,9 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
         if about.num_columns > _LIMIT_COLUMNS or about.num_rows > _LIMIT_ROWS:
             raise InputError(f"{path}: a table has at most {_LIMIT_COLUMNS:,} columns and "
                              f"{_LIMIT_ROWS:,} rows: split it")
-        if 8 * about.num_columns * about.num_rows > max(_LIMIT_SMALL, _EXPANSION * len(content)):
+        groups = (about.row_group(at).total_byte_size for at in range(about.num_row_groups))
+        if max(8 * about.num_columns * about.num_rows, sum(groups)) > max(
+                _LIMIT_SMALL, _EXPANSION * len(content)):
             raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no "
                              "table does: write it again, or as CSV")
         table = pyarrow.parquet.read_table(io.BytesIO(content))
@@ -183,7 +197,7 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
         for name in names:
             cells = map(cell_text, table.column(name).to_pylist())
             columns.append([seen.setdefault(cell, cell) for cell in cells])
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet ({error}): write it again, or as CSV"
                          ) from None
     rows = [(list(row), line) for line, row in enumerate(zip(*columns), 2) if any(row)]

@@ -93,8 +93,12 @@ class _Worker:
         now = time.monotonic()
         if now - self._told >= _PAUSE_S or done == of:
             self._told = now
-            self.say(task=self._running, responseType="UPDATE", message=words, current=done,
-                     maximum=of)
+            try:
+                self.say(task=self._running, responseType="UPDATE", message=words, current=done,
+                         maximum=of)
+            except OSError:  # who asked is gone: a training ends with a checkpoint
+                with self._lock:
+                    self._cancel()
 
     # ---- the reader's thread -------------------------------------------------------------------
 
@@ -124,10 +128,15 @@ class _Worker:
             elif task in self._waiting:
                 self._waiting.discard(task)
                 self.say(task=task, responseType="CANCELATION")
-            elif task == self._running and not self._cancelled:
-                self._cancelled = self._is_ours = True
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            elif task == self._running:
+                self._cancel()
             # a task that has ended needs no cancelling
+
+    def _cancel(self) -> None:
+        """End the running task, once; under the lock."""
+        if not self._cancelled:
+            self._cancelled = self._is_ours = True
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     # ---- the main thread -----------------------------------------------------------------------
 

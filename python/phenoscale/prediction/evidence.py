@@ -66,6 +66,8 @@ class Evidence:
 
 def check_class(model: Model, name: str | None) -> None:
     """InputError for a name, where there is one, that is none of the model's classes."""
+    if name is not None and not isinstance(name, str):
+        raise InputError(f"the class {name!r} is no text: it is one of {listed(model.classes)}")
     if name is not None and name not in model.classes:
         raise InputError(f"the model has no class '{name}': it has "
                          f"{listed(model.classes, near=name)}")
@@ -101,9 +103,13 @@ class Explainer:
         name : str, optional
             One of the model's classes.
         """
-        model = self.model
-        check_fits(model, field.shape, field.dtype.newbyteorder("=").name)
+        model, field = self.model, np.asarray(field)
         check_class(model, name)
+        if field.ndim == 3:
+            check_fits(model, field.shape, field.dtype.newbyteorder("=").name)
+        if field.ndim != 3 or field.shape[1:] != self.size:
+            raise InputError(f"a field of shape {field.shape}: this explainer takes (channels, "
+                             f"{self.size[0]}, {self.size[1]})")
         for channel, plane in zip(model.channels, field):
             check_plane(plane, f"channel {channel}")
         binned = np.stack([_core.bin(np.ascontiguousarray(plane), model.bin) for plane in field])

@@ -209,11 +209,12 @@ def _not_trained_on(run: Run, frame):
                         f"{digest[:16]}. ")
     probabilities = probability_columns(frame, run.keys)
     frame[probabilities] = frame[probabilities].apply(pandas.to_numeric, errors="coerce")
-    is_ours = frame[CLASS].isin(run.classes) & frame[probabilities].notna().all(axis=1)
+    is_probable = ((frame[probabilities] >= 0) & (frame[probabilities] <= 1)).all(axis=1)
+    is_ours = frame[CLASS].isin(run.classes) & is_probable
     for keep, why in ((frame["Side"] != "train", "trained on"),
                       (frame["Side"].isin(SIDES), "not to be found in split.csv"),
                       (is_once.reset_index(drop=True), "there twice"),
-                      (is_ours, "without a class of this run")):
+                      (is_ours, "without a class and probabilities of this run")):
         left_out = int((~keep[frame.index]).sum())
         if left_out:
             run.notes.append("Left out of every score and picture: "

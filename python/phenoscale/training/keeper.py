@@ -188,7 +188,7 @@ class Keeper(Watcher):
         try:
             if self._lock.is_lost():
                 self._there = RunFolder.WRITTEN
-            elif self._trained is not None and isinstance(error, Stopped):
+            elif self._trained is not None and _may_go_on(error, self._trained):
                 self._save(self._trained)
             elif isinstance(error, Diverged):
                 self._keep_last_good()
@@ -375,6 +375,13 @@ class Keeper(Watcher):
     def put_back(self, parameters, last) -> None:
         """Give a network the weights again that `swap_best` took from it."""
         parameters[:] = last
+
+
+def _may_go_on(error, trained: Trained) -> bool:
+    """Whether a training stands between two steps after an error: that of a signal, or what the
+    receiver of its progress raised."""
+    is_other = isinstance(error, Exception) and not isinstance(error, InputError)
+    return isinstance(error, Stopped) or (is_other and not trained.bad_steps)
 
 
 def _with_own_weights(model):

@@ -331,14 +331,14 @@ def _check_same(trained: Trained, ranks: Alone) -> None:
 def _end_epoch(trained: Trained, watcher: Watcher) -> None:
     """Note an epoch, and whether it was the last."""
     recipe, row = trained.recipe, trained.row
-    trained.log.append(row)
-    trained.epoch, trained.position, trained.row = trained.epoch + 1, 0, {}
     if "val_loss" in row:
         is_better = row["val_loss"] < trained.best
-        trained.waited = 0 if is_better else trained.waited + 1
         if is_better:
+            watcher.improved(trained)  # before the epoch counts: it may fail, and is done again
             trained.best = row["val_loss"]
-            watcher.improved(trained)
+        trained.waited = 0 if is_better else trained.waited + 1
+    trained.log.append(row)
+    trained.epoch, trained.position, trained.row = trained.epoch + 1, 0, {}
     is_patient = not recipe.patience or trained.waited < recipe.patience
     trained.is_over = trained.epoch == recipe.epochs or not is_patient
     if not is_patient and trained.epoch < recipe.epochs:
