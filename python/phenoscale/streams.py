@@ -71,6 +71,9 @@ class Outlet(io.TextIOBase):
             os.dup2(number, self._stream.fileno())
             os.close(number)
 
+    def close(self) -> None:
+        """Nothing: the other stream is not ours to close, nor to write to at the end of Python."""
+
     def fileno(self) -> int:
         """Of the other stream."""
         return self._stream.fileno()

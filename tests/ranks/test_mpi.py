@@ -129,23 +129,23 @@ def test_a_signal_to_any_rank_stops_all_with_a_checkpoint(library, rank, sign, t
     assert "Traceback" not in err and any((tmp_path / "run").glob("checkpoint-*"))
 
 
-def is_free(out):
-    """Whether nobody writes there: ranks outlive a launcher that was killed for a moment."""
-    lock = out / LOCK
-    return not lock.exists() or not is_alive(json.loads(lock.read_text())["process"])
+def holder(out):
+    """The process that writes there."""
+    return json.loads((out / LOCK).read_text())["process"]
 
 
 def test_any_number_of_ranks_goes_on_to_the_same_bits(tables, tmp_path):
     """Stopped with two ranks, gone on with four; and with one, killed, and gone on with two."""
-    epochs, digests = ["--epochs", "16"], set()
+    epochs, digests = ["--epochs", "8"], set()
     for number, (library, sizes) in enumerate([("mpich", [2, 4]), ("openmpi", [1, 2])]):
         out = tmp_path / str(number)
         job = train(library, sizes[0], tables[0], out, *epochs)
         wait_for(lambda: any(out.glob("checkpoint-*.safetensors")))  # noqa: B023
+        if number:  # a rank outlives its launcher for a moment: it is killed too
+            os.kill(holder(out), signal.SIGKILL)
         job.send_signal([signal.SIGUSR1, signal.SIGKILL][number])
         job.communicate(timeout=20)
         assert not (out / "model.safetensors").exists()
-        wait_for(lambda: is_free(out))  # noqa: B023
         job = train(library, sizes[1], tables[0], out, *epochs, "--resume", "--checkpoint-every",
                     "60")
         _, err = job.communicate(timeout=100)
