@@ -120,6 +120,17 @@ typedef struct {
     const float *gain;   /* (c, h, w) or NULL: illumination correction */
 } ps_field;
 
+/* The classic numbers of a field (measures/), of its counts as they are; nuclei: the channel whose
+ * cells are counted, or -1.  A row's name has {0} and {1} for channels a and b. */
+typedef struct {
+    const char *name, *undefined; /* where its number is NaN; NULL: nowhere */
+    int a, b;
+    int gain, offset, flip, turn; /* whether its number stays under these */
+} ps_number;
+int64_t ps_numbers_count(int64_t c, int nuclei);
+int ps_number_about(int64_t c, int nuclei, int64_t row, ps_number *about);
+int ps_numbers(const ps_field *field, int nuclei, double *out); /* (count) */
+
 /* ---- augmentation (augment.c) --------------------------------------------------------------- */
 
 /* The rows of the table of augmentations are bits: PS_AUGMENT(k) is row k. */

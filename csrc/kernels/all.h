@@ -5,6 +5,7 @@
 #include "tower_forward.h"
 #include "tower_backward.h"
 #include "rows.h"
+#include "planes.h"
 
 #define NAME_OF(isa) ps_kernels_##isa
 #define NAME(isa) NAME_OF(isa)
@@ -34,5 +35,14 @@ const ps_kernels NAME(ISA) = {
     .dots = rows_dots,
     .add = rows_add,
     .outer = rows_outer,
+    .halve_levels = plane_halve_levels,
+    .halve_floats = plane_halve_floats,
+    .powers = plane_powers,
+    .dot = plane_dot,
+    .transform = plane_transform,
+    .patterns_levels = plane_patterns_levels,
+    .patterns_floats = plane_patterns_floats,
+    .pair = plane_pair,
+    .laplacian = plane_laplacian,
     .burn = rows_burn,
 };

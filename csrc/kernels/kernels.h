@@ -55,6 +55,15 @@ typedef struct {
     float *du1, *du2, *dtaps, *dbias[3]; /* sums, laid out as u1, u[0], taps and bias */
 } ps_tower_work;
 
+/* Two channels of levels, for ps_kernels.pair. */
+typedef struct {
+    const float *rank[2];   /* of each level */
+    float per_rank;         /* 1 over the number of ranks */
+    float mean[2], cut[2];  /* levels */
+    float base[2];          /* added to a level gives its value, in steps */
+} ps_two;
+#define PS_TWO_SUMS 8
+
 typedef struct {
     const char *isa;
     int (*is_supported)(void);
@@ -73,6 +82,25 @@ typedef struct {
     /* out[j * out_step + k] = sum_i d[i * d_step + j] x[i * x_step + k], i in order, of m j, n k */
     void (*outer)(int64_t rows, int64_t m, const float *d, int64_t d_step, const float *x,
                   int64_t x_step, int64_t n, float *out, int64_t out_step);
+    /* rows of 2 n -> means over 2x2 (n), slopes within them (3, n) */
+    void (*halve_levels)(int64_t n, const void *row, const void *next, float *mean, float *detail);
+    void (*halve_floats)(int64_t n, const void *row, const void *next, float *mean, float *detail);
+    void (*powers)(int64_t n, const float *a, double *squares, double *fourths); /* added to */
+    double (*dot)(int64_t n, const float *a, const float *b);
+    /* out[j, k] = sum over positions i of a[j, i] wave[i, k], of n k, a multiple of 16 */
+    void (*transform)(int64_t positions, int64_t m, const float *a, int64_t a_step,
+                      const float *wave, int64_t n, float *out, int64_t out_step);
+    /* pixels by kind of their eight neighbours, added to count (10); the row's ends are left out */
+    void (*patterns_levels)(int64_t n, const void *above, const void *middle, const void *below,
+                            int64_t *count);
+    void (*patterns_floats)(int64_t n, const void *above, const void *middle, const void *below,
+                            int64_t *count);
+    /* adds to sums: products less means; of pixels above both cuts, values x y, x x, y y, each
+     * weighted by nearness of rank, and each */
+    void (*pair)(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
+                 double *sums);
+    double (*laplacian)(int64_t n, const uint16_t *above, const uint16_t *middle,
+                        const uint16_t *below); /* sum of squares */
     float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */
 } ps_kernels;
 

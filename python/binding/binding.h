@@ -26,6 +26,8 @@ int enter(int *busy);
 
 /* A contiguous array of this type and so many dimensions; integers only from integers. */
 PyArrayObject *as_array(PyObject *object, int type, int n_dims);
+/* A contiguous array of uint8, uint16 or float32 (images.c). */
+PyArrayObject *as_pixels(PyObject *object, int n_dims);
 /* A view of memory that `owner` keeps alive. */
 PyObject *view(PyObject *owner, int n_dims, npy_intp *shape, int type, void *data);
 /* Add an item, which is given away, to a list; without the item the list becomes NULL. */
@@ -34,7 +36,7 @@ int to_dtype(int type); /* the ps_dtype of a type of NumPy's, 0 for others */
 
 /* ---- functions of the module ------------------------------------------------------------ */
 
-extern PyMethodDef image_functions[]; /* images.c */
+extern PyMethodDef image_functions[], measure_functions[]; /* images.c, measures.c */
 
 /* ---- classes ---------------------------------------------------------------------------- */
 

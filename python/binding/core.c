@@ -269,6 +269,7 @@ PyInit__core(void)
     Py_XINCREF(UnsupportedImage);
     Py_XINCREF((PyObject *)NetType);
     if (PyModule_AddFunctions(module, image_functions) < 0 ||
+        PyModule_AddFunctions(module, measure_functions) < 0 ||
         !add(module, "ImageError", ImageError) ||
         !add(module, "UnsupportedImage", UnsupportedImage) ||
         !add(module, "Net", (PyObject *)NetType) ||

@@ -116,7 +116,7 @@ core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
 }
 
 /* A contiguous array of n_dims and of one of the three types, or an exception. */
-static PyArrayObject *
+PyArrayObject *
 as_pixels(PyObject *object, int n_dims)
 {
     PyArrayObject *array = (PyArrayObject *)PyArray_FromAny(

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How sharp a channel is, and how even its light: by windows of about 20 x 20 pixels.
+ *
+ * The local focus score is CellProfiler's (MeasureImageQuality, windows of 20): the spread of the
+ * windows' variance over mean.  Means of windows also tell how the brightness leans to a side, and
+ * how it falls off from the middle. */
+#include "measures.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define WINDOW 20
+#define FLAT "all pixels are equal"
+#define DARK "all pixels are 0"
+
+static const ps_measure_row rows[] = {
+    {"ImageQuality_LocalFocusScore_{0}_20", PLACE, DARK},
+    {"ImageQuality_Laplacian_{0}", LIGHT | PLACE, FLAT},
+    {"Gradient_Lean_{0}", GAIN | PLACE, DARK},
+    {"Gradient_Falloff_{0}", GAIN | PLACE, DARK}};
+#define ROWS (int)(sizeof rows / sizeof *rows)
+
+typedef struct {
+    int64_t rows, columns;
+    double *sum, *squares, *n; /* (rows, columns), of levels */
+} windows;
+
+/* Windows as CellProfiler lays them: as many as are needed, then spread evenly. */
+static int
+take_windows(const ps_channel *in, windows *self)
+{
+    int ret = PS_OK;
+    int64_t *first = NULL;
+
+    self->rows = (in->h + WINDOW - 1) / WINDOW;
+    self->columns = (in->w + WINDOW - 1) / WINDOW;
+    TRY(ps_array_zeroed(&self->sum, 3 * self->rows * self->columns, sizeof *self->sum));
+    self->squares = self->sum + self->rows * self->columns;
+    self->n = self->squares + self->rows * self->columns;
+    TRY(ps_array(&first, self->columns + 1, sizeof *first));
+    for (int64_t j = 0; j <= self->columns; j++)
+        first[j] = (j * in->w + self->columns - 1) / self->columns;
+    for (int64_t y = 0; y < in->h; y++) {
+        const uint16_t *row = in->level + y * in->w;
+        int64_t at = y * self->rows / in->h * self->columns;
+        for (int64_t j = 0; j < self->columns; j++, at++) {
+            uint64_t sum = 0, squares = 0;
+            for (int64_t x = first[j]; x < first[j + 1]; x++) {
+                sum += row[x];
+                squares += (uint64_t)row[x] * row[x];
+            }
+            self->sum[at] += (double)sum;
+            self->squares[at] += (double)squares;
+            self->n[at] += (double)(first[j + 1] - first[j]);
+        }
+    }
+out:
+    free(first);
+    return ret;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Variance of the windows' (variance over mean), over their median. */
+static double
+local_focus(const ps_channel *in, const windows *at, double *ratio)
+{
+    int64_t n = 0;
+    double mean = 0, variance = 0;
+
+    for (int64_t i = 0; i < at->rows * at->columns; i++) {
+        double level = at->sum[i] / at->n[i], value = in->base + in->step * level;
+        double spread = at->squares[i] / at->n[i] - level * level;
+        if (value != 0)
+            ratio[n++] = in->step * in->step * spread / value;
+    }
+    if (n == 0)
+        return NAN;
+    for (int64_t i = 0; i < n; i++)
+        mean += ratio[i] / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        variance += (ratio[i] - mean) * (ratio[i] - mean) / (double)n;
+    qsort(ratio, (size_t)n, sizeof *ratio, by_size);
+    double median = (ratio[(n - 1) / 2] + ratio[n / 2]) / 2;
+    return median > 0 ? variance / median : 0;
+}
+
+/* Least squares over the windows, x and y from -1 to 1: how far the light leans from one side to
+ * the other, and how far it falls from the middle to the edges, as shares of the mean. */
+static void
+slopes(const ps_channel *in, const windows *at, double *lean, double *falloff)
+{
+    double x_mean = 0, xx = 0, y_mean = 0, yy = 0, r_mean = 0, rr = 0, mean = 0;
+    int64_t n = at->rows * at->columns;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < n; i++) {
+            double y = at->rows > 1 ? 2.0 * (double)(i / at->columns) / (double)(at->rows - 1) - 1
+                                    : 0;
+            double x = at->columns > 1
+                           ? 2.0 * (double)(i % at->columns) / (double)(at->columns - 1) - 1 : 0;
+            double r = x * x + y * y - (pass ? r_mean : 0);
+            double value = in->base + in->step * at->sum[i] / at->n[i];
+            if (pass == 0) {
+                r_mean += r / (double)n;
+                mean += value / (double)n;
+                continue;
+            }
+            x_mean += x * value, xx += x * x;
+            y_mean += y * value, yy += y * y;
+            r_mean += 0, rr += r * r;
+            *falloff += r * value;
+        }
+    *lean = 2 * hypot(xx > 0 ? x_mean / xx : 0, yy > 0 ? y_mean / yy : 0) / mean;
+    *falloff = rr > 0 ? -*falloff / rr / mean : 0;
+}
+
+static int
+run(const ps_measured *field, int a, int b, double *out)
+{
+    int ret = PS_OK;
+    const ps_channel *in = &field->channels[a];
+    windows at = {0};
+    double *ratio = NULL, energy = 0;
+    int64_t inner = (in->h - 2) * (in->w - 2);
+
+    (void)b;
+    TRY(take_windows(in, &at));
+    TRY(ps_array(&ratio, at.rows * at.columns, sizeof *ratio));
+    out[0] = local_focus(in, &at, ratio);
+    for (int64_t y = 1; y + 1 < in->h; y++)
+        energy += field->kernels->laplacian(in->w, in->level + (y - 1) * in->w,
+                                            in->level + y * in->w, in->level + (y + 1) * in->w);
+    out[1] = in->variance > 0 && in->h > 2 && in->w > 2
+                 ? energy / (double)inner / in->variance : NAN;
+    out[2] = out[3] = 0;
+    slopes(in, &at, &out[2], &out[3]);
+    if (!isfinite(out[2]) || !isfinite(out[3]))
+        out[2] = out[3] = NAN;
+out:
+    free(at.sum);
+    free(ratio);
+    return ret;
+}
+
+const ps_measure_group ps_group_quality = {OF_CHANNEL, ROWS, rows, run};
