@@ -81,6 +81,14 @@ out:
     return ret;
 }
 
+double
+ps_band_energy(const ps_measured *self, int a, int octave)
+{
+    const double *sums = sums_of(self, octave);
+
+    return sums[a] / sums[slot(self, self->c, 0)];
+}
+
 static int
 run(const ps_measured *field, int a, int b, double *out)
 {
@@ -88,7 +96,7 @@ run(const ps_measured *field, int a, int b, double *out)
     for (int octave = 0; octave < PS_BANDS; octave++) {
         const double *sums = sums_of(field, octave);
         double blocks = sums[slot(field, field->c, 0)], squares = sums[a];
-        out[octave] = blocks ? field->channels[a].step * sqrt(squares / blocks) : NAN;
+        out[octave] = blocks ? field->channels[a].step * sqrt(ps_band_energy(field, a, octave)) : NAN;
         out[PS_BANDS + octave] = squares > 0 ? 3 * blocks * sums[field->c + a] / squares / squares
                                              : NAN;
     }

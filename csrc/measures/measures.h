@@ -66,5 +66,6 @@ extern const ps_measure_group ps_group_intensity, ps_group_bands, ps_group_patte
 /* ---- bands.c ---------------------------------------------------------------------------- */
 
 int ps_bands(ps_measured *self);
+double ps_band_energy(const ps_measured *self, int a, int octave); /* mean square, of levels */
 
 #endif
