@@ -11,13 +11,14 @@
 
 #define WINDOW 20
 #define FLAT "all pixels are equal"
-#define DARK "all pixels are 0"
+#define DARK "the mean is not above 0"
 
+/* Windows need not fall alike from both sides, where 20 does not divide a side. */
 static const ps_measure_row rows[] = {
-    {"ImageQuality_LocalFocusScore_{0}_20", PLACE, DARK},
+    {"ImageQuality_LocalFocusScore_{0}_20", 0, DARK},
     {"ImageQuality_Laplacian_{0}", LIGHT | PLACE, FLAT},
-    {"Gradient_Lean_{0}", GAIN | PLACE, DARK},
-    {"Gradient_Falloff_{0}", GAIN | PLACE, DARK}};
+    {"Gradient_Lean_{0}", GAIN, DARK},
+    {"Gradient_Falloff_{0}", GAIN, DARK}};
 #define ROWS (int)(sizeof rows / sizeof *rows)
 
 typedef struct {
@@ -91,34 +92,38 @@ local_focus(const ps_channel *in, const windows *at, double *ratio)
     return median > 0 ? variance / median : 0;
 }
 
-/* Least squares over the windows, x and y from -1 to 1: how far the light leans from one side to
- * the other, and how far it falls from the middle to the edges, as shares of the mean. */
+/* A window's place along a side: -1 to 1. */
+static double
+along(int64_t i, int64_t n)
+{
+    return n > 1 ? 2.0 * (double)i / (double)(n - 1) - 1 : 0;
+}
+
+/* Least squares over the windows: how far the light leans from one side to the other, and how far
+ * it falls from the middle to the edges, as shares of the mean. */
 static void
 slopes(const ps_channel *in, const windows *at, double *lean, double *falloff)
 {
-    double x_mean = 0, xx = 0, y_mean = 0, yy = 0, r_mean = 0, rr = 0, mean = 0;
+    double value[3] = {0}, squares[3] = {0}, middle = 0, mean = 0;
     int64_t n = at->rows * at->columns;
 
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t i = 0; i < n; i++) {
-            double y = at->rows > 1 ? 2.0 * (double)(i / at->columns) / (double)(at->rows - 1) - 1
-                                    : 0;
-            double x = at->columns > 1
-                           ? 2.0 * (double)(i % at->columns) / (double)(at->columns - 1) - 1 : 0;
-            double r = x * x + y * y - (pass ? r_mean : 0);
-            double value = in->base + in->step * at->sum[i] / at->n[i];
-            if (pass == 0) {
-                r_mean += r / (double)n;
-                mean += value / (double)n;
-                continue;
-            }
-            x_mean += x * value, xx += x * x;
-            y_mean += y * value, yy += y * y;
-            r_mean += 0, rr += r * r;
-            *falloff += r * value;
+    for (int64_t i = 0; i < n; i++) {
+        double y = along(i / at->columns, at->rows), x = along(i % at->columns, at->columns);
+        mean += (in->base + in->step * at->sum[i] / at->n[i]) / (double)n;
+        middle += (x * x + y * y) / (double)n;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double y = along(i / at->columns, at->rows), x = along(i % at->columns, at->columns);
+        double place[3] = {y, x, x * x + y * y - middle};
+        for (int k = 0; k < 3; k++) {
+            value[k] += place[k] * (in->base + in->step * at->sum[i] / at->n[i]);
+            squares[k] += place[k] * place[k];
         }
-    *lean = 2 * hypot(xx > 0 ? x_mean / xx : 0, yy > 0 ? y_mean / yy : 0) / mean;
-    *falloff = rr > 0 ? -*falloff / rr / mean : 0;
+    }
+    for (int k = 0; k < 3; k++)
+        value[k] = squares[k] > 1e-9 ? value[k] / squares[k] / mean : 0;
+    *lean = mean > 0 ? 2 * hypot(value[0], value[1]) : NAN;
+    *falloff = mean > 0 ? -value[2] : NAN;
 }
 
 static int
@@ -139,10 +144,7 @@ run(const ps_measured *field, int a, int b, double *out)
                                             in->level + y * in->w, in->level + (y + 1) * in->w);
     out[1] = in->variance > 0 && in->h > 2 && in->w > 2
                  ? energy / (double)inner / in->variance : NAN;
-    out[2] = out[3] = 0;
     slopes(in, &at, &out[2], &out[3]);
-    if (!isfinite(out[2]) || !isfinite(out[3]))
-        out[2] = out[3] = NAN;
 out:
     free(at.sum);
     free(ratio);

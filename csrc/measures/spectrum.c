@@ -17,7 +17,7 @@
 #define SMALL "the field is too small, or all pixels are equal"
 
 static const ps_measure_row rows[] = {
-    {"ImageQuality_PowerLogLogSlope_{0}", LIGHT | TURN, SMALL}};
+    {"ImageQuality_PowerLogLogSlope_{0}", LIGHT, SMALL}};
 
 /* Of each of the parts: which wave it is multiplied with, and which frequencies. */
 enum { COS_EVEN, COS_ODD, SIN_EVEN, SIN_ODD, PARTS };

@@ -17,13 +17,13 @@
 #define DIRECTIONS 4
 #define FEATURES 3
 #define SMALL "the field is too small for pairs of pixels at this distance"
-/* Flipped or turned, a direction becomes another. */
-#define DIRECTION(d)                                                                        \
-    {"Texture_Contrast_3_" #d "_256_{0}", 0, SMALL}, {"Texture_Correlation_3_" #d "_256_{0}", 0, \
-     SMALL}, {"Texture_Entropy_3_" #d "_256_{0}", 0, SMALL}
+/* Turned, a direction becomes another; flipped, 01 becomes 03. */
+#define DIRECTION(d, same)                                                                        \
+    {"Texture_Contrast_3_" #d "_256_{0}", same, SMALL}, {"Texture_Correlation_3_" #d "_256_{0}", same, \
+     SMALL}, {"Texture_Entropy_3_" #d "_256_{0}", same, SMALL}
 
-static const ps_measure_row rows[] = {DIRECTION(00), DIRECTION(01), DIRECTION(02),
-                                      DIRECTION(03)};
+static const ps_measure_row rows[] = {DIRECTION(00, FLIP), DIRECTION(01, 0),
+                                      DIRECTION(02, FLIP), DIRECTION(03, 0)};
 
 typedef uint32_t greys[GREYS][GREYS];
 
