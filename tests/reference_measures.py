@@ -104,7 +104,7 @@ def texture(x):
         some = p[p > 0]
         named = {"Contrast": ((i - j) ** 2 * p).sum(), "Entropy": -(some * np.log2(some)).sum(),
                  "Correlation": ((i * j * p).sum() - mean ** 2) / variance if variance > 0 else 1.0}
-        out.update({f"Texture_{name}_3_{d:02d}_256_{{0}}": v for name, v in named.items()})
+        out.update({f"Texture_{name}_{{0}}_3_{d:02d}_256": v for name, v in named.items()})
     return out
 
 

@@ -18,9 +18,10 @@
 #define FEATURES 3
 #define SMALL "the field is too small for pairs of pixels at this distance"
 /* Turned, a direction becomes another; flipped, 01 becomes 03. */
-#define DIRECTION(d, same)                                                                        \
-    {"Texture_Contrast_3_" #d "_256_{0}", same, SMALL}, {"Texture_Correlation_3_" #d "_256_{0}", same, \
-     SMALL}, {"Texture_Entropy_3_" #d "_256_{0}", same, SMALL}
+#define DIRECTION(d, same)                                  \
+    {"Texture_Contrast_{0}_3_" #d "_256", same, SMALL},     \
+        {"Texture_Correlation_{0}_3_" #d "_256", same, SMALL}, \
+        {"Texture_Entropy_{0}_3_" #d "_256", same, SMALL}
 
 static const ps_measure_row rows[] = {DIRECTION(00, FLIP), DIRECTION(01, 0),
                                       DIRECTION(02, FLIP), DIRECTION(03, 0)};
