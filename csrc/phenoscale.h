@@ -44,8 +44,7 @@ const char *ps_error_detail(void);     /* the sentence of this thread's last err
 #define PS_LIMIT_IMAGE_BYTES (2147483648LL)  /* decoded, of one image */
 #define PS_LIMIT_EXPANSION 1100              /* decoded bytes per byte of file, + 1 KiB */
 #define PS_LIMIT_EXPANSION_ZSTD 64
-#define PS_LIMIT_SMALL (33554432LL) /* up to so many decoded bytes that limit does not stand: a */
-                                    /* black field shrinks to almost nothing */
+#define PS_LIMIT_SMALL (33554432LL) /* decoded bytes up to which it does not stand: black fields */
 #define PS_LIMIT_SAMPLES 16
 #define PS_LIMIT_PAGES 4096
 
@@ -80,16 +79,14 @@ void ps_image_close(ps_image *self);
 /* ---- planes (reduce.c, measure.c, numbers.c) ------------------------------------------------- */
 
 #define PS_LIMIT_BIN 64
+#define PS_OCTAVES 5
 
 /* How several planes of a z-stack become one: "max", "mean"; NULL past the last row. */
 const char *ps_z_name(int row);
 /* Planes (planes, h, w) -> out (h, w); both of one type. */
-int ps_z(const char *name, ps_dtype dtype, int64_t planes, int64_t pixels, const void *stack,
-         void *out);
+int ps_z(const char *name, ps_dtype, int64_t planes, int64_t pixels, const void *stack, void *out);
 /* Means of bin x bin pixels: (h, w) -> (h / bin, w / bin); whole numbers are rounded. */
 void ps_bin(ps_dtype dtype, int64_t h, int64_t w, int64_t bin, const void *plane, void *out);
-
-#define PS_OCTAVES 5
 
 typedef struct {
     double min, max, mean;
@@ -124,8 +121,7 @@ typedef struct {
  * cells are counted, or -1.  A row's name has {0} and {1} for channels a and b. */
 typedef struct {
     const char *name, *undefined; /* where its number is NaN; NULL: nowhere */
-    int a, b;
-    int gain, offset, flip, turn; /* whether its number stays under these */
+    int a, b, gain, offset, flip, turn; /* whether its number stays under these */
 } ps_number;
 int64_t ps_numbers_count(int64_t c, int nuclei);
 int ps_number_about(int64_t c, int nuclei, int64_t row, ps_number *about);
@@ -212,8 +208,7 @@ typedef struct {
     int64_t batch;   /* most images of one step, over all its forward calls and processes */
     int forms_dense; /* keep the dense layers' gradient as a sum, not as factors: more memory */
     int64_t limit;   /* of parameters, checked before anything large is made; 0: the one above */
-    int64_t memory;  /* bytes that it may hold, with its optimizer; what is beyond is not made; 0:
-                        any number */
+    int64_t memory;  /* bytes to hold at most, with its optimizer; 0: any number */
     ps_poll poll;    /* or NULL */
     void *context;
 } ps_net_plan;
@@ -237,8 +232,7 @@ float *ps_net_parameters(ps_net *self);          /* (count) */
 int ps_net_gradients(const ps_net *self, float *out);
 int64_t ps_net_executed(const ps_net *self);     /* floating-point operations so far */
 int64_t ps_net_classes(const ps_net *self);
-/* Numbers of an embedding: what the last dense layer reads, before a ReLU where the description has
- * that as rectify=1 of this layer or of a gap above it. */
+/* Inputs of the last dense layer; before their ReLU where that is written rectify=1. */
 int64_t ps_net_embedding(const ps_net *self);
 int64_t ps_net_memory(const ps_net *self);       /* bytes held */
 int64_t ps_net_pending(const ps_net *self);      /* images gone forward and not yet backward */
@@ -246,8 +240,7 @@ void ps_net_initialise(ps_net *self, uint64_t seed); /* Glorot uniform, biases 0
 
 /* Logits (n, classes) and, unless NULL, embeddings (n, embedding) of any number of fields.
  * PS_OVERFLOW, with all written, where those of a field are NaN or infinite. */
-int ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits,
-                   float *embeddings);
+int ps_net_predict(ps_net *, const ps_field *fields, int64_t n, float *logits, float *embeddings);
 
 /*
  * A training step: begin; then forward and backward for each part of the batch; then gradient.
@@ -318,7 +311,7 @@ int ps_net_evidence_map(const ps_net *self, int number, ps_evidence_map *map);
 /* ---- losses (loss.c) ------------------------------------------------------------------------ */
 
 const char *ps_loss_name(int row);
-/* Loss of one image in float64 and, unless NULL, its gradient by the logits (k). */
+/* Loss of one image and, unless NULL, its gradient by the logits (k). */
 int ps_loss(const char *name, int64_t k, const float *logits, int64_t label, double smoothing,
             double *loss, double *gradient);
 void ps_softmax(int64_t n, int64_t k, const float *logits, float *probabilities); /* (n, k) */

@@ -96,7 +96,8 @@ run(const ps_measured *field, int a, int b, double *out)
     for (int octave = 0; octave < PS_BANDS; octave++) {
         const double *sums = sums_of(field, octave);
         double blocks = sums[slot(field, field->c, 0)], squares = sums[a];
-        out[octave] = blocks ? field->channels[a].step * sqrt(ps_band_energy(field, a, octave)) : NAN;
+        double energy = blocks ? ps_band_energy(field, a, octave) : NAN;
+        out[octave] = field->channels[a].step * sqrt(energy);
         out[PS_BANDS + octave] = squares > 0 ? 3 * blocks * sums[field->c + a] / squares / squares
                                              : NAN;
     }

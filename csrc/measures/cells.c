@@ -92,7 +92,8 @@ respond(search *self, double size)
 
     smooth(self, size);
     for (int64_t y = 0; y < h; y++) {
-        const float *at = self->smooth + y * w, *up = y ? at - w : at, *down = y + 1 < h ? at + w : at;
+        const float *at = self->smooth + y * w, *up = y ? at - w : at;
+        const float *down = y + 1 < h ? at + w : at;
         float row = 0;
         for (int64_t x = 0; x < w; x++) {
             float around = up[x] + down[x] + at[clamp(x - 1, w)] + at[clamp(x + 1, w)];

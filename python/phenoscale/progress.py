@@ -33,7 +33,8 @@ _LINES = {"epoch": _epoch_line,
           "resumed": lambda event: f"resumed after step {event['step']}, epoch {event['epoch']}"}
 
 _STAGES = {"statistics": "reading", "step": "training", "predict": "predicting",
-           "check": "checking", "look": "looking", "plan": "timing", "simulate": "drawing"}
+           "measure": "measuring", "check": "checking", "look": "looking", "plan": "timing",
+           "simulate": "drawing"}
 
 
 def words(event: dict) -> str:

@@ -43,7 +43,8 @@ def test_each_number_is_its_twins(dtype, shape):
 
 #: what a row says leaves its number as it is, and a field to which that was done
 CHANGES = {"gain": lambda field: field * 3, "offset": lambda field: field + 400,
-           "flip": lambda field: field[:, :, ::-1], "turn": lambda field: np.rot90(field, 1, (1, 2))}
+           "flip": lambda field: field[:, :, ::-1],
+           "turn": lambda field: np.rot90(field, 1, (1, 2))}
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -7,7 +7,7 @@ import screens
 from calls import counting, predict_to_file
 from phenoscale import load
 from phenoscale.files.csv import write_csv
-from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import stream
 from phenoscale.prediction.blocks import Blocks
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.predict import predict_table
@@ -35,7 +35,7 @@ class Prediction:
             screens.spoil(path)
         screens.make_model().save(folder / "m")
         os.mkdir(self.out)
-        monkeypatch.setattr(predict_file, "BLOCK", 3)
+        monkeypatch.setattr(stream, "BLOCK", 3)
         real = Blocks.__setitem__
 
         def write(blocks, number, found):

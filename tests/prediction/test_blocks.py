@@ -17,8 +17,7 @@ pytest.importorskip("tifffile")
 import screens
 from calls import counting, warnings_to
 from phenoscale import InputError, load
-from phenoscale.prediction import blocks
-from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks, stream
 from predictions import BLOCKS, Prediction
 from thread_ranks import run_ranks
 
@@ -46,10 +45,10 @@ def test_stopped_anywhere_it_ends_in_the_same_bytes(job, fields, done):
 
 KILL = """
 import os, signal, sys
-from phenoscale.prediction import blocks
-from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import blocks, stream
+from phenoscale.prediction import stream
 from phenoscale.__main__ import main
-predict_file.BLOCK = 3
+stream.BLOCK = 3
 where, left = sys.argv[1], int(sys.argv[2])
 def make_mortal(module, name):
     real = getattr(module, name)
@@ -114,7 +113,7 @@ def test_a_signal_stops_the_verb_and_resume_goes_on(job, number, status):
 
 
 def test_stopped_before_the_first_block_there_is_nothing_to_go_on_from(job, call, monkeypatch):
-    monkeypatch.setattr(predict_file, "usable", lambda *_, **__: os.kill(os.getpid(),
+    monkeypatch.setattr(stream, "usable", lambda *_, **__: os.kill(os.getpid(),
                                                                         signal.SIGTERM))
     status, out, err = call("predict", job.folder / "m", job.source, "--out", job.out / "p.csv")
     assert (status, out, err) == (75, "", "stopped by SIGTERM\n") and not os.listdir(job.out)

@@ -195,7 +195,7 @@ def test_python_warns_and_a_listener_is_told(screen):
 @pytest.mark.parametrize("block", [2, 64])
 def test_a_file_and_one_that_is_resumed(screen, tmp_path, monkeypatch, block):
     """The blocks of a stopped prediction are judged, too."""
-    monkeypatch.setattr("phenoscale.prediction.file.BLOCK", block)
+    monkeypatch.setattr("phenoscale.prediction.stream.BLOCK", block)
     folder, model, table, _ = screen
     told = []
 

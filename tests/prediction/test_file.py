@@ -19,7 +19,7 @@ from calls import counting
 from phenoscale import InputError, load
 from phenoscale.images import survey as survey_module
 from phenoscale.images.survey import survey
-from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import stream
 from phenoscale.prediction.blocks import Blocks
 from phenoscale.prediction.predict import Predictions
 from phenoscale.tables.read import read_table
@@ -213,7 +213,7 @@ def test_a_full_disk_is_said_and_loses_nothing(job, monkeypatch, left, file):
 
 @pytest.mark.parametrize("block, resume", [(64, False), (64, True), (3, None)])
 def test_one_block_and_hosts_keep_nothing_on_disk(job, monkeypatch, block, resume):
-    monkeypatch.setattr(predict_file, "BLOCK", block)
+    monkeypatch.setattr(stream, "BLOCK", block)
     there = set()
     job.run(resume, progress=counting("predict", lambda *_: there.update(os.listdir(job.out))))
     assert job.content() == job.wanted() and not job.written and there == {"p.csv.lock"}

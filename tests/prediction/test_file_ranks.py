@@ -15,10 +15,10 @@ from predictions import BLOCKS, Prediction
 PROGRAM = """
 import os, sys
 from phenoscale.prediction import blocks
-from phenoscale.prediction import file as predict_file
+from phenoscale.prediction import stream
 from phenoscale.__main__ import main
 from phenoscale.ranks.job import join
-predict_file.BLOCK = 3
+stream.BLOCK = 3
 number = int(sys.argv[1])
 real = blocks.Blocks.__setitem__
 def write(self, block, found):

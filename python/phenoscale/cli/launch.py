@@ -8,6 +8,7 @@ import click
 from phenoscale.cli.options import LIMITS, gathered
 from phenoscale.cli.verbs import RANKED, cli
 from phenoscale.ranks.launch import Asked, launch
+from phenoscale.words import listed
 
 __all__ = ["verb"]
 
@@ -32,7 +33,7 @@ _ASKED = {
 @gathered("asked", Asked, _ASKED)
 @click.argument("words", nargs=-1, required=True, metavar="-- VERB ...", type=click.UNPROCESSED)
 def verb(asked, words):
-    """Run a VERB, train or predict, as RANKS processes over MPI (docs/mpi.md)."""
+    """Run a VERB, train, predict or measure, as RANKS processes over MPI (docs/mpi.md)."""
     return launch(*verb_behind(words), asked)
 
 
@@ -40,6 +41,6 @@ def verb_behind(words) -> tuple[str, list, dict]:
     """("train", "x.csv", ...) -> (verb, the words behind it, {option: value} as it reads them)."""
     verb, *rest = words
     if verb not in RANKED:
-        raise click.UsageError(f"{verb} does not run over ranks: only {' and '.join(RANKED)} do")
+        raise click.UsageError(f"{verb} does not run over ranks: only {listed(RANKED)} do")
     command = cli.get_command(None, verb)
     return verb, rest, command.make_context(f"phenoscale {verb}", list(rest)).params

@@ -16,7 +16,7 @@ from phenoscale.tables.read import Reading
 
 __all__ = ["LIMITS", "gathered", "given", "listed_words", "model_reading_options",
            "on_error_option", "pairs", "path_maps", "quiet_option", "reading_options",
-           "size_of", "threads_option", "tower_option"]
+           "size_of", "threads_option", "tower_option", "writing_options"]
 
 LIMITS = _core.limits()  # of the C library
 
@@ -156,3 +156,14 @@ def on_error_option(default: str, help: str):
     """--on-error, with the default of the verb."""
     return click.option("--on-error", default=default, show_default=True,
                         type=click.Choice(["stop", "skip"]), help=help)
+
+
+#: how a file of what is said of fields is written
+writing_options = {
+    "on_error": on_error_option("skip", "For fields that cannot be read."),
+    "resume": click.option("--resume", is_flag=True, help="Go on from the blocks of fields that a "
+                           "stopped run left in OUT.parts, to the same file; begin where there "
+                           "are none."),
+    "safe": click.option("--safe-cells", "safe", is_flag=True, help="An apostrophe before cells "
+                         "that a spreadsheet would take for formulas (-DOX, =x), which reading "
+                         "takes away again.")}

@@ -10,10 +10,10 @@ from phenoscale.cli.options import (
     gathered,
     given,
     model_reading_options,
-    on_error_option,
     quiet_option,
     threads_option,
     tower_option,
+    writing_options,
 )
 from phenoscale.models.model import load
 from phenoscale.prediction.blocks import blocks_beside
@@ -29,13 +29,7 @@ __all__ = ["verb"]
 _WRITING = {
     "embedding": click.option("--embedding", default="last", show_default=True,
                               type=click.Choice(["last", "none"])),
-    "on_error": on_error_option("skip", "For fields that cannot be read."),
-    "resume": click.option("--resume", is_flag=True, help="Go on from the blocks of fields that a "
-                           "stopped run left in OUT.parts, to the same file; begin where there "
-                           "are none."),
-    "safe": click.option("--safe-cells", "safe", is_flag=True, help="An apostrophe before cells "
-                         "that a spreadsheet would take for formulas (-DOX, =x), which reading "
-                         "takes away again."),
+    **writing_options,
     "tower": tower_option}
 
 

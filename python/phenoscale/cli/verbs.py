@@ -20,7 +20,8 @@ VERBS = {
     "doctor": "What is installed, what is used, what is missing.",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
-    "launch": "Run a VERB, train or predict, as RANKS processes over...",
+    "launch": "Run a VERB, train, predict or measure, as RANKS processes over...",
+    "measure": "Measure every field of a TABLE or FOLDER:...",
     "predict": "Classify every field of a TABLE or FOLDER:...",
     "report": "Write RUN/report.html from what is in the run folder.",
     "serve": "Work for other programs: JSON lines on stdin and stdout...",
@@ -28,7 +29,7 @@ VERBS = {
     "train": "Train a network on the labelled fields of a TABLE or...",
 }
 #: verbs that several ranks may share
-RANKED = ("train", "predict")
+RANKED = ("train", "predict", "measure")
 
 
 class _Verbs(click.Group):

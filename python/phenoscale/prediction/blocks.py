@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The finished blocks of a prediction, on disk until all are there: what it can be resumed from.
+"""The finished blocks of a file, on disk until all are there: what it can be resumed from.
 
-    OUT.parts/block-000012.safetensors: logits, embeddings, what the counts are like, the fields
-    that were skipped, checksums, and what the numbers depend on
+    OUT.parts/block-000012.safetensors: what was found of its fields, the fields that were skipped,
+    checksums, and what the numbers depend on
 
 A block is whole or not there.  It is used where model and options are the same, else refused, and
-where its fields and their files are the same, else done again.
+where its fields and their files are the same, else done again.  What is found is of a kind that
+names its arrays in `TENSORS`, float32 of one row a field, and has `skipped`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,12 @@ from phenoscale.errors import InputError
 from phenoscale.files.atomic import real_file, remove_leftovers
 from phenoscale.files.tensors import Stored, checksums, read_header, write_tensors
 from phenoscale.machine import environment
-from phenoscale.prediction.predict import Predictions
 
 __all__ = ["Blocks", "blocks_beside"]
 
-_PROGRAM, _WHAT = "phenoscale block", "a block of 'phenoscale predict'"
+_PROGRAM, _WHAT = "phenoscale block", "a block of a phenoscale that was stopped"
 _LIMIT = 1 << 24  # bytes of header: why fields were skipped is in it
 _NAME = re.compile(r"block-(\d{6,})\.safetensors(\.tmp\.\d+)?")
-_TENSORS = ("logits", "embeddings", "levels")
 #: What becomes of a block that was looked for.
 _DONE, _TO_DO, _REFUSED = range(3)
 
@@ -40,12 +39,14 @@ def blocks_beside(out) -> str:
 
 
 class Blocks:
-    """The blocks of one file of predictions, by number: ``blocks[12] = found; blocks[12]``.
+    """The blocks of one file, by number: ``blocks[12] = found; blocks[12]``.
 
     Parameters
     ----------
     out : path
         The file.
+    kind : type
+        Of what is found; its name and arrays tell one kind of block from another.
     same : dict of str to str
         What all blocks share: "model", and options by their names.
     warn : callable, optional
@@ -57,9 +58,9 @@ class Blocks:
         Made with the first block.
     """
 
-    def __init__(self, out, same: dict, warn=None):
+    def __init__(self, out, kind, same: dict, warn=None):
         self.folder, self._out = blocks_beside(out), os.fspath(out)
-        self._same, self._keys = same, {}
+        self._kind, self._same, self._keys = kind, {"kind": kind.__name__.lower(), **same}, {}
         self._warn = warn or (lambda words: None)
         self._environment, self._is_mixed = environment(), False
 
@@ -106,10 +107,10 @@ class Blocks:
             self._warn(f"{again[0]}{more}: done again")
         return sorted(number for number, _, state, _ in said if state == _TO_DO)
 
-    def __setitem__(self, number: int, found: Predictions) -> None:
-        tensors = [(name, getattr(found, name)) for name in _TENSORS]
+    def __setitem__(self, number: int, found) -> None:
+        tensors = [(name, getattr(found, name)) for name in self._kind.TENSORS]
         about = {"same": self._same, "key": self._keys[number], "environment": self._environment,
-                 "rows": len(found.logits), "crc32": checksums(tensors),
+                 "rows": len(tensors[0][1]), "crc32": checksums(tensors),
                  "skipped": sorted([row, why] for row, why in found.skipped.items())}
         about["about_crc32"] = _crc(about)
         try:
@@ -124,7 +125,7 @@ class Blocks:
             with suppress(OSError):
                 os.rmdir(self.folder)  # where this would have been the first: it is empty
 
-    def __getitem__(self, number: int) -> Predictions:
+    def __getitem__(self, number: int):
         if not os.path.exists(self._path(number)):
             raise InputError(f"{self._path(number)} does not exist: give --out in a folder that "
                              "all ranks share, and go on with --resume")
@@ -175,25 +176,25 @@ class Blocks:
             return _TO_DO, f"{self._path(number)} is of fields or files that have changed"
         return _DONE, None
 
-    def _read(self, number: int) -> tuple[dict, Predictions]:
+    def _read(self, number: int) -> tuple[dict, object]:
         """(about, numbers) of a block; InputError where it is damaged."""
         path = self._path(number)
         about, places = read_header(path, _PROGRAM, _WHAT, _LIMIT)
         stored, crc = Stored(path, places), about.pop("about_crc32", None)
         stored.check(about.get("crc32"))
-        if crc != _crc(about) or not _is_sound(about, stored.lengths):
+        if crc != _crc(about) or not _is_sound(about, stored.lengths, self._kind):
             raise InputError(f"{path} is damaged: its checksums do not agree")
         tensors = {name: np.empty(count, np.float32) for name, count in stored.lengths.items()}
         for name, numbers in tensors.items():
             stored.read(name, numbers)
-        return about, Predictions(skipped=dict(about["skipped"]), **{
+        return about, self._kind(skipped=dict(about["skipped"]), **{
             name: numbers.reshape(about["rows"], -1) for name, numbers in tensors.items()})
 
 
-def _is_sound(about: dict, lengths: dict) -> bool:
+def _is_sound(about: dict, lengths: dict, kind) -> bool:
     """Whether a header is what `__setitem__` writes, whatever its checksum says."""
     rows, skipped = about.get("rows"), about.get("skipped")
-    return (type(rows) is int and rows > 0 and set(lengths) == set(_TENSORS)
+    return (type(rows) is int and rows > 0 and set(lengths) == set(kind.TENSORS)
             and all(n % rows == 0 for n in lengths.values())
             and isinstance(about.get("key"), str) and isinstance(about.get("same"), dict)
             and isinstance(about.get("environment"), dict) and isinstance(skipped, list)

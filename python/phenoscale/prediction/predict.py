@@ -23,7 +23,7 @@ from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
 from phenoscale.tables.table import Table
 
-__all__ = ["Network", "Predictions", "predict", "predict_table"]
+__all__ = ["Network", "Predictions", "in_turn", "predict", "predict_table"]
 
 
 @dataclass
@@ -46,6 +46,8 @@ class Predictions:
     embeddings: np.ndarray
     levels: np.ndarray
     skipped: dict = field(default_factory=dict)
+
+    TENSORS = ("logits", "embeddings", "levels")
 
     @classmethod
     def blank(cls, n: int, classes: int, embedding: int, channels: int) -> Predictions:
@@ -78,13 +80,40 @@ class Predictions:
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
         return wide
 
-    def _parts(self) -> tuple:
-        return self.logits, self.embeddings, self.levels
+    def _parts(self) -> list:
+        return [getattr(self, name) for name in self.TENSORS]
 
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the logits, (n, classes) float32."""
         return _core.softmax(self.logits)
+
+
+def in_turn(source, order, threads: int, on_error: str, answers_of):
+    """What is said of fields one by one, so many at a time: yields answers, or words why a field
+    was skipped.
+
+    answers_of: callable that takes fields (c, h, w) and their numbers in the source, and gives an
+    answer for each.
+    """
+    n = len(order)
+    source.start(np.asarray(order, np.int64))
+    for at in range(0, n, threads):
+        faults, block, answers = [], [], iter(())
+        count = min(threads, n - at)
+        for _ in range(count):
+            try:
+                block.append(source.next())
+                faults.append(None)
+            except InputError as error:
+                if on_error != "skip":
+                    raise
+                faults.append(str(error))
+        if block:
+            rows = [order[at + k] for k, fault in enumerate(faults) if not fault]
+            answers = iter(answers_of(block, rows))
+        source.release(count)
+        yield from (fault or next(answers) for fault in faults)
 
 
 @dataclass
@@ -147,24 +176,8 @@ class Network:
     def each(self, source, order, on_error: str = "stop"):
         """What it says of fields one by one: yields (logits, embedding, levels), or words why a
         field was skipped."""
-        n = len(order)
-        source.start(np.asarray(order, np.int64))
-        for at in range(0, n, self.threads):
-            faults, block, answers = [], [], iter(())
-            count = min(self.threads, n - at)
-            for _ in range(count):
-                try:
-                    block.append(source.next())
-                    faults.append(None)
-                except InputError as error:
-                    if on_error != "skip":
-                        raise
-                    faults.append(str(error))
-            if block:
-                rows = [order[at + k] for k, fault in enumerate(faults) if not fault]
-                answers = iter(self._answers(block, rows, source.place, on_error))
-            source.release(count)
-            yield from (fault or next(answers) for fault in faults)
+        return in_turn(source, order, self.threads, on_error,
+                       lambda *block: self._answers(*block, source.place, on_error))
 
     def _answers(self, block: list, rows: list, place, on_error: str) -> list:
         """What it says of some fields: (logits, embedding, levels), or words; place: of a row."""

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
+__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
            "embedding_column", "is_embedding", "is_own", "known_columns", "probability_column",
            "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
+CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A table of fields to a file of their classic numbers (stream.py): no model, no training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from phenoscale.images.measures import COUNT, Measurer, find_nuclei
+from phenoscale.prediction.predict import in_turn
+from phenoscale.prediction.stream import Writing, check_out, write_file
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables.keys import KEY
+from phenoscale.tables.predictions import CELLS, about_columns
+from phenoscale.tables.read import Reading, read_table
+from phenoscale.tables.table import file_cells
+
+__all__ = ["Measures", "measure_to_file"]
+
+
+@dataclass
+class Measures:
+    """The classic numbers of n fields.
+
+    Attributes
+    ----------
+    numbers : ndarray of float32, (n, names)
+    skipped : dict of int to str
+        Number of a field that could not be read, and why; its row is NaN.
+    """
+
+    numbers: np.ndarray
+    skipped: dict = field(default_factory=dict)
+
+    TENSORS = ("numbers",)
+
+    def put(self, i: int, answer) -> None:
+        """What was found of field i: numbers, or words why it was skipped."""
+        if isinstance(answer, str):
+            self.skipped[i] = answer
+        else:
+            self.numbers[i] = answer
+
+
+def measure_to_file(source, out, reading: Reading | None = None, nuclei: str | None = None,
+                    writing: Writing | None = None, crew: Crew | None = None
+                    ) -> tuple[int, str | None]:
+    """A table or folder of fields to a file of their classic numbers, and a list of those that
+    were skipped beside it.
+
+    Parameters
+    ----------
+    source, reading
+        As for `phenoscale.tables.read.read_table`.
+    out : path
+        The CSV to write, or with .parquet at the end of its name Parquet.
+    nuclei : str, optional
+        The channel whose cells are counted, or "none"; see
+        `phenoscale.images.measures.find_nuclei`.
+    writing : Writing, optional
+    crew : Crew, optional
+        Who does it; told of the stage "measure" and of notes.
+
+    Returns
+    -------
+    n, errors
+        As of `phenoscale.predict_to_file`.
+    """
+    reading, writing, crew = reading or Reading(), writing or Writing(), crew or Crew()
+    check_out(out, writing)
+    table = read_table(source, reading)
+    number, words = find_nuclei(table.channels, nuclei)
+    crew.watch.note([words] * bool(words))
+    work = _Measuring(Measurer(table.channels, number, crew.threads), crew.threads, writing)
+    return write_file(work, table, [source, *reading.join], out, writing, crew)
+
+
+class _Measuring:
+    """The work of stream.py."""
+
+    stage, kind, bin = "measure", Measures, 1
+
+    def __init__(self, measurer: Measurer, threads: int, writing: Writing):
+        self._measurer, self._threads, self._writing = measurer, threads, writing
+        self.same = {"nuclei": str(measurer.nuclei), "channels": ",".join(measurer.names)}
+
+    def fields(self, table):
+        return table
+
+    def check(self, survey) -> None:
+        """Fields of every size and depth have them."""
+
+    def blank(self, n: int) -> Measures:
+        return Measures(np.full((n, len(self._measurer.names)), np.nan, np.float32))
+
+    def each(self, source, order):
+        return in_turn(source, order, self._threads, self._writing.on_error,
+                       lambda block, rows: self._measurer(block))
+
+    def frames(self, table, parts):
+        """The file in several frames, one for each part."""
+        import pandas
+
+        about = {name: table.frame[name] for name in about_columns(table, "")}
+        about |= file_cells(table) | {KEY: table.keys}
+        about = {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
+        names, begin = self._measurer.names, 0
+        count = next((k for k, name in enumerate(names) if COUNT in name), None)
+        for part in parts:
+            kept = np.array([i for i in range(len(part.numbers)) if i not in part.skipped],
+                            np.int64)
+            columns = {name: cells[begin + kept] for name, cells in about.items()}
+            begin += len(part.numbers)
+            numbers = part.numbers[kept]
+            if count is not None:
+                columns[CELLS] = numbers[:, count]
+            columns.update(zip(names, numbers.T))
+            yield pandas.DataFrame(columns)
+
+    def end(self, table, crew: Crew) -> None:
+        """Nothing is left to say."""
