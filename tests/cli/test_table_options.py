@@ -52,7 +52,7 @@ def test_train_skips_what_cannot_be_used_when_told(call, tmp_path):
     assert call("train", screen, *LABEL, "--out", tmp_path / "no", *FAST)[0] == 1
     status, out, err = call("train", screen, *LABEL, "--out", tmp_path / "run", *FAST,
                             "--on-error", "skip")
-    assert status == 3 and err.startswith("1 fields were skipped")
+    assert status == 3 and err.startswith("1 field was skipped")
     assert pandas.read_csv(tmp_path / "run" / "errors.csv")["Line"].tolist() == [3]
 
 

@@ -221,7 +221,7 @@ def test_scored_fields_that_cannot_be_read_are_status_3(call, screen, tmp_path):
     status, out, err = call("train", screen, *LABEL, "--out", tmp_path / "run", *FAST)
     assert status == 3 and out.split() == [
         str(tmp_path / "run" / name) for name in ("report.html", "errors.csv")]
-    assert err.startswith("1 fields were skipped: see ")
+    assert err.startswith("1 field was skipped: see ")
 
 
 # ---- bad input ------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ NOT_MIRRORED = {
     "cli/report": "cli/test_verbs",
     "cli/serve": "hosts/test_serve",
     "cli/simulate": "cli/test_verbs",
+    "cli/measure": "prediction/test_measure",
     "cli/train": "cli/test_verbs",
     "errors": "cli/test_verbs",
     "files/tensors": "models/test_model",
@@ -80,6 +81,7 @@ NOT_MIRRORED = {
     "training/keeper": "training/test_resume",
     "training/run_config": "reports/test_strangers",
     "training/watcher": "training/test_train",
+    "prediction/stream": "prediction/test_file",
     "words": "checks/test_check",
 }
 

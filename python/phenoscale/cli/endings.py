@@ -13,7 +13,7 @@ from phenoscale import _core
 from phenoscale.errors import INTERRUPTED, SKIPPED, STOPPED, InputError, cure_of, sentence_of
 from phenoscale.ranks.job import turn
 from phenoscale.signals import Stopped
-from phenoscale.words import visible
+from phenoscale.words import count, visible
 
 __all__ = ["say_skipped", "say_stopped", "say_unscored", "status_of"]
 
@@ -24,7 +24,8 @@ def say_skipped(errors: str) -> int:
 
     _, rows, _ = read_csv(errors)
     print(errors)
-    print(f"{len(rows)} fields were skipped: see {errors}", file=sys.stderr)
+    were = "was" if len(rows) == 1 else "were"
+    print(f"{count(len(rows), 'field')} {were} skipped: see {errors}", file=sys.stderr)
     return SKIPPED
 
 
