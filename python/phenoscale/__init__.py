@@ -30,6 +30,7 @@ _HOMES = {
     "WholeImageClassifier": "phenoscale.estimator",
     "Writing": "phenoscale.prediction.file",
     "load": "phenoscale.models.model",
+    "measure_to_file": "phenoscale.prediction.measure",
     "predict": "phenoscale.prediction.predict",
     "predict_to_file": "phenoscale.prediction.file",
     "predict_table": "phenoscale.prediction.predict",

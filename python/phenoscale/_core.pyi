@@ -39,6 +39,16 @@ class _Measures(TypedDict):
     bits: int
     detail: list[float]  # by octave
 
+class _NumberRow(TypedDict):
+    name: str  # with {0}, {1} for channels a, b
+    a: int
+    b: int
+    gain: int  # 1: leaves the number as it is
+    offset: int
+    flip: int
+    turn: int
+    undefined: Union[str, None]  # where it is NaN
+
 class _Limits(TypedDict):
     pixels: int  # of one plane
     expansion: int  # decoded bytes a byte of file,
@@ -72,6 +82,12 @@ def check_floats(plane: NDArray[np.float32], /) -> None: ...
 
 # (c, h, w), in place; rows: bits
 def augment(field: _Pixels, rows: int, seed: int, epoch: int, sample: int, /) -> None: ...
+
+# ---- measures (measures.c) -----------------------------------------------------------------------
+
+# (c, h, w) -> (numbers,)
+def numbers(field: _Pixels, nuclei: int = -1) -> NDArray[np.float64]: ...
+def number_rows(channels: int, nuclei: int = -1) -> list[_NumberRow]: ...
 
 # ---- losses, tables, the build and the machine (core.c) ------------------------------------------
 
