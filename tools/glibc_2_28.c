@@ -30,6 +30,8 @@ OLD(int, pthread_attr_getstacksize, "GLIBC_2.2.5",
     (const pthread_attr_t *restrict how, size_t *restrict size), (how, size))
 OLD(double, exp, "GLIBC_2.2.5", (double x), (x))
 OLD(double, log, "GLIBC_2.2.5", (double x), (x))
+OLD(double, log2, "GLIBC_2.2.5", (double x), (x))
+OLD(double, hypot, "GLIBC_2.2.5", (double x, double y), (x, y))
 OLD(double, pow, "GLIBC_2.2.5", (double x, double y), (x, y))
 
 int __fxstat(int version, int file, struct stat *out);
