@@ -162,7 +162,7 @@ def test_resumed_after_its_end_it_says_again_what_was_left_out(table, tmp_path, 
     status, said, _ = call(*words)
     assert status == 3 and said.split()[-1].endswith("errors.csv")
     status, again, err = call(*words, "--resume")
-    assert (status, again) == (3, said) and "nothing to resume\n1 fields were skipped: see" in err
+    assert (status, again) == (3, said) and "nothing to resume\n1 field was skipped: see" in err
 
 
 @pytest.mark.parametrize("marked", [1, 2])
