@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The audit before a long run: every finding on a screen that has it, none on one that has not."""
 
+import math
 import re
 
 import numpy as np
@@ -337,15 +338,18 @@ def test_large_fields_make_a_step_in_part(monkeypatch):
     monkeypatch.setattr("phenoscale.checks.plan._seconds",
                         lambda net, shape, dtype: (made.append((net, shape)), (1.0, 8.0))[1])
     lines = [line for line in plan((2, 2600, 1300), "uint16", 2, 10) if line.bin < 4]
-    assert [shape for _, shape in made[:4]] == [(2, 2048, 1024), (2, 1300, 650),
-                                                (2, 650, 325), (2, 2048, 1024)]
+    assert [shape for _, shape in made[:4]] == [(2, 1920, 896), (2, 1300, 650),
+                                                (2, 650, 325), (2, 1920, 896)]
     whole, gap = lines[0], lines[2]
     assert whole.is_reckoned and "about " in whole.cells()[-1] and not lines[1].is_reckoned
-    area = 21 * 11 / (16 * 8)
+    area = 21 * 11 / (15 * 7)
     assert gap.seconds == pytest.approx(20 * 10 * (area + 8 / 4))
     assert whole.seconds == pytest.approx(
         200 * (area + 2 * whole.parameters / len(made[0][0].parameters)))
     assert max(net.memory for net, _ in made) < 2e9
+    made.clear()
+    plan((1, 2, 65000), "uint16", 2, 10)  # 128 rows once it is padded
+    assert max(math.prod(shape) for _, shape in made) < 6e6
 
 
 def test_a_network_that_cannot_be_built_is_one_line_of_the_plan(monkeypatch):

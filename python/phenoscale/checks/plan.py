@@ -28,7 +28,7 @@ BINS = (1, 2, 4)
 EPOCHS = 20  # of the times, as of train
 _PROGRAM = 150e6  # bytes of Python and its libraries
 _SHARE = 0.8  # of the memory that may be used
-_TRIAL = 1 << 22  # numbers of a field (c * h * w) that makes a step whole: 2048 x 2048 of a channel
+_TRIAL = 1 << 22  # numbers of a padded field (c * h * w) that makes a step whole: 2048 x 2048
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _line(network, bin, shape, dtype, classes, fields, batch, threads) -> Line:
 def _part(shape):
     """(c, h, w) of the part of a field that makes a step: all of one that is not large."""
     c, h, w = shape
-    shrink = math.sqrt(_TRIAL / (c * h * w))
+    shrink = math.sqrt(_TRIAL / (c * _area(shape)))  # a thin field is padded to a wide one
     if shrink >= 1:
         return shape
     pad = networks.PAD
