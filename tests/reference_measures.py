@@ -121,7 +121,7 @@ def between(x, y_at, x_at):
     h, w = x.shape
     out = np.zeros((len(y_at), len(x_at)))
     for (a, y), (b, z) in itertools.product(enumerate(y_at), enumerate(x_at)):
-        if y > h - 1 or z > w - 1:
+        if not (0 <= y <= h - 1 and 0 <= z <= w - 1):
             continue
         i, j = min(int(y), h - 2), min(int(z), w - 2)
         u, v = y - i, z - j

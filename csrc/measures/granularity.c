@@ -21,8 +21,7 @@
 #define SIZE(k) {"Granularity_" #k "_{0}", LIGHT, DARK}
 
 static const ps_measure_row rows[] = {
-    SIZE(1), SIZE(2), SIZE(3), SIZE(4),
-    SIZE(5), SIZE(6), SIZE(7), SIZE(8)};
+    SIZE(1), SIZE(2), SIZE(3), SIZE(4), SIZE(5), SIZE(6), SIZE(7), SIZE(8)};
 
 typedef struct {
     int64_t h, w;
@@ -64,10 +63,9 @@ extreme(const plane *in, int radius, float sign, plane *out)
 static double
 between(const plane *in, double y, double x)
 {
-    int64_t i = (int64_t)y, j = (int64_t)x;
-
-    if (y > (double)(in->h - 1) || x > (double)(in->w - 1))
+    if (!(y >= 0 && x >= 0 && y <= (double)(in->h - 1) && x <= (double)(in->w - 1)))
         return 0;
+    int64_t i = (int64_t)y, j = (int64_t)x;
     i -= i == in->h - 1 && i > 0;
     j -= j == in->w - 1 && j > 0;
     const float *at = in->value + i * in->w + j;

@@ -65,7 +65,8 @@ def test_a_number_changes_as_its_row_says(change):
 def test_what_has_no_number_is_nan():
     """A flat field, a black one, a tiny one: no error, and NaN only where the row says so."""
     for field in (np.full((2, 64, 64), 500, np.uint16), np.zeros((2, 64, 64), np.uint8),
-                  np.ones((2, 1, 1), np.float32), blobs(2, (5, 9)), blobs(3, (64, 3))):
+                  np.ones((2, 1, 1), np.float32), blobs(2, (5, 9)), blobs(3, (64, 3)),
+                  blobs(4, (4, 4)), blobs(5, (4, 64)), blobs(6, (5, 5))):
         for row, value in zip(ROWS, _core.numbers(field, nuclei=0)):
             assert np.isfinite(value) or np.isnan(value) and row["undefined"], row["name"]
     flat = dict(zip(NAMES, _core.numbers(np.full((2, 64, 64), 500, np.uint16), nuclei=0)))
