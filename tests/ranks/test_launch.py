@@ -234,8 +234,8 @@ def test_no_mpi4py(tmp_path):
 
 def test_mistakes_of_the_verb_are_said_once(tmp_path):
     launcher = stub(tmp_path / "mpiexec", VERSIONS["MPICH"], f"touch {tmp_path}/started")
-    for verb, words in ((["check", "x"], "only train, predict, measure do"), (["train", "x"], "--label"),
-                        ([*TRAIN, "--epochs", "x"], "--epochs")):
+    for verb, words in ((["check", "x"], "only train, predict, measure do"),
+                        (["train", "x"], "--label"), ([*TRAIN, "--epochs", "x"], "--epochs")):
         status, _, err = launch(launcher, verb=verb)
         assert status == 2 and words in err
     twice = launch(launcher, "--threads", "1", verb=[*TRAIN, "--threads", "2"])
