@@ -43,6 +43,7 @@ const ps_kernels NAME(ISA) = {
     .patterns_levels = plane_patterns_levels,
     .patterns_floats = plane_patterns_floats,
     .pair = plane_pair,
+    .rise = plane_rise,
     .laplacian = plane_laplacian,
     .burn = rows_burn,
 };

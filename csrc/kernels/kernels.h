@@ -64,6 +64,8 @@ typedef struct {
 } ps_two;
 #define PS_TWO_SUMS 8
 
+#define PS_SIZES 8 /* of grains, side by side for ps_kernels.rise */
+
 typedef struct {
     const char *isa;
     int (*is_supported)(void);
@@ -99,6 +101,8 @@ typedef struct {
      * weighted by nearness of rank, and each */
     void (*pair)(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
                  double *sums);
+    /* pixels (w, PS_SIZES) rise to those beside and before them, at most to `most`; whether any */
+    int (*rise)(int64_t w, int64_t step, const float *most, const float *beside, float *row);
     double (*laplacian)(int64_t n, const uint16_t *above, const uint16_t *middle,
                         const uint16_t *below); /* sum of squares */
     float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */

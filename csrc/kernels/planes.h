@@ -190,6 +190,36 @@ plane_pair(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
     }
 }
 
+/* ---- grains --------------------------------------------------------------------------------- */
+
+typedef float sizes __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
+typedef int32_t sizes_mask __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
+#define CHOOSE(is, a, b) (sizes)(((is) & (sizes_mask)(a)) | (~(is) & (sizes_mask)(b)))
+#define LARGER(a, b) CHOOSE((a) > (b), a, b)
+#define SMALLER(a, b) CHOOSE((a) < (b), a, b)
+
+/* A row of all sizes, (w, PS_SIZES), rises to its neighbours, the row beside it and each pixel to
+ * the one before, in the order of `step`, but not over `most` (w); whether any did. */
+static int
+plane_rise(int64_t w, int64_t step, const float *most, const float *beside, float *row)
+{
+    sizes before = {0};
+    sizes_mask risen = {0};
+    int32_t any = 0;
+
+    for (int64_t i = 0, x = step > 0 ? 0 : w - 1; i < w; i++, x += step) {
+        sizes *at = (sizes *)(row + x * PS_SIZES), top = most[x] - (sizes){0};
+        sizes near = *(const sizes *)(beside + x * PS_SIZES), next = LARGER(near, before);
+        next = SMALLER(next, top);
+        next = LARGER(next, *at);
+        risen |= (sizes_mask)next ^ (sizes_mask)*at;
+        *at = before = next;
+    }
+    for (int k = 0; k < PS_SIZES; k++)
+        any |= risen[k];
+    return any != 0;
+}
+
 /* ---- focus ---------------------------------------------------------------------------------- */
 
 /* Sum of squares of four times a pixel less its neighbours, pixels 1 .. n - 2 of the middle row. */

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZES 8
+#define SIZES PS_SIZES
 #define EVERY 4
 #define RADIUS 10
 #define DARK "the channel is flat once its background is taken away"
@@ -127,32 +127,9 @@ erode(int64_t h, int64_t w, const float *in, float *out)
     }
 }
 
-/* A row of all sizes, (w, SIZES), rises to its neighbours, the row beside it and each pixel to the
- * one before, in the order of `step`, but not over `most` (w); whether any did. */
-static int
-rise(int64_t w, int64_t step, const float *most, const float *beside, float *row)
-{
-    float before[SIZES] = {0}, risen[SIZES] = {0}, total = 0;
-
-    for (int64_t i = 0, x = step > 0 ? 0 : w - 1; i < w; i++, x += step) {
-        float *at = row + x * SIZES, top = most[x];
-        const float *near = beside + x * SIZES;
-        for (int k = 0; k < SIZES; k++) {
-            float old = at[k], next = near[k] > before[k] ? near[k] : before[k];
-            next = next < top ? next : top;
-            next = next > old ? next : old;
-            risen[k] += next - old;
-            at[k] = before[k] = next;
-        }
-    }
-    for (int k = 0; k < SIZES; k++)
-        total += risen[k];
-    return total > 0;
-}
-
 /* Sweeps down and up until nothing rises; a row is due where it or the row before it rose. */
 static int
-rebuild(int64_t h, int64_t w, const float *most, float *sizes)
+rebuild(const ps_kernels *kernels, int64_t h, int64_t w, const float *most, float *sizes)
 {
     int ret = PS_OK, is_rising = 1;
     uint8_t *due[2] = {NULL, NULL}; /* rows, of the sweep up, of that down */
@@ -169,7 +146,7 @@ rebuild(int64_t h, int64_t w, const float *most, float *sizes)
                 if (!due[down][y])
                     continue;
                 due[down][y] = 0;
-                if (!rise(w, step, most + y * w, beside, sizes + y * w * SIZES))
+                if (!kernels->rise(w, step, most + y * w, beside, sizes + y * w * SIZES))
                     continue;
                 is_rising = due[1 - down][y] = 1;
                 if (y + 1 < h)
@@ -183,27 +160,25 @@ out:
     return ret;
 }
 
-/* Percentages lost from size to size, of whole levels of the plane (n). */
+/* Percentages lost from size to size. */
 static int
-lose(int64_t h, int64_t w, const float *level, double *out)
+lose(const ps_kernels *kernels, const plane *in, double *out)
 {
     int ret = PS_OK;
-    int64_t n = h * w;
-    float *sizes = NULL, *eroded[2] = {NULL, NULL};
+    int64_t n = in->h * in->w;
+    float *sizes = NULL, *eroded = NULL; /* (n, SIZES), (SIZES, n) */
     double sums[SIZES + 1] = {0};
 
     TRY(ps_array(&sizes, n * SIZES, sizeof *sizes));
-    TRY(ps_array(&eroded[0], 2 * n, sizeof *eroded[0]));
-    eroded[1] = eroded[0] + n;
-    for (int k = 0; k < SIZES; k++) {
-        float *to = eroded[k % 2];
-        erode(h, w, k ? eroded[1 - k % 2] : level, to);
-        for (int64_t i = 0; i < n; i++)
-            sizes[i * SIZES + k] = to[i];
-    }
-    TRY(rebuild(h, w, level, sizes));
+    TRY(ps_array(&eroded, n * SIZES, sizeof *eroded));
+    for (int k = 0; k < SIZES; k++)
+        erode(in->h, in->w, k ? eroded + (k - 1) * n : in->value, eroded + k * n);
+    for (int64_t i = 0; i < n; i++)
+        for (int k = 0; k < SIZES; k++)
+            sizes[i * SIZES + k] = eroded[k * n + i];
+    TRY(rebuild(kernels, in->h, in->w, in->value, sizes));
     for (int64_t i = 0; i < n; i++) {
-        sums[0] += level[i];
+        sums[0] += in->value[i];
         for (int k = 0; k < SIZES; k++)
             sums[k + 1] += sizes[i * SIZES + k];
     }
@@ -211,7 +186,7 @@ lose(int64_t h, int64_t w, const float *level, double *out)
         out[k] = sums[0] > 0 ? 100 * (sums[k] - sums[k + 1]) / sums[0] : NAN;
 out:
     free(sizes);
-    free(eroded[0]);
+    free(eroded);
     return ret;
 }
 
@@ -223,7 +198,7 @@ run(const ps_measured *field, int a, int b, double *out)
 
     (void)b;
     TRY(take(&field->channels[a], &in));
-    TRY(lose(in.h, in.w, in.value, out));
+    TRY(lose(field->kernels, &in, out));
 out:
     free(in.value);
     return ret;
