@@ -101,7 +101,7 @@ def test_mistakes_are_sentences(home, screen, session):
         lambda: session.do(f"run ClassifyFolder {folder} output=[{home}]"): str(home),
         lambda: session.do(f"run ClassifyFolder {folder} preset=opera output=[x]"):
             "Preset: 'opera' is given, and it is one of none, imagexpress, operetta",
-        lambda: session.do(f"run ClassifyFolder {folder} preset=operetta output=[x]"):
+        lambda: session.do(f"run ClassifyFolder {folder} preset=operetta output=[x.csv]"):
             "screen.csv is no folder",
         lambda: session.do("run Options threads=two"):
             "Threads (0: all): 'two' is given, and it is a whole number",

@@ -45,8 +45,8 @@ model = phenoscale.load("model.safetensors")
 found = phenoscale.predict(model, np.load("fields.npy"))
 from phenoscale.hosts.tasks import execute
 from phenoscale.hosts.task_fields import unpack
-field = {"model": "model.safetensors", "fields": [[sys.argv[1]]], "field": [sys.argv[1]]}
-of_host, evidence = execute("predict", field), execute("evidence", field)
+of_host = execute("predict", {"model": "model.safetensors", "fields": [[sys.argv[1]]]})
+evidence = execute("evidence", {"model": "model.safetensors", "field": [sys.argv[1]]})
 with open("/proc/self/maps") as maps:
     files = sorted({line.split()[-1] for line in maps if ".so" in line})
 print(json.dumps({
@@ -146,7 +146,8 @@ def test_names_inside(built):
     assert {"phenoscale/tables/table.py", "phenoscale/reports/templates/report.html.j2"} <= ours
     assert {name for name in names if name.startswith("phenoscale/")
             and not name.startswith("phenoscale/plugins/")} == ours | {"phenoscale/_core.abi3.so"}
-    of_hosts = {f"{host}/{file}" for host in HOSTS for file in HOSTS[host].files
+    files = ((host, Path(file).name) for host in HOSTS for file in HOSTS[host].files)
+    of_hosts = {f"{host}/{file}" for host, file in files
                 if (ROOT / "plugins" / host / file).exists()}  # the jar, where it is built
     assert {name.removeprefix("phenoscale/plugins/") for name in names
             if name.startswith("phenoscale/plugins/")} == {"__init__.py", *of_hosts}
