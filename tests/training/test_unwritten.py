@@ -100,6 +100,7 @@ def test_no_cure_is_named_that_there_is_not(table, tmp_path, room):
     """Where no checkpoint could be written either, nothing can be gone on from."""
     with pytest.raises(InputError, match="make room, and train again, as there is no checkpoint"):
         run(table, tmp_path / "run", progress=full_from(room, 1))
+    room(None)
     assert not (tmp_path / "run").exists()
 
 
