@@ -16,6 +16,7 @@ from phenoscale.images.pages import axes, full_pages, is_of_set
     ("<o:OME xmlns:o='a'><o:Pixels DimensionOrder='XYCTZ' SizeC='2' SizeT='1' SizeZ='3'/></o:OME>",
      6, {"C": 2, "T": 1, "Z": 3}), ("<OME/>", 6, None),
     ('{"shape": [3, 2, 5, 6], "axes": "ZCYX"}', 6, {"C": 2, "Z": 3}),
+    ('{"axes": "ZCYX", "shape": [3, 2, 5, 6]}', 6, {"C": 2, "Z": 3}),  # of some years ago
     ('{"shape": [6, 5, 6]}', 6, None), ('{"shape": [1e9, 2], "axes": "ZC"}', 6, None),
     ('{"shape": 7, "axes": "Z"}', 6, None), ('{"shape"', 6, None), ("a plate", 6, None)])
 def test_descriptions(text, pages, found):

@@ -53,7 +53,9 @@ def real_file(path) -> str:
     try:
         real = os.path.realpath(path)
     except ValueError:
-        raise InputError(f"{path!r} is no path of a file") from None
+        real = ""
+    if not real or "\0" in real:  # which Python before 3.10 finds out later
+        raise InputError(f"{path!r} is no path of a file")
     if os.path.islink(real):
         raise InputError(f"{path} cannot be written: its links lead in a circle")
     if _is_descriptor(path) or (os.path.exists(real) and not os.path.isfile(real)):

@@ -94,7 +94,7 @@ def _tifffile(info: dict, name: str) -> dict[str, int] | None:
     """tifffile's description: the shape of the whole, and the names of its axes if it was told."""
     text, samples = info["description"], info["samples"]
     try:
-        about = json.loads(text) if text.startswith('{"shape"') else {}
+        about = json.loads(text) if text.startswith(('{"shape"', '{"axes"')) else {}
         shape, names = about.get("shape"), about.get("axes", "")
         if shape is None or any(type(size) is not int or size < 1 for size in shape):
             return None

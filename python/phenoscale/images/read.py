@@ -227,13 +227,19 @@ def _decoded(path: str, kind: str, picture) -> np.ndarray:
     import imagecodecs
 
     if kind not in ("PNG", "JPEG"):
-        return np.asarray(picture)
+        return _loaded(picture)
     with PatientFile(path) as file:
         content = file.read()
     if kind == "PNG":
         return imagecodecs.png_decode(content)
     if content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):  # libjpeg fills up what is missing
         raise ValueError("its end is missing")
+    return _loaded(picture)
+
+
+def _loaded(picture) -> np.ndarray:
+    """Its pixels; first of all its own errors, which NumPy before 1.24 takes for no array."""
+    picture.load()
     return np.asarray(picture)
 
 
