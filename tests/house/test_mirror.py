@@ -34,6 +34,7 @@ NOT_MIRRORED = {
     "cli/serve": "hosts/test_serve",
     "cli/simulate": "cli/test_verbs",
     "cli/measure": "prediction/test_measure",
+    "cli/ranked": "prediction/test_file_ranks",
     "cli/train": "cli/test_verbs",
     "errors": "cli/test_verbs",
     "files/tensors": "models/test_model",

@@ -5,24 +5,17 @@ from __future__ import annotations
 
 import click
 
-from phenoscale.cli.endings import say_skipped, say_stopped
 from phenoscale.cli.options import (
     gathered,
-    given,
     model_reading_options,
     quiet_option,
     threads_option,
     tower_option,
     writing_options,
 )
+from phenoscale.cli.ranked import write_shared
 from phenoscale.models.model import load
-from phenoscale.prediction.blocks import blocks_beside
 from phenoscale.prediction.file import Writing, predict_to_file
-from phenoscale.progress import Progress
-from phenoscale.ranks.crew import Crew
-from phenoscale.ranks.job import join
-from phenoscale.ranks.roll_call import agree
-from phenoscale.signals import Stopped
 
 __all__ = ["verb"]
 
@@ -47,17 +40,6 @@ def verb(model, table, out, writing, reading, threads, quiet):
 
     Ctrl-C stops it; what is done is kept in OUT.parts, and --resume goes on from there.
     """
-    ranks = join()
-    agree(ranks, given)
-    try:
-        with Progress(quiet or ranks.rank > 0) as progress, \
-                Crew(ranks, threads, progress) as crew, crew.computing():
-            crew.roll_call()
-            errors = predict_to_file(load(model), table, out, reading,
-                                     Writing(**writing, keep=[model]), crew)[1]
-    except Stopped as error:
-        return say_stopped(error, blocks_beside(out))
-    if ranks.rank:
-        return 0
-    print(out)
-    return say_skipped(errors) if errors else 0
+    return write_shared(
+        lambda crew: predict_to_file(load(model), table, out, reading,
+                                     Writing(**writing, keep=[model]), crew), out, threads, quiet)

@@ -24,7 +24,27 @@ from phenoscale.tables.table import Table, file_cells
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["prediction_frame", "prediction_frames"]
+__all__ = ["about_cells", "beside", "prediction_frame", "prediction_frames"]
+
+
+def about_cells(table: Table, label: str, keys) -> dict:
+    """Column to the cells of what a table says of its fields, their files, and their keys."""
+    import pandas
+
+    about = {name: table.frame[name] for name in about_columns(table, label)}
+    about |= file_cells(table) | {KEY: keys}
+    return {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
+
+
+def beside(about: dict, parts):
+    """Yields (part, kept, columns): of what was found of some fields the rows that could be read,
+    and their cells of `about_cells`."""
+    begin = 0
+    for part in parts:
+        n = len(getattr(part, part.TENSORS[0]))
+        kept = np.array([i for i in range(n) if i not in part.skipped], np.int64)
+        yield part, kept, {name: cells[begin + kept] for name, cells in about.items()}
+        begin += n
 
 
 def prediction_frame(model: Model, table: Table, found: Predictions,
@@ -50,15 +70,9 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
     """
     import pandas
 
-    frame, digest, begin = table.frame, model.digest()[:16], 0
-    about = {c: frame[c] for c in about_columns(table, model.label)}
-    files = file_cells(table)
-    about |= files | {KEY: with_model_channels(model, table).keys}
-    about = {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
-    for part in parts:
-        kept = np.array([i for i in range(len(part.logits)) if i not in part.skipped], np.int64)
-        columns = {name: cells[begin + kept] for name, cells in about.items()}
-        begin += len(part.logits)
+    digest = model.digest()[:16]
+    about = about_cells(table, model.label, with_model_channels(model, table).keys)
+    for part, kept, columns in beside(about, parts):
         probabilities = part.probabilities[kept]
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.images.measures import COUNT, Measurer, find_nuclei
+from phenoscale.prediction.frame import about_cells, beside
 from phenoscale.prediction.predict import in_turn
 from phenoscale.prediction.stream import Writing, check_out, write_file
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.keys import KEY
-from phenoscale.tables.predictions import CELLS, about_columns
+from phenoscale.tables.predictions import CELLS
 from phenoscale.tables.read import Reading, read_table
-from phenoscale.tables.table import file_cells
 
 __all__ = ["Measures", "measure_to_file"]
 
@@ -102,16 +101,9 @@ class _Measuring:
         """The file in several frames, one for each part."""
         import pandas
 
-        about = {name: table.frame[name] for name in about_columns(table, "")}
-        about |= file_cells(table) | {KEY: table.keys}
-        about = {name: pandas.Series(cells).to_numpy() for name, cells in about.items()}
-        names, begin = self._measurer.names, 0
+        names = self._measurer.names
         count = next((k for k, name in enumerate(names) if COUNT in name), None)
-        for part in parts:
-            kept = np.array([i for i in range(len(part.numbers)) if i not in part.skipped],
-                            np.int64)
-            columns = {name: cells[begin + kept] for name, cells in about.items()}
-            begin += len(part.numbers)
+        for part, kept, columns in beside(about_cells(table, "", table.keys), parts):
             numbers = part.numbers[kept]
             if count is not None:
                 columns[CELLS] = numbers[:, count]
