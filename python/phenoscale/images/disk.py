@@ -9,7 +9,7 @@ import io
 import os
 import time
 
-__all__ = ["PatientFile", "of_disk", "patiently"]
+__all__ = ["PatientFile", "of_disk", "patiently", "stamp_of"]
 
 #: errors that may pass; Python itself goes on after EINTR
 _DISK = frozenset({errno.EIO, errno.ESTALE, errno.EAGAIN, errno.ETIMEDOUT})
@@ -66,3 +66,12 @@ def patiently(act):
 
 def _open(path, flags):
     return os.open(path, flags | os.O_NONBLOCK | getattr(os, "O_NOCTTY", 0))
+
+
+def stamp_of(path: str) -> list[int] | None:
+    """Size and time of change in ns of a file, None where it is gone."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return None
+    return [about.st_size, about.st_mtime_ns]

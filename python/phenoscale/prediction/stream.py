@@ -26,6 +26,7 @@ from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import lock_of_file
 from phenoscale.files.names import PARQUET, check_name
 from phenoscale.files.parquet import check_parquet, write_parquet
+from phenoscale.images.disk import stamp_of
 from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.prediction.blocks import Blocks, blocks_beside
@@ -167,7 +168,7 @@ class _Fields:
             planes = [list(plane) for channel in self._planes.get(row, ()) for plane in channel]
             for path, *_ in planes:
                 if path not in stamps:
-                    stamps[path] = _stamp(path)
+                    stamps[path] = stamp_of(path)
             ends = [len(channel) for channel in self._planes.get(row, ())]
             about.append([ends, planes])
         return hashlib.sha256(json.dumps([about, stamps]).encode()).hexdigest()
@@ -183,15 +184,6 @@ class _Fields:
             part.skipped = {row - first: why for row, why in reasons.items()}
             skipped.update(reasons)
             yield part
-
-
-def _stamp(path: str):
-    """Size and time of a file, None where it is gone."""
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return about.st_size, about.st_mtime_ns
 
 
 def _blocks(work, fields: _Fields, out, writing: Writing, crew: Crew):

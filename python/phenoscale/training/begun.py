@@ -10,13 +10,13 @@ with another time is the same.
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
+from phenoscale.images.disk import stamp_of
 from phenoscale.ranks.alone import even_ends, share
 from phenoscale.ranks.crew import Crew
 from phenoscale.training.first_pass import LABELLED, Labelled, read_pixels
@@ -35,7 +35,7 @@ def stamps_of(fields: Labelled, crew: Crew) -> dict[int, list]:
     rows = [int(row) for side in LABELLED for row in fields.rows(side)]
     first, end = share(even_ends(len(rows), crew.ranks.size), crew.ranks.rank)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        mine = list(pool.map(lambda row: [_stamp(path) for path in _files(fields, row)],
+        mine = list(pool.map(lambda row: [stamp_of(path) for path in _files(fields, row)],
                              rows[first:end]))
     return dict(zip(rows, [one for said in crew.ranks.everyone(mine) for one in said]))
 
@@ -43,14 +43,6 @@ def stamps_of(fields: Labelled, crew: Crew) -> dict[int, list]:
 def _files(fields: Labelled, row: int) -> list[str]:
     return list(dict.fromkeys(plane.path for planes in fields.table.planes[row]
                               for plane in planes))
-
-
-def _stamp(path: str):
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return [about.st_size, about.st_mtime_ns]
 
 
 # ---- the record ----------------------------------------------------------------------------------
