@@ -18,15 +18,18 @@ from phenoscale.images.fields import FieldArrays
 from phenoscale.images.usable import usable
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.inputs import read_fields
+from phenoscale.prediction.measure import measure_fields
 from phenoscale.prediction.predict import predict as predict_fields
 from phenoscale.prediction.predict import predict_table
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.labels import class_cells, class_numbers, label_words
 from phenoscale.tables.read import Reading, read_table
+from phenoscale.tables.repeats import likely_wells
 from phenoscale.tables.split import Split
 from phenoscale.tables.table import Table
 from phenoscale.tables.typed_labels import TypedLabels, as_data
 from phenoscale.training.first_pass import Labelled, provenance
+from phenoscale.training.head import fit_head, measurer_for
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
 from phenoscale.words import count, listed
@@ -150,7 +153,7 @@ class WholeImageClassifier:
             labels, words = _of_arrays(source, given), label_words(given.cells)
             classes = given.sorted(given.values)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            about = {"z": recipe.z}
+            about, groups = {"z": recipe.z}, list(range(source.n))
         else:
             reading = Reading(z=recipe.z)
             table, label, given = _with_labels(table, label, reading)
@@ -160,12 +163,16 @@ class WholeImageClassifier:
             classes = given.sorted(fields.classes)
             labels = class_numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
+            groups = (likely_wells(fields.table) if "well" in fields.table.roles
+                      else list(range(source.n)))
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
         self.log_, self.unscored_ = trained.log, _UNSCORED
         self.classes_ = given.array(classes)
-        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), **about)
+        head = _head(source, labels, groups, channels, recipe, crew)
+        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), head=head,
+                                    **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
@@ -226,6 +233,22 @@ class WholeImageClassifier:
         classifier.classes_ = np.array(labels["values"], labels["dtype"])
         classifier.log_, classifier.unscored_ = [], ""
         return classifier
+
+
+def _head(source, labels, groups, channels, recipe: Recipe, crew: Crew):
+    """The head of the measures, or None; see `phenoscale.training.head`."""
+    def warn(words):
+        warnings.warn(words, stacklevel=4)
+
+    measurer, words = measurer_for(recipe, channels, crew.threads, warn)
+    if measurer is None:
+        return None
+    rows = np.flatnonzero(labels >= 0)
+    found = measure_fields(source, rows, measurer, "stop", crew)
+    head = fit_head(measurer, found.numbers, labels[rows], [groups[row] for row in rows],
+                    recipe.balance == "class", recipe.head)
+    crew.watch.note([*[words] * bool(words), head.why])
+    return head
 
 
 def _parameters(model: Model, path) -> dict:

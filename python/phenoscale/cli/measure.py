@@ -7,6 +7,7 @@ import click
 
 from phenoscale.cli.options import (
     gathered,
+    nuclei_option,
     quiet_option,
     reading_options,
     threads_option,
@@ -23,8 +24,7 @@ __all__ = ["verb"]
 @click.argument("table", type=click.Path())
 @click.option("--out", required=True, type=click.Path(), help="File to write: .csv, "
               ".csv.gz or .parquet.")
-@click.option("--nuclei", metavar="CHANNEL", help="Whose cells are counted, or none. Default: the "
-              "one called DNA, DAPI, Hoechst, nuclei or the like.")
+@nuclei_option
 @gathered("writing", dict, writing_options)
 @reading_options
 @threads_option

@@ -146,6 +146,9 @@ model_reading_options = gathered("reading", _reading, _OF_FILES)
 tower_option = click.option("--tower", default="fused", show_default=True,
                             type=click.Choice(list(TOWERS)),
                             help="plain: the slow twin through oneDNN, the same up to rounding.")
+nuclei_option = click.option("--nuclei", metavar="CHANNEL", help="Whose cells are counted, or "
+                             "none. Default: the one called DNA, DAPI, Hoechst, nuclei or the "
+                             "like.")
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 threads_option = click.option("--threads", type=click.IntRange(1, LIMITS["threads"]),
                               help="Default: OMP_NUM_THREADS, else every processor. Results do "

@@ -16,12 +16,16 @@ from phenoscale.cli.options import (
 from phenoscale.cli.ranked import write_shared
 from phenoscale.models.model import load
 from phenoscale.prediction.file import Writing, predict_to_file
+from phenoscale.prediction.predict import MEASURES
 
 __all__ = ["verb"]
 
 _WRITING = {
     "embedding": click.option("--embedding", default="last", show_default=True,
                               type=click.Choice(["last", "none"])),
+    "measures": click.option("--measures", type=click.Choice(MEASURES), help="Columns of the "
+                             "classic numbers (phenoscale measure). Default: all where the model "
+                             "needs them for its classes, else none."),
     **writing_options,
     "tower": tower_option}
 

@@ -13,6 +13,7 @@ from phenoscale.cli.options import (
     gathered,
     given,
     listed_words,
+    nuclei_option,
     on_error_option,
     pairs,
     quiet_option,
@@ -21,6 +22,7 @@ from phenoscale.cli.options import (
     tower_option,
 )
 from phenoscale.errors import InputError
+from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
 from phenoscale.ranks.alone import EXCHANGES
@@ -73,6 +75,10 @@ _RECIPE = {
     "fc_relu": click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
                             help="mcnn: a ReLU after the dense layer of 512."),
     "tower": tower_option,
+    "head": click.option("--head", type=click.Choice(HEADS), help="What the classes come from: "
+                         "both is the mean of what network and measures (docs/measures.md) say. "
+                         "Default: chosen at the end, and said."),
+    "nuclei": nuclei_option,
     "seed": click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     "bin": click.option("--bin", default=1, show_default=True,
                         type=click.IntRange(1, LIMITS["bin"]),

@@ -159,7 +159,7 @@ def _one(model: Model, field: np.ndarray, threads: int) -> dict:
     network = _network(model, source.size, threads, "predict",
                        lambda: Network.of(model, source.size, threads))
     found = network.run(source, [0])
-    return {"class": model.classes[int(found.logits[0].argmax())],
+    return {"class": model.classes[int(found.probabilities[0].argmax())],
             "probabilities": found.probabilities[0].tolist(),
             "embeddings": found.embeddings[0].tolist(), "levels": found.by_channel()[0],
             "distance": float(model.distances(found.embeddings)[0]) if model.controls else None}

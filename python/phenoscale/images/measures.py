@@ -18,9 +18,9 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.words import listed
 
-__all__ = ["COUNT", "Measurer", "find_nuclei", "measure_names"]
+__all__ = ["Measurer", "cells_in", "find_nuclei", "measure_names"]
 
-COUNT = "Cells_Count"  # the number that is the cells of a field
+_COUNT = "Cells_Count"  # the number that is the cells of a field
 _NUCLEI = re.compile(r"(?i)(?<![a-z])(?:dna|dapi|hoechst\w*|nucle\w*|draq5|h2b\w*)(?![a-z])")
 
 
@@ -55,6 +55,11 @@ def measure_names(channels, nuclei: int = -1) -> list[str]:
             for row in _core.number_rows(len(channels), nuclei)]
 
 
+def cells_in(names) -> int | None:
+    """Which of the names is the cells of a field; None where they are not counted."""
+    return next((k for k, name in enumerate(names) if _COUNT in name), None)
+
+
 class Measurer:
     """Measures fields, several at a time; the numbers do not depend on how many.
 
@@ -64,18 +69,35 @@ class Measurer:
     nuclei : int
         Number of the channel whose cells are counted, or -1.
     threads : int
+    names : list of str, optional
+        The numbers wanted; by default all.
 
     Attributes
     ----------
     names : list of str
         Of the numbers.
+    channel : str or None
+        Whose cells are counted.
+
+    Raises
+    ------
+    InputError
+        For a name that this version does not have.
     """
 
-    def __init__(self, channels, nuclei: int, threads: int):
-        self.names, self.nuclei, self._threads = measure_names(channels, nuclei), nuclei, threads
+    def __init__(self, channels, nuclei: int, threads: int, names=None):
+        known = measure_names(channels, nuclei)
+        self.channel = None if nuclei < 0 else channels[nuclei]
+        self.names, self.nuclei = names or known, nuclei
+        unknown = set(self.names) - set(known)
+        if unknown:
+            raise InputError(f"this version of phenoscale has no measure {min(unknown)}: use the "
+                             "version that the model was trained with, or train again")
+        place = {name: k for k, name in enumerate(known)}
+        self._wanted = np.array([place[name] for name in self.names])
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __call__(self, fields) -> list[np.ndarray]:
         """The numbers (n,) float64 of each field (c, h, w), counts as in its files."""
         each = self._pool.map if self._pool else map
-        return list(each(lambda field: _core.numbers(field, self.nuclei), fields))
+        return list(each(lambda field: _core.numbers(field, self.nuclei)[self._wanted], fields))

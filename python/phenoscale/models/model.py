@@ -22,6 +22,7 @@ from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.machine import free_memory
 from phenoscale.models import networks
 from phenoscale.models.counts import is_counts
+from phenoscale.models.head import Head, is_head
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.table import DEPTHS
 
@@ -36,8 +37,8 @@ _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_
 LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
                "float16", "float32", "float64")
 _LARGEST = 1e38  # scales and offsets are float32 in the network
-_NO_TEXT = {"parameters", "slices", "path"}  # of a Model; all else is metadata
-_LATER = {"counts", "keys", "labels", "recipe"}  # what older files do not have
+_NO_TEXT = {"parameters", "slices", "path", "head"}  # of a Model; all else is metadata
+_LATER = {"counts", "keys", "labels", "recipe", "head"}  # what older files do not have
 
 
 @dataclass
@@ -93,6 +94,8 @@ class Model:
         (`phenoscale.models.counts`).
     recipe : dict
         The attributes of the `phenoscale.Recipe` that it was trained by; {} in older files.
+    head : Head or None
+        What else than the network has a say in the classes (`phenoscale.models.head`).
     labels : dict
         What the classes were before they were names, where that was a NumPy array or numbers in
         Python: "dtype", and "values" in the order of the classes; else {}.
@@ -133,6 +136,7 @@ class Model:
     path: str = ""
     recipe: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
+    head: Head | None = None
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -154,9 +158,20 @@ class Model:
         mean, spread = (np.array(self.controls[key]) for key in ("mean", "spread"))
         return np.sqrt((((embeddings - mean) / spread) ** 2).mean(axis=1))
 
+    def probabilities(self, logits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """Of each class, (n, classes) float32, from the logits (n, classes) of the network and the
+        numbers (n, measures) that the head asks for."""
+        return (_core.softmax(logits) if self.head is None
+                else self.head.probabilities(logits, numbers))
+
     def digest(self) -> str:
         """SHA-256 of the weights, as the prediction files name the model."""
-        return hashlib.sha256(self.parameters).hexdigest()
+        found = hashlib.sha256(self.parameters)
+        if self.head is not None:
+            for _, _, numbers in self.head.tensors():
+                found.update(numbers)
+            found.update(self.head.kind.encode())
+        return found.hexdigest()
 
     def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
         """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
@@ -183,12 +198,14 @@ class Model:
                              f"{_LIMIT_NAMES:,} names, {_LIMIT_ABOUT:,} characters in all")
 
     def _about(self) -> dict:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
+        about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
+        return {**about, "head": self.head and self.head.about()}
 
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
         tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
                    for name, at, shape, _ in self.slices]
+        tensors += self.head.tensors() if self.head else []
         write_tensors(path, "phenoscale", self._about(), tensors)
 
 
@@ -217,10 +234,19 @@ def load(path) -> Model:
                          "field size and embedding")
     model.slices = net.slices
     del net  # its own weights need not be in memory beside those of the file
-    model.parameters = np.empty(sum(math.prod(shape) for *_, shape, _ in model.slices), np.float32)
-    read_tensors(path, [(name, shape) for name, _, shape, _ in model.slices], model.parameters)
-    model.path = path
-    if not np.isfinite((model.parameters.min(), model.parameters.max())).all():
+    wanted = [(name, shape) for name, _, shape, _ in model.slices]
+    n = sum(math.prod(shape) for _, shape in wanted)
+    if model.head is not None:
+        wanted += model.head.shapes(len(model.classes))
+    count = sum(math.prod(shape) for _, shape in wanted)
+    if 4 * count > os.path.getsize(path):
+        raise InputError(f"{path} is damaged: its head has no room in it")
+    numbers = np.empty(count, np.float32)
+    read_tensors(path, wanted, numbers)
+    model.parameters, model.path = numbers[:n], path
+    if model.head is not None:
+        model.head.take(numbers[n:], len(model.classes))
+    if not np.isfinite((numbers.min(), numbers.max())).all():
         raise InputError(f"{path} is damaged: it has weights that are NaN or infinite")
     return model
 
@@ -301,6 +327,8 @@ def _faults(about: dict) -> list[str]:
     if not bad and about["controls"] and (
             len(about["controls"]["mean"]) != about["embedding"]["size"]):
         bad = ["controls"]
+    if not bad and not is_head(about.get("head"), about["channels"]):
+        bad = ["head"]
     if not bad and not is_counts(about.get("counts"), len(about["channels"])):
         bad = ["counts"]
     return bad
@@ -312,5 +340,6 @@ def _check_about(path: str, about: dict) -> Model:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
+                 head=Head(**about["head"]) if about.get("head") else None,
                  **{f.name: about[f.name] for f in fields(Model)
                     if f.name not in _NO_TEXT and f.name in about})

@@ -14,7 +14,7 @@ from phenoscale.prediction import stream
 from phenoscale.prediction.counts import far_from, plates_of, tell_far
 from phenoscale.prediction.frame import prediction_frames
 from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
-from phenoscale.prediction.predict import Network, Predictions
+from phenoscale.prediction.predict import Network, Predictions, measurer_of
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.read import Reading
 
@@ -29,12 +29,13 @@ class Writing(stream.Writing):
     ----------
     embedding : {"last", "none"}
         As for `phenoscale.prediction.frame.prediction_frame`.
-    tower
+    tower, measures
         As for `phenoscale.predict`.
     """
 
     embedding: str = "last"
     tower: str = "fused"
+    measures: str | None = None
 
 
 def predict_to_file(model: Model, source, out, reading: Reading | None = None,
@@ -79,7 +80,10 @@ class _Predicting:
 
     def __init__(self, model: Model, writing: Writing, crew: Crew):
         self.model, self.bin, self._writing, self._threads = model, model.bin, writing, crew.threads
-        self.same, self._levels = {"model": _model_key(model), "tower": writing.tower}, []
+        measurer, self._levels = measurer_of(model, 1, writing.measures), []
+        self._measures = measurer.names if measurer else []
+        self.same = {"model": _model_key(model), "tower": writing.tower,
+                     "measures": "all" if self._measures else "none"}
 
     def fields(self, table):
         return with_model_channels(self.model, table)
@@ -90,19 +94,22 @@ class _Predicting:
     def blank(self, n: int) -> Predictions:
         model = self.model
         return Predictions.blank(n, len(model.classes), model.embedding["size"],
-                                 len(model.channels))
+                                 len(model.channels), self._measures)
 
     def each(self, source, order):
-        network = Network.of(self.model, source.size, self._threads, self._writing.tower)
+        network = Network.of(self.model, source.size, self._threads, self._writing.tower,
+                             self._writing.measures)
         return network.each(source, order, self._writing.on_error)
 
     def frames(self, table, parts):
         def noted():
             for part in parts:
                 self._levels.append(part.by_channel())
+                part.head, part.measures = self.model.head, self._measures  # not kept on disk
                 yield part
 
-        return prediction_frames(self.model, table, noted(), self._writing.embedding)
+        return prediction_frames(self.model, table, noted(), self._writing.embedding,
+                                 self._writing.measures)
 
     def end(self, table, crew: Crew) -> None:
         model = self.model
@@ -113,5 +120,6 @@ class _Predicting:
 
 def _model_key(model: Model) -> str:
     """SHA-256 of what logits and embeddings depend on in a model."""
-    about = [model.digest(), model.description, model.scale, model.offset, model.bin, model.z]
+    about = [model.digest(), model.description, model.scale, model.offset, model.bin, model.z,
+             model.head and model.head.about()]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()

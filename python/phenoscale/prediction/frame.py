@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phenoscale.images.measures import cells_in
 from phenoscale.models.model import Model
 from phenoscale.prediction.inputs import with_model_channels
 from phenoscale.prediction.predict import Predictions
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import (
+    CELLS,
     CLASS,
     DISTANCE,
     MODEL,
@@ -47,8 +49,8 @@ def beside(about: dict, parts):
         begin += n
 
 
-def prediction_frame(model: Model, table: Table, found: Predictions,
-                     embedding: str = "last") -> pandas.DataFrame:
+def prediction_frame(model: Model, table: Table, found: Predictions, embedding: str = "last",
+                     measures: str | None = None) -> pandas.DataFrame:
     """The predictions file: one row a field that could be read, in the order of the table.
 
     Parameters
@@ -59,11 +61,14 @@ def prediction_frame(model: Model, table: Table, found: Predictions,
         Of all fields of the table.
     embedding : {"last", "none"}
         "none": without the columns of the embedding.
+    measures : {"none", "all"}, optional
+        "none": without those of the measures, and of the cells.
     """
-    return next(prediction_frames(model, table, [found], embedding))
+    return next(prediction_frames(model, table, [found], embedding, measures))
 
 
-def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"):
+def prediction_frames(model: Model, table: Table, parts, embedding: str = "last",
+                      measures: str | None = None):
     """The predictions file in several frames, one for each part.
 
     parts: iterable of Predictions, of all fields in the order of the table.
@@ -73,7 +78,10 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
     digest = model.digest()[:16]
     about = about_cells(table, model.label, with_model_channels(model, table).keys)
     for part, kept, columns in beside(about, parts):
-        probabilities = part.probabilities[kept]
+        probabilities, numbers = part.probabilities[kept], part.numbers[kept]
+        names = [] if measures == "none" else part.measures
+        if (count := cells_in(names)) is not None:
+            columns[CELLS] = numbers[:, count]
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):
             columns[probability_column(key)] = probabilities[:, k]
@@ -84,4 +92,5 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
             embeddings = part.embeddings[kept]
             columns.update({embedding_column(k): embeddings[:, k]
                             for k in range(embeddings.shape[1])})
+        columns.update(zip(names, numbers.T))
         yield pandas.DataFrame(columns)

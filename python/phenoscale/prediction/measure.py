@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phenoscale.images.measures import COUNT, Measurer, find_nuclei
+from phenoscale.images.measures import Measurer, cells_in, find_nuclei
 from phenoscale.prediction.frame import about_cells, beside
 from phenoscale.prediction.predict import in_turn
 from phenoscale.prediction.stream import Writing, check_out, write_file
+from phenoscale.ranks.alone import even_ends, share
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.predictions import CELLS
 from phenoscale.tables.read import Reading, read_table
 
-__all__ = ["Measures", "measure_to_file"]
+__all__ = ["Measures", "measure_fields", "measure_to_file"]
 
 
 @dataclass
@@ -34,12 +35,39 @@ class Measures:
 
     TENSORS = ("numbers",)
 
+    @classmethod
+    def blank(cls, n: int, measurer: Measurer) -> Measures:
+        """Of n fields of which nothing is known yet: NaN."""
+        return cls(np.full((n, len(measurer.names)), np.nan, np.float32))
+
     def put(self, i: int, answer) -> None:
         """What was found of field i: numbers, or words why it was skipped."""
         if isinstance(answer, str):
             self.skipped[i] = answer
         else:
             self.numbers[i] = answer
+
+
+def _each(source, order, measurer: Measurer, threads: int, on_error: str):
+    return in_turn(source, order, threads, on_error, lambda block, rows: measurer(block))
+
+
+def measure_fields(source, order, measurer: Measurer, on_error: str, crew: Crew) -> Measures:
+    """The classic numbers of the fields `order` of a source, (len(order), names).
+
+    Each rank of the crew in the same call: they have parts of the fields, and all get all.
+    """
+    n, ranks, found = len(order), crew.ranks, Measures.blank(len(order), measurer)
+    ends = even_ends(n, ranks.size)
+    first, end = share(ends, ranks.rank)
+    answers = _each(source, order[first:end], measurer, crew.threads, on_error)
+    for i, answer in enumerate(answers, first):
+        found.put(i, answer)
+        crew.watch.tell("measure", min(n, (i + 1 - first) * ranks.size), n)
+    ranks.rows(found.numbers, ends)
+    for theirs in ranks.everyone(list(found.skipped.items())):
+        found.skipped.update(dict(theirs))
+    return found
 
 
 def measure_to_file(source, out, reading: Reading | None = None, nuclei: str | None = None,
@@ -91,18 +119,17 @@ class _Measuring:
         """Fields of every size and depth have them."""
 
     def blank(self, n: int) -> Measures:
-        return Measures(np.full((n, len(self._measurer.names)), np.nan, np.float32))
+        return Measures.blank(n, self._measurer)
 
     def each(self, source, order):
-        return in_turn(source, order, self._threads, self._writing.on_error,
-                       lambda block, rows: self._measurer(block))
+        return _each(source, order, self._measurer, self._threads, self._writing.on_error)
 
     def frames(self, table, parts):
         """The file in several frames, one for each part."""
         import pandas
 
         names = self._measurer.names
-        count = next((k for k, name in enumerate(names) if COUNT in name), None)
+        count = cells_in(names)
         for part, kept, columns in beside(about_cells(table, "", table.keys), parts):
             numbers = part.numbers[kept]
             if count is not None:

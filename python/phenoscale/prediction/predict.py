@@ -14,6 +14,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.counts import KINDS, looks_at
 from phenoscale.images.fields import FieldArrays
+from phenoscale.images.measures import Measurer, find_nuclei
 from phenoscale.images.usable import usable
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
@@ -22,38 +23,58 @@ from phenoscale.prediction.inputs import check_fits, with_model_channels
 from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
 from phenoscale.tables.table import Table
+from phenoscale.words import listed
 
-__all__ = ["Network", "Predictions", "in_turn", "predict", "predict_table"]
+__all__ = ["MEASURES", "Network", "Predictions", "in_turn", "measurer_of", "predict",
+           "predict_table"]
+
+#: which classic numbers go with the predictions; by default all where the model's head asks for
+#: them, since they cost nothing more then, else none
+MEASURES = ("none", "all")
 
 
 @dataclass
 class Predictions:
-    """What the network says of n fields.
+    """What a model says of n fields.
 
     Attributes
     ----------
-    logits, probabilities : ndarray of float32, (n, classes)
+    logits : ndarray of float32, (n, classes)
+        Of the network.
+    probabilities : ndarray of float32, (n, classes)
+        Of the model: of its network, its measures or both, as its head has it.
     embeddings : ndarray of float32, (n, embedding)
         Input of the last dense layer, not normalised.
     levels : ndarray of float32, (n, channels * KINDS)
         What the counts of each channel are like, as `phenoscale.images.counts`; NaN where that was
         not asked.
+    numbers : ndarray of float32, (n, measures)
+        The classic numbers of each field, where they were asked for; else of no columns.
     skipped : dict of int to str
         Number of a field that could not be read, and why; its rows are NaN.
+    measures : list of str
+        What the numbers are.
+    head : phenoscale.models.head.Head or None
+        Of the model.
     """
 
     logits: np.ndarray
     embeddings: np.ndarray
     levels: np.ndarray
+    numbers: np.ndarray
     skipped: dict = field(default_factory=dict)
+    measures: list = field(default_factory=list)
+    head: object = None
 
-    TENSORS = ("logits", "embeddings", "levels")
+    TENSORS = ("logits", "embeddings", "levels", "numbers")
 
     @classmethod
-    def blank(cls, n: int, classes: int, embedding: int, channels: int) -> Predictions:
+    def blank(cls, n: int, classes: int, embedding: int, channels: int, measures=()
+              ) -> Predictions:
         """Of n fields of which nothing is known yet: NaN."""
-        return cls(*(np.full((n, width), np.nan, np.float32)
-                     for width in (classes, embedding, channels * len(KINDS))))
+        widths = (classes, embedding, channels * len(KINDS), len(measures))
+        return cls(*(np.full((n, width), np.nan, np.float32) for width in widths),
+                   measures=measures)
 
     def far(self, model: Model, plates: list[str]) -> list[Far]:
         """Plates, by the words for that of each field, whose counts the model does not know."""
@@ -69,12 +90,18 @@ class Predictions:
         if isinstance(answer, str):
             self.skipped[i] = answer
         else:
-            self.logits[i], self.embeddings[i], self.levels[i] = answer
+            for part, row in zip(self._parts(), answer):
+                part[i] = row
+
+    def only(self, rows) -> Predictions:
+        """Of some of the fields, all of which could be read."""
+        return Predictions(*(part[rows] for part in self._parts()), measures=self.measures,
+                           head=self.head)
 
     def spread(self, rows, n: int, left_out) -> Predictions:
         """As rows of n fields; the others, in `left_out` with their reasons, are NaN."""
         wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
-                             for part in self._parts()))
+                             for part in self._parts()), measures=self.measures, head=self.head)
         for whole, part in zip(wide._parts(), self._parts()):
             whole[rows] = part
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
@@ -85,8 +112,9 @@ class Predictions:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, (n, classes) float32."""
-        return _core.softmax(self.logits)
+        """See the class."""
+        return (_core.softmax(self.logits) if self.head is None
+                else self.head.probabilities(self.logits, self.numbers))
 
 
 def in_turn(source, order, threads: int, on_error: str, answers_of):
@@ -116,6 +144,23 @@ def in_turn(source, order, threads: int, on_error: str, answers_of):
         yield from (fault or next(answers) for fault in faults)
 
 
+def measurer_of(model: Model, threads: int, measures: str | None = None) -> Measurer | None:
+    """What measures the fields of a model beside its network; None where nothing is asked for.
+
+    measures: one of `MEASURES`.
+    """
+    if measures not in (None, *MEASURES):
+        raise InputError(f"measures={measures!r}: give {listed(MEASURES)}, or leave it out")
+    head = model.head
+    asked = head is not None and head.asks_measures()
+    if not asked and measures != "all":
+        return None
+    if head is None:
+        return Measurer(model.channels, find_nuclei(model.channels)[0], threads)
+    nuclei = -1 if head.nuclei is None else model.channels.index(head.nuclei)
+    return Measurer(model.channels, nuclei, threads, head.names)
+
+
 @dataclass
 class Network:
     """A network, and what the counts of a field become before it: counts * scale + offset.
@@ -131,6 +176,10 @@ class Network:
         Whether it says what the counts of a field are like, too.
     name : str
         What sentences call its model.
+    measurer : Measurer, optional
+        What measures the same fields.
+    head : Head, optional
+        Of its model.
     """
 
     net: object
@@ -139,13 +188,27 @@ class Network:
     threads: int
     asks_levels: bool = False
     name: str = "the model"
+    measurer: Measurer | None = None
+    head: object = None
 
     @classmethod
-    def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused") -> Network:
-        """That of a model, for fields of one size (h, w) in their files."""
+    def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused",
+           measures: str | None = None) -> Network:
+        """That of a model, for fields of one size (h, w) in their files.
+
+        measures: one of `MEASURES`, or None for what the head asks for.
+        """
         threads = thread_count(threads)
         return cls(model.net(*size, threads, tower), model.scale, model.offset, threads,
-                   model.counts is not None, model.name)
+                   model.counts is not None, model.name, measurer_of(model, threads, measures),
+                   model.head)
+
+    def blank(self, n: int) -> Predictions:
+        """What is found of n fields, of which nothing is known yet."""
+        found = Predictions.blank(n, self.net.classes, self.net.embedding, len(self.scale),
+                                  self.measurer.names if self.measurer else ())
+        found.head = self.head
+        return found
 
     def run(self, source, order, on_error: str = "stop", progress=None,
             ranks: Alone | None = None) -> Predictions:
@@ -161,26 +224,27 @@ class Network:
             Each in the same call: they have parts of the fields, and all get all.
         """
         n, ranks, watch = len(order), ranks or Alone(), Watch(progress)
-        found = Predictions.blank(n, self.net.classes, self.net.embedding, len(self.scale))
+        found = self.blank(n)
         ends = even_ends(n, ranks.size)
         first, end = share(ends, ranks.rank)
         for i, answer in enumerate(self.each(source, order[first:end], on_error), first):
             found.put(i, answer)
             watch.tell("predict", min(n, (i + 1 - first) * ranks.size), n)
-        for rows in (found.logits, found.embeddings, found.levels):
-            ranks.rows(rows, ends)
+        for name in found.TENSORS:
+            ranks.rows(getattr(found, name), ends)
         for theirs in ranks.everyone(list(found.skipped.items())):
             found.skipped.update(dict(theirs))
         return found
 
     def each(self, source, order, on_error: str = "stop"):
-        """What it says of fields one by one: yields (logits, embedding, levels), or words why a
-        field was skipped."""
+        """What it says of fields one by one: yields (logits, embedding, levels, numbers), or words
+        why a field was skipped."""
         return in_turn(source, order, self.threads, on_error,
                        lambda *block: self._answers(*block, source.place, on_error))
 
     def _answers(self, block: list, rows: list, place, on_error: str) -> list:
-        """What it says of some fields: (logits, embedding, levels), or words; place: of a row."""
+        """What it says of some fields: (logits, embedding, levels, numbers), or words; place: of a
+        row."""
         try:
             answers = self.net.predict(block, self.scale, self.offset)
         except OverflowError as error:
@@ -193,11 +257,12 @@ class Network:
             return [words]
         levels = ([np.ravel(looks_at(one)) for one in block] if self.asks_levels
                   else [np.nan] * len(block))
-        return list(zip(*answers, levels))
+        numbers = self.measurer(block) if self.measurer else [()] * len(block)
+        return list(zip(*answers, levels, numbers))
 
 
 def predict(model: Model, source, threads: int | None = None, on_error: str = "stop",
-            progress=None, tower: str = "fused") -> Predictions:
+            progress=None, tower: str = "fused", measures: str | None = None) -> Predictions:
     """Classify fields.
 
     Fields whose counts lie far from those of the training are warned of: in an event of the stage
@@ -218,6 +283,9 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
         Takes events of `phenoscale.progress`, of the stage "predict".
     tower : {"fused", "plain"}
         How towers are run (`phenoscale.models.networks.TOWERS`); the same up to rounding.
+    measures : {"none", "all"}, optional
+        Whether the classic numbers of each field are wanted, too; by default where the model's head
+        needs them.
 
     Raises
     ------
@@ -227,18 +295,15 @@ def predict(model: Model, source, threads: int | None = None, on_error: str = "s
     if not hasattr(source, "release"):
         source = FieldArrays(source, model.bin)
     check_fits(model, (source.shape[0], *source.size), source.dtype)
-    found = _of_all(model, source, threads, on_error, progress, tower)
+    network = Network.of(model, source.size, threads, tower, measures)
+    found = network.run(source, np.arange(source.n), on_error, progress)
     tell_far(found.far(model, [""] * source.n), progress)
     return found
 
 
-def _of_all(model: Model, source, threads, on_error, progress, tower) -> Predictions:
-    network = Network.of(model, source.size, threads, tower)
-    return network.run(source, np.arange(source.n), on_error, progress)
-
-
 def predict_table(model: Model, table: Table, threads: int | None = None, on_error: str = "stop",
-                  progress=None, tower: str = "fused") -> Predictions:
+                  progress=None, tower: str = "fused", measures: str | None = None
+                  ) -> Predictions:
     """Classify the fields of a table; see `predict`.
 
     The channels are those of the model, by name.  Fields that a check marked are left out.
@@ -247,6 +312,7 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     source = fields.open(thread_count(threads), model.bin)
-    part = _of_all(model, source, threads, on_error, progress, tower)
+    network = Network.of(model, source.size, threads, tower, measures)
+    part = network.run(source, np.arange(source.n), on_error, progress)
     tell_far(part.far(model, plates_of(fields.table)), progress)
     return part.spread(fields.rows, len(table), fields.left_out)

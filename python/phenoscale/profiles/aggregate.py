@@ -13,9 +13,10 @@ import numpy as np
 from phenoscale.errors import InputError
 from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.predictions import (
+    CELLS,
     CLASS,
     FIELDS,
-    is_embedding,
+    is_feature,
     is_own,
     probability_columns,
 )
@@ -48,7 +49,7 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
         Groups in the order of appearance: the columns `by`; every other column that is constant
         within each group; `Phenoscale_Fields`, their number; the probabilities, median over the
         fields, renormalised (mean where all medians are 0); `Phenoscale_Class`, the likeliest;
-        embeddings, mean over the fields.
+        features and cells, mean over the fields.
 
     Raises
     ------
@@ -66,13 +67,14 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
                 f"they have {listed(frame.columns, near=column)}"
             )
     probabilities = probability_columns(frame, classes)
-    embeddings = [name for name in frame.columns if is_embedding(name)]
+    features = [name for name in frame.columns if is_feature(name)
+                or name == CELLS and pandas.api.types.is_numeric_dtype(frame[name])]
     groups = frame.groupby(by, sort=False, dropna=False)
     kept = [
         name
         for name in frame.columns
         if name not in by
-        and not (is_own(name) or is_embedding(name))
+        and not (is_own(name) or name in features)
         and (groups[name].nunique(dropna=False) == 1).all()
     ]
     median = groups[probabilities].median().to_numpy()
@@ -88,8 +90,8 @@ def aggregate(frame: pandas.DataFrame, by, classes) -> pandas.DataFrame:
         pandas.DataFrame({CLASS: names[scores.argmax(axis=1)]}),
         pandas.DataFrame(scores, columns=probabilities),
     ]
-    if embeddings:
-        parts.append(groups[embeddings].mean().reset_index(drop=True))
+    if features:
+        parts.append(groups[features].mean().reset_index(drop=True))
     return pandas.concat(parts, axis=1)
 
 

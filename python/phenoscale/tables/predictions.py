@@ -6,7 +6,8 @@
     Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, the probability of each
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Model                                 the beginning of the digest of its weights
-    Image_Phenoscale_Emb0000 ...                     the embedding: the only features
+    Image_Phenoscale_Emb0000 ...                     the embedding
+    Image_Intensity_MeanIntensity_DNA ...            the measures; both are features
 
 `phenoscale.prediction.frame` writes them.
 """
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
-           "embedding_column", "is_embedding", "is_own", "known_columns", "probability_column",
-           "probability_columns", "text_frame"]
+           "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
+           "known_columns", "probability_column", "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
@@ -40,6 +41,9 @@ FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
+#: by the families of docs/measures.md
+_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|Texture|Correlation|ImageQuality"
+                         r"|Foreground|Bands|Patterns|Gradient|Cells)_.+")
 _OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
 
 
@@ -75,6 +79,16 @@ def is_embedding(column: str) -> bool:
     return bool(_IS_EMBEDDING.fullmatch(column))
 
 
+def is_measure(column: str) -> bool:
+    """Whether a column is one of the classic numbers of a field."""
+    return bool(_IS_MEASURE.fullmatch(column))
+
+
+def is_feature(column: str) -> bool:
+    """Whether a column is of the embedding or the measures."""
+    return is_embedding(column) or is_measure(column)
+
+
 def is_own(column: str) -> bool:
     """Whether a column is of one field alone, or made anew when fields become wells."""
     return bool(_OWN.fullmatch(column))
@@ -89,7 +103,7 @@ def about_columns(table: Table, label: str) -> list[str]:
 
 
 def text_frame(path) -> pandas.DataFrame | None:
-    """A CSV of a run as text, its cells as they were before it was written, without embeddings;
+    """A CSV of a run as text, its cells as they were before it was written, without features;
     None where it is absent or has no rows.
 
     Raises
@@ -101,7 +115,7 @@ def text_frame(path) -> pandas.DataFrame | None:
 
     try:
         frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
-                                usecols=lambda name: not is_embedding(name))
+                                usecols=lambda name: not is_feature(name))
     except (FileNotFoundError, pandas.errors.EmptyDataError):
         return None
     except (OSError, ValueError) as error:

@@ -17,6 +17,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
+from phenoscale.models.head import HEADS
 from phenoscale.tables.values import values_of
 from phenoscale.words import listed
 
@@ -145,6 +146,12 @@ class Recipe:
         A ReLU after the dense layer of mcnn (`phenoscale.models.networks`).
     tower : str
         "fused", or "plain": the slow twin through oneDNN, the same up to rounding.
+    head : str, optional
+        What the classes come from: "network", "measures", or "both", the mean of both; by default
+        chosen at the end (`phenoscale.training.head`).
+    nuclei : str, optional
+        The channel whose cells are counted, or "none"
+        (`phenoscale.images.measures.find_nuclei`).
     seed : int
     """
 
@@ -166,12 +173,16 @@ class Recipe:
     z: str | None = None
     fc_relu: bool = True
     tower: str = "fused"
+    head: str | None = None
+    nuclei: str | None = None
     seed: int = 0
 
     def __post_init__(self):
         tables = {"network": networks.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
                   "select": SELECTIONS, "tower": networks.TOWERS,
                   "optimizer": _core.optimizer_names()}
+        if self.head is not None:
+            tables["head"] = HEADS
         for name, table in tables.items():
             if getattr(self, name) not in list(table):
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "

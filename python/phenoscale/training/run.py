@@ -12,26 +12,23 @@ import os
 import time
 from dataclasses import asdict, replace
 
-import numpy as np
-
 from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
 from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
-from phenoscale.models.controls import controls_of
 from phenoscale.models.model import Model
-from phenoscale.prediction.frame import prediction_frame
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.outputs import refuse_to_lose, write_errors
+from phenoscale.tables.outputs import refuse_to_lose
 from phenoscale.tables.predictions import about_columns
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
 from phenoscale.training.begun import changed, check_unchanged, record, stamps_of
+from phenoscale.training.ending import Ending, model_of
 from phenoscale.training.first_pass import Labelled, check_copies, read_all
 from phenoscale.training.follower import Follower
 from phenoscale.training.keeper import Keeper, Running
@@ -115,11 +112,11 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             crew, trained, keeper)
         keeper.ended()
         with keeper.computing():
-            rows = np.flatnonzero(is_control[fields.usable.rows] & (fields.sides == "train"))
-            rows = rows[~np.isin(rows, list(trained.lost))]
-            model = _finish(fields, trained, keeper, rows, crew)
-            unread = _score_rest(folder, model, fields, trained, crew)
-        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *unread,
+            ending = Ending(fields, trained, keeper, crew)
+            model = ending.model(is_control[fields.usable.rows])
+            ending.score_rest(folder, model)
+            crew.watch.note(ending.notes)
+        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *ending.notes,
                  *_lost(trained, fields)]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
@@ -167,7 +164,7 @@ def _begin(fields: Labelled, begun: dict | None, keeper, running: Running, crew:
     keeper.check_same(fields.same(ranks.exchange))
     lost = _compare(fields, begun, keeper, running, crew) if begun is not None else {}
     trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, crew)
-    keeper.take(trained, lambda: _model(fields, trained))
+    keeper.take(trained, lambda: model_of(fields, trained))
     if begun is None:
         stamps = stamps_of(fields, crew)  # before they are read: what changes after is noticed
         moments, trained.unread, digests = read_all(fields, running.on_error, crew, keeper.warn)
@@ -189,7 +186,7 @@ def _begin(fields: Labelled, begun: dict | None, keeper, running: Running, crew:
     if ranks.size > 1 and ranks.exchange == "factors" and 0 < most < fields.recipe.batch:
         keeper.warn(f"a batch of {fields.recipe.batch} is over {most} images: --exchange matrix "
                     "sends less, to bits that depend on the number of ranks")
-    _model(fields, trained).check()
+    model_of(fields, trained).check()
     return trained
 
 
@@ -213,11 +210,6 @@ def _compare(fields: Labelled, begun: dict, keeper, running: Running, crew: Crew
     return lost
 
 
-def _model(fields: Labelled, trained: Trained, controls: dict | None = None) -> Model:
-    """The model as the training stands."""
-    return trained.model(fields.classes, fields.table.channels, **fields.about, controls=controls)
-
-
 def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, crew: Crew) -> dict:
     """Every option as resolved, for config.json."""
     table = fields.table
@@ -234,58 +226,6 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
         "table_digest": fields.about["table_digest"],
         **{f"n_{side}": int((fields.sides == side).sum()) for side in SIDES},
         **environment()}
-
-
-def _finish(fields: Labelled, trained: Trained, keeper, rows, crew: Crew) -> Model:
-    """The model that is kept; the best one in the folder gets to know its controls, too.
-
-    rows: of the control fields that were trained on.
-    """
-    net, ranks = trained.net, crew.ranks
-    trained.optimizer = None  # its state makes room for a second set of weights
-
-    def known():
-        """The model of the weights that rank 0 has, and what it knows of the controls."""
-        ranks.copy(net.parameters)
-        found = trained.network(crew.threads).run(fields.source, rows, keeper.on_error, ranks=ranks)
-        there = [i not in found.skipped for i in range(len(rows))]
-        return _model(fields, trained, controls_of(found.embeddings[np.array(there, bool)]))
-
-    is_best = trained.recipe.select == "best"
-    if (is_best or len(rows)) and ranks.spread(keeper.has_best()):
-        last = keeper.swap_best(net.parameters)
-        model = known()
-        if len(rows):
-            keeper.save_best(model)
-        if is_best:
-            return model
-        keeper.put_back(net.parameters, last)
-    return known()
-
-
-def _score_rest(folder: RunFolder, model: Model, fields: Labelled, trained: Trained,
-                crew: Crew) -> list[str]:
-    """Write predictions.csv of the fields not trained on, and errors.csv of all left out; notes.
-
-    The network and the files are those of the training: a second network would be in memory
-    beside it.
-    """
-    rest, notes = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped"))), []
-    if len(rest):
-        found = trained.network(crew.threads).run(fields.source, rest, "skip", crew.watch,
-                                                  crew.ranks)
-        fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
-        fields.sides[rest[list(found.skipped)]] = "skipped"
-        if found.skipped:
-            notes = [f"{len(found.skipped)} of {len(rest)} fields not trained on cannot be read: "
-                     "see errors.csv"]
-        if crew.is_first:
-            write_csv(prediction_frame(model, fields.table.select(rest), found),
-                      folder.file(folder.PREDICTIONS))
-    fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
-    if crew.is_first:
-        write_errors(fields.usable.whole, fields.usable.left_out, folder.file(folder.ERRORS))
-    return notes
 
 
 def _write_split(folder: RunFolder, fields: Labelled) -> None:

@@ -10,6 +10,7 @@
     split.csv                 the side of each field
     files.json                the files that it began with (begun.py)
     predictions.csv           every field that was not trained on
+    heads.csv                 how well network, measures and both do on these
     errors.csv                the fields that were left out
     report.html               made from the others
     phenoscale.lock           while a training writes here (files/lock.py)
@@ -26,7 +27,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.machine import free_memory
 from phenoscale.models.model import Model, load
-from phenoscale.tables.predictions import is_embedding, text_frame
+from phenoscale.tables.predictions import is_feature, text_frame
 from phenoscale.training.checkpoint import checkpoints_in
 from phenoscale.training.run_config import LIMIT_BYTES, config_of
 
@@ -49,8 +50,9 @@ class RunFolder:
     MODEL, BEST, LAST_GOOD = "model.safetensors", "best.safetensors", "last_good.safetensors"
     CONFIG, LOG, SPLIT, FILES = "config.json", "log.csv", "split.csv", "files.json"
     PREDICTIONS, ERRORS, REPORT = "predictions.csv", "errors.csv", "report.html"
+    HEADS = "heads.csv"
     #: what a training writes; a report comes after it
-    WRITTEN = (CONFIG, LOG, SPLIT, FILES, PREDICTIONS, ERRORS, MODEL, BEST, LAST_GOOD)
+    WRITTEN = (CONFIG, LOG, SPLIT, FILES, PREDICTIONS, HEADS, ERRORS, MODEL, BEST, LAST_GOOD)
 
     def __init__(self, path):
         self.path = os.fspath(path)
@@ -120,7 +122,7 @@ class RunFolder:
                 columns = file.readline(_LIMIT_HEADER).split(",")
         except FileNotFoundError:
             return 1.0
-        return len(columns) / max(1, sum(not is_embedding(one.strip(' "\n')) for one in columns))
+        return len(columns) / max(1, sum(not is_feature(one.strip(' "\n')) for one in columns))
 
     def _regular(self, name: str, most: int) -> str:
         """The path of a file, InputError where it is none of at most so many bytes: a folder may

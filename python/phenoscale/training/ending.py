@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The end of a run: the model that is kept, what it knows beside its weights, and how well it does
+on the fields that were not trained on.
+
+    weights -> controls, head of the measures -> model
+    model, fields not trained on -> predictions.csv, errors.csv
+    the same fields by network, measures, both, and by what any of them must beat -> heads.csv
+
+The network and the files are those of the training: a second network would be in memory beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from phenoscale.files.csv import write_csv
+from phenoscale.images.measures import Measurer, cells_in
+from phenoscale.models.controls import controls_of
+from phenoscale.models.head import HEADS, Head
+from phenoscale.models.model import Model
+from phenoscale.prediction.frame import prediction_frame
+from phenoscale.prediction.measure import measure_fields
+from phenoscale.profiles.aggregate import aggregate
+from phenoscale.ranks.crew import Crew
+from phenoscale.scores.intervals import wilson
+from phenoscale.tables.class_keys import class_keys
+from phenoscale.tables.outputs import write_errors
+from phenoscale.tables.predictions import probability_column, probability_columns
+from phenoscale.tables.repeats import likely_wells
+from phenoscale.training.first_pass import Labelled
+from phenoscale.training.head import Watched, fit_head, measurer_for, probabilities_of
+from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.train import Trained
+
+__all__ = ["COUNT_ALONE", "UNTRAINED", "Ending", "model_of"]
+
+#: what every head must beat: a regression on the cell count, and on a network of random weights
+COUNT_ALONE, UNTRAINED = "cell count alone", "untrained network"
+
+
+def model_of(fields: Labelled, trained: Trained, controls: dict | None = None,
+             head: Head | None = None) -> Model:
+    """The model as the training stands."""
+    return trained.model(fields.classes, fields.table.channels, **fields.about, controls=controls,
+                         head=head)
+
+
+class Ending:
+    """What is done once the last step is.
+
+    Parameters
+    ----------
+    fields : Labelled
+    trained : Trained
+    keeper : phenoscale.training.keeper.Keeper or phenoscale.training.follower.Follower
+    crew : Crew
+
+    Attributes
+    ----------
+    notes : list of str
+        What has to be said of it.
+    """
+
+    def __init__(self, fields: Labelled, trained: Trained, keeper, crew: Crew):
+        self._fields, self._trained, self._keeper, self._crew = fields, trained, keeper, crew
+        lost = np.array(list(trained.lost), np.int64)
+        self._train, self._val = (np.setdiff1d(fields.rows(side), lost)
+                                  for side in ("train", "val"))
+        self._measurer, words = measurer_for(trained.recipe, fields.table.channels, crew.threads,
+                                             keeper.warn)
+        self.notes = [words] * bool(words)
+        self._numbers = np.empty((0, 0), np.float32)  # of the training fields
+
+    # ---- the model -----------------------------------------------------------------------------
+
+    def model(self, is_control) -> Model:
+        """The model that is kept; the best one in the folder gets to know the same.
+
+        is_control: whether a field is one, (fields,) bool.
+        """
+        net, keeper, ranks = self._trained.net, self._keeper, self._crew.ranks
+        self._trained.optimizer = None  # its state makes room for a second set of weights
+        self._measure()
+        is_best = self._trained.recipe.select == "best"
+        controls = self._train[is_control[self._train]]
+        knows = is_best or len(controls) or self._measurer
+        if knows and ranks.spread(keeper.has_best()):
+            last = keeper.swap_best(net.parameters)
+            model = self._known(controls)
+            keeper.save_best(model)
+            if is_best:
+                return model
+            keeper.put_back(net.parameters, last)
+        return self._known(controls)
+
+    def _measure(self) -> None:
+        """The measures of the training fields, once for all weights."""
+        if not self._measurer:
+            return
+        found = measure_fields(self._fields.source, self._train, self._measurer,
+                               self._keeper.on_error, self._crew)
+        there = [i for i in range(len(self._train)) if i not in found.skipped]
+        self._train, self._numbers = self._train[there], found.numbers[there]
+
+    def _known(self, controls) -> Model:
+        """The model of the weights that rank 0 has, and what it knows of controls and measures."""
+        self._crew.ranks.copy(self._trained.net.parameters)
+        _, found = self._ask(controls)
+        head = self._head() if self._measurer else None
+        if head is not None and head.why not in self.notes:
+            self.notes.append(head.why)
+        return model_of(self._fields, self._trained, controls_of(found.embeddings), head)
+
+    def _ask(self, rows, measurer: Measurer | None = None):
+        """The rows of some fields that could be read, and what the network says of them."""
+        network = self._trained.network(self._crew.threads)
+        network.measurer = measurer
+        found = network.run(self._fields.source, rows, self._keeper.on_error,
+                            ranks=self._crew.ranks)
+        there = np.array([i for i in range(len(rows)) if i not in found.skipped], np.int64)
+        return rows[there], found.only(there)
+
+    def _head(self) -> Head:
+        """The head, fitted by rank 0."""
+        fields, recipe, ranks = self._fields, self._trained.recipe, self._crew.ranks
+        rows, watched = self._ask(self._val, self._measurer)
+        head = Head("", self._measurer.names, self._measurer.channel, 1.0, "")
+        if ranks.rank == 0:
+            head = fit_head(
+                self._measurer, self._numbers, fields.labels[self._train],
+                self._groups(self._train), recipe.balance == "class", recipe.head,
+                Watched(watched.logits, watched.numbers, fields.labels[rows]))
+        return _spread(head, len(fields.classes), ranks)
+
+    def _groups(self, rows) -> list:
+        """What stays together in inner folds: compounds where the split is by them, else wells."""
+        table, split = self._fields.table, self._fields.about["split"]
+        compound = table.roles.get("compound")
+        if compound and (split["val_by"] == "compound" or compound in split["holdout"]):
+            keys = list(table.role("compound"))
+        else:
+            keys = likely_wells(table) if "well" in table.roles else list(range(len(table)))
+        return [keys[row] for row in rows]
+
+    # ---- the fields that were not trained on ---------------------------------------------------
+
+    def score_rest(self, folder: RunFolder, model: Model) -> None:
+        """Write predictions.csv and heads.csv of the fields not trained on, and errors.csv of all
+        left out."""
+        fields, trained, crew = self._fields, self._trained, self._crew
+        rest = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped")))
+        if len(rest):
+            network = trained.network(crew.threads)
+            network.measurer, network.head = self._measurer, model.head
+            found = network.run(fields.source, rest, "skip", crew.watch, crew.ranks)
+            fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
+            fields.sides[rest[list(found.skipped)]] = "skipped"
+            if found.skipped:
+                self.notes.append(f"{len(found.skipped)} of {len(rest)} fields not trained on "
+                                  "cannot be read: see errors.csv")
+            if crew.is_first:
+                write_csv(prediction_frame(model, fields.table.select(rest), found),
+                          folder.file(folder.PREDICTIONS))
+            self._write_heads(folder, model, rest, found)
+        fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
+        if crew.is_first:
+            write_errors(fields.usable.whole, fields.usable.left_out, folder.file(folder.ERRORS))
+
+    def _write_heads(self, folder: RunFolder, model: Model, rest, found) -> None:
+        """heads.csv, where there are fields to score."""
+        import pandas
+
+        sides = self._fields.sides[rest]
+        side = next((side for side in ("test", "val") if (sides == side).any()), None)
+        if side is None or model.head is None:
+            return
+        there = np.flatnonzero(sides == side)
+        rows, found = rest[there], found.only(there)
+        opinions = {kind: replace(model.head, kind=kind).probabilities(found.logits, found.numbers)
+                    for kind in HEADS}
+        count, labels = cells_in(self._measurer.names), self._fields.labels[self._train]
+        if count is not None:
+            opinions[COUNT_ALONE] = probabilities_of(self._numbers[:, [count]], labels,
+                                                     found.numbers[:, [count]])
+        opinions[UNTRAINED] = self._untrained(rows)
+        if self._crew.is_first:
+            truth = self._fields.labels[rows]
+            table = [{"Head": name, "Side": side, "Chosen": name == model.head.kind,
+                      **self._scores(chances, truth, rows)} for name, chances in opinions.items()]
+            write_csv(pandas.DataFrame(table), folder.file(folder.HEADS))
+
+    def _untrained(self, rows) -> np.ndarray:
+        """What a regression on the embeddings of random weights says of some rows."""
+        net = self._trained.net
+        kept = net.parameters.copy()
+        net.initialise(self._trained.recipe.seed)
+        (train, ours), (_, theirs) = self._ask(self._train), self._ask(rows)
+        net.parameters[:] = kept
+        return probabilities_of(ours.embeddings, self._fields.labels[train], theirs.embeddings)
+
+    def _scores(self, chances, truth, rows) -> dict:
+        """How many fields, and wells by `aggregate`, are right; the interval is that of wells."""
+        import pandas
+
+        table, classes = self._fields.table, self._fields.classes
+        right, n = int((chances.argmax(axis=1) == truth).sum()), len(truth)
+        found = {"FieldsRight": right, "Fields": n}
+        if "well" in table.roles:
+            keys = likely_wells(table)
+            frame = pandas.DataFrame({"Well": [str(keys[row]) for row in rows], "Truth": truth})
+            frame[[probability_column(key) for key in class_keys(classes)]] = chances
+            wells = aggregate(frame, ["Well", "Truth"], classes)
+            columns = probability_columns(wells, classes)
+            right, n = int((wells[columns].to_numpy().argmax(axis=1) == wells["Truth"]).sum()), len(
+                wells)
+            found |= {"WellsRight": right, "Wells": n}
+        low, high = wilson(right, n)
+        return found | {"Accuracy": right / n, "Low": low, "High": high}
+
+
+def _spread(head: Head, classes: int, ranks) -> Head:
+    """The head of rank 0, on every rank."""
+    about = ranks.spread(head.about())
+    flat = (np.concatenate([array for *_, array in head.tensors()]) if ranks.rank == 0 else
+            np.empty(sum(int(np.prod(shape)) for _, shape in head.shapes(classes)), np.float32))
+    ranks.copy(flat)
+    mine = Head(**about)
+    mine.take(flat, classes)
+    return mine
