@@ -89,7 +89,7 @@ def test_the_metadata_has_all_that_design_promises(parts):
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
         "embedding", "controls", "counts", "temperature", "novelty", "version", "keys",
-        "recipe", "labels"}
+        "recipe", "labels", "head"}
     assert [about[key] for key in ("bin", "z", "controls", "counts", "temperature",
                                    "novelty")] == [1, None, None, None, None, None]
 
