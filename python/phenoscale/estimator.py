@@ -30,6 +30,7 @@ from phenoscale.tables.table import Table
 from phenoscale.tables.typed_labels import TypedLabels, as_data
 from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.head import fit_head, measurer_for
+from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
 from phenoscale.words import count, listed
@@ -170,9 +171,8 @@ class WholeImageClassifier:
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
         self.log_, self.unscored_ = trained.log, _UNSCORED
         self.classes_ = given.array(classes)
-        head = _head(source, labels, groups, channels, recipe, crew)
-        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), head=head,
-                                    **about)
+        about |= _measured(source, labels, groups, channels, recipe, crew)
+        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
 
@@ -235,20 +235,21 @@ class WholeImageClassifier:
         return classifier
 
 
-def _head(source, labels, groups, channels, recipe: Recipe, crew: Crew):
-    """The head of the measures, or None; see `phenoscale.training.head`."""
+def _measured(source, labels, groups, channels, recipe: Recipe, crew: Crew) -> dict:
+    """What a model is told of the measures of its training: `head` and `novelty`, or nothing."""
     def warn(words):
         warnings.warn(words, stacklevel=4)
 
     measurer, words = measurer_for(recipe, channels, crew.threads, warn)
     if measurer is None:
-        return None
+        return {}
     rows = np.flatnonzero(labels >= 0)
     found = measure_fields(source, rows, measurer, "stop", crew)
-    head = fit_head(measurer, found.numbers, labels[rows], [groups[row] for row in rows],
-                    recipe.balance == "class", recipe.head)
+    wells = [groups[row] for row in rows]
+    head = fit_head(measurer, found.numbers, labels[rows], wells, recipe.balance == "class",
+                    recipe.head)
     crew.watch.note([*[words] * bool(words), head.why])
-    return head
+    return {"head": head, "novelty": fit_novelty(head, found.numbers, labels[rows], wells)}
 
 
 def _parameters(model: Model, path) -> dict:

@@ -13,7 +13,7 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.tables import split as splits
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.training import run
-from phenoscale.training.keeper import Running
+from phenoscale.training.running import Running
 
 
 def _taken(kind, words):

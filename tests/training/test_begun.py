@@ -117,7 +117,7 @@ def test_a_record_that_is_gone_or_damaged_is_said(table, tmp_path):
 
 
 def test_a_word_that_is_none():
-    from phenoscale.training.keeper import Running
+    from phenoscale.training.running import Running
 
     with pytest.raises(InputError, match="data_changed=yes: give refuse or accept"):
         Running(data_changed="yes")

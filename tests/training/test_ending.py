@@ -12,7 +12,7 @@ from phenoscale.prediction.predict import predict_table
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.ending import COUNT_ALONE, UNTRAINED
-from phenoscale.training.keeper import Running
+from phenoscale.training.running import Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder

@@ -21,7 +21,7 @@ from phenoscale.models.controls import controls_of
 from phenoscale.prediction.file import Writing
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
-from phenoscale.training.keeper import Running
+from phenoscale.training.running import Running
 from phenoscale.training.recipe import Recipe
 
 LABEL = "Metadata_Class"

@@ -22,6 +22,7 @@ from phenoscale.cli.options import (
     tower_option,
 )
 from phenoscale.errors import InputError
+from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -31,13 +32,14 @@ from phenoscale.ranks.job import join
 from phenoscale.ranks.roll_call import agree
 from phenoscale.reports.report import write_report
 from phenoscale.signals import Stopped
+from phenoscale.tables.folds import FOLDS_BY
 from phenoscale.tables.outputs import refuse_to_lose
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
-from phenoscale.training.keeper import DATA_CHANGED, Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.running import DATA_CHANGED, Running
 
 __all__ = ["verb"]
 
@@ -119,6 +121,23 @@ def _split(column, holdout, val_fraction, controls, **words) -> tuple[Split, dic
                   **words), pairs(controls, "--controls"))
 
 
+_FOLDS = {
+    "by": click.option("--cv", "by", type=click.Choice(list(FOLDS_BY)), help="Cross-validate: hold "
+                       "out every field in turn with its well, plate, batch or compound, then "
+                       "train on all."),
+    "number": click.option("--folds", "number", metavar="N|all", default="5", show_default=True,
+                           help="With --cv: so many, or one for each well, plate, ...")}
+
+
+def _folds(by, number) -> Folds | None:
+    """How fields are held out in turn, None where they are not."""
+    if by is None:
+        return None
+    if number != "all" and not number.isdecimal():
+        raise click.UsageError(f"--folds {number}: give a number, or all")
+    return Folds(by, None if number == "all" else int(number))
+
+
 _RUNNING = {
     "on_error": on_error_option("stop", "For fields that cannot be used."),
     "resume": click.option("--resume", is_flag=True, help="Go on from the newest checkpoint in "
@@ -147,14 +166,18 @@ _MACHINE = {
 @click.option("--out", required=True, type=click.Path(), help="Run folder to make.")
 @gathered("recipe", _recipe, _RECIPE)
 @gathered("split", _split, _SPLIT)
+@gathered("folds", _folds, _FOLDS)
 @gathered("running", Running, _RUNNING)
 @reading_options
 @gathered("machine", dict, _MACHINE)
-def verb(table, label, out, recipe, split, running, reading, machine):
+def verb(table, label, out, recipe, split, folds, running, reading, machine):
     """Train a network on the labelled fields of a TABLE or FOLDER.
 
     Ctrl-C stops it with a checkpoint of the last finished step; --resume goes on from there.
     """
+    if folds and split[0] != Split():
+        raise click.UsageError("--cv holds out every field in turn: leave --split, --holdout and "
+                               "--val-fraction out, or train without --cv")
     folder, ranks = RunFolder(out), join()
     agree(ranks, given)
     ranks.exchange, quiet = machine["exchange"], machine["quiet"] or ranks.rank > 0
@@ -165,14 +188,20 @@ def verb(table, label, out, recipe, split, running, reading, machine):
     try:
         with Progress(quiet) as progress:
             progress.note(fields.notes)
-            train_run(fields, label, out, recipe(reading.z), *split, running,
-                      Crew(ranks, machine["threads"], progress, quiet))
+            crew = Crew(ranks, machine["threads"], progress, quiet)
+            if folds:
+                cross_validate(fields, label, out, recipe(reading.z), folds, split[1], running,
+                               crew)
+            else:
+                train_run(fields, label, out, recipe(reading.z), *split, running, crew)
     except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own
         return say_stopped(error, out)
     if ranks.rank:
         return 0
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(out))
+    if folds:
+        print(write_report(pooled_folder(out).path))
     return _say_left_out(folder)
 
 

@@ -215,10 +215,10 @@ def _train(inputs: dict, watch) -> dict:
     from phenoscale.reports.report import write_report
     from phenoscale.tables.read import read_table
     from phenoscale.tables.split import Split
-    from phenoscale.training.keeper import Running
     from phenoscale.training.recipe import Recipe
     from phenoscale.training.run import train_run
     from phenoscale.training.run_folder import RunFolder
+    from phenoscale.training.running import Running
 
     given = inputs.get("recipe", {})
     recipe = Recipe(**{word: value for word, value in given.items() if value is not None})

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
 
@@ -21,8 +21,10 @@ from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.machine import free_memory
 from phenoscale.models import networks
+from phenoscale.models.certainty import Certainty, is_certainty
 from phenoscale.models.counts import is_counts
 from phenoscale.models.head import Head, is_head
+from phenoscale.models.novelty import Novelty, is_novelty
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.table import DEPTHS
 
@@ -37,8 +39,13 @@ _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_
 LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
                "float16", "float32", "float64")
 _LARGEST = 1e38  # scales and offsets are float32 in the network
-_NO_TEXT = {"parameters", "slices", "path", "head"}  # of a Model; all else is metadata
-_LATER = {"counts", "keys", "labels", "recipe", "head"}  # what older files do not have
+#: of a Model; all else is metadata
+_NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
+_LATER = {"counts", "keys", "labels", "recipe"}  # what older files do not have
+
+
+#: what is made of an entry of the metadata
+_PARTS = {"head": Head, "novelty": Novelty, "certainty": Certainty}
 
 
 @dataclass
@@ -99,8 +106,10 @@ class Model:
     labels : dict
         What the classes were before they were names, where that was a NumPy array or numbers in
         Python: "dtype", and "values" in the order of the classes; else {}.
-    temperature, novelty : None
-        Reserved: calibration, threshold for new phenotypes.
+    novelty : Novelty or None
+        Whether a field is unlike every class (`phenoscale.models.novelty`).
+    certainty : Certainty or None
+        A temperature, and sets of classes (`phenoscale.models.certainty`).
     version : str
         Of phenoscale.
     path : str
@@ -129,14 +138,14 @@ class Model:
     embedding: dict = field(default_factory=dict)
     controls: dict | None = None
     counts: dict | None = None
-    temperature: float | None = None
-    novelty: float | None = None
     version: str = ""
     keys: list = field(default_factory=list)
     path: str = ""
     recipe: dict = field(default_factory=dict)
     labels: dict = field(default_factory=dict)
     head: Head | None = None
+    novelty: Novelty | None = None
+    certainty: Certainty | None = None
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -161,17 +170,23 @@ class Model:
     def probabilities(self, logits: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """Of each class, (n, classes) float32, from the logits (n, classes) of the network and the
         numbers (n, measures) that the head asks for."""
-        return (_core.softmax(logits) if self.head is None
-                else self.head.probabilities(logits, numbers))
+        found = (_core.softmax(logits) if self.head is None
+                 else self.head.probabilities(logits, numbers))
+        return found if self.certainty is None else self.certainty.calibrated(found)
 
     def digest(self) -> str:
         """SHA-256 of the weights, as the prediction files name the model."""
         found = hashlib.sha256(self.parameters)
-        if self.head is not None:
-            for _, _, numbers in self.head.tensors():
-                found.update(numbers)
-            found.update(self.head.kind.encode())
+        for _, _, numbers in self._beside():
+            found.update(numbers)
+        about = self._about()
+        found.update(json.dumps([about["head"], about["novelty"], about["certainty"]]).encode()
+                     if self.head or self.certainty else b"")
         return found.hexdigest()
+
+    def _beside(self) -> list[tuple]:
+        """(name, shape, flat array) of the tensors that are not the network's."""
+        return [one for part in (self.head, self.novelty) if part for one in part.tensors()]
 
     def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
         """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
@@ -199,13 +214,15 @@ class Model:
 
     def _about(self) -> dict:
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
-        return {**about, "head": self.head and self.head.about()}
+        return {**about, "head": self.head and self.head.about(),
+                "novelty": self.novelty and self.novelty.about(),
+                "certainty": self.certainty and asdict(self.certainty)}
 
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
         tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
                    for name, at, shape, _ in self.slices]
-        tensors += self.head.tensors() if self.head else []
+        tensors += self._beside()
         write_tensors(path, "phenoscale", self._about(), tensors)
 
 
@@ -236,8 +253,12 @@ def load(path) -> Model:
     del net  # its own weights need not be in memory beside those of the file
     wanted = [(name, shape) for name, _, shape, _ in model.slices]
     n = sum(math.prod(shape) for _, shape in wanted)
+    classes = len(model.classes)
     if model.head is not None:
-        wanted += model.head.shapes(len(model.classes))
+        wanted += model.head.shapes(classes)
+        beside = sum(math.prod(shape) for _, shape in wanted)
+    if model.novelty is not None:
+        wanted += model.novelty.shapes(model.head, classes)
     count = sum(math.prod(shape) for _, shape in wanted)
     if 4 * count > os.path.getsize(path):
         raise InputError(f"{path} is damaged: its head has no room in it")
@@ -245,7 +266,9 @@ def load(path) -> Model:
     read_tensors(path, wanted, numbers)
     model.parameters, model.path = numbers[:n], path
     if model.head is not None:
-        model.head.take(numbers[n:], len(model.classes))
+        model.head.take(numbers[n:], classes)
+    if model.novelty is not None:
+        model.novelty.take(numbers[beside:], model.head, classes)
     if not np.isfinite((numbers.min(), numbers.max())).all():
         raise InputError(f"{path} is damaged: it has weights that are NaN or infinite")
     return model
@@ -304,8 +327,6 @@ _CHECKS = {
     "counts": lambda v: v is None or isinstance(v, dict),
     "recipe": lambda v: isinstance(v, dict),
     "labels": lambda v: isinstance(v, dict) and (not v or _is_labels(**v)),
-    "temperature": lambda v: v is None,
-    "novelty": lambda v: v is None,
     "version": lambda v: isinstance(v, str),
 }
 
@@ -329,6 +350,11 @@ def _faults(about: dict) -> list[str]:
         bad = ["controls"]
     if not bad and not is_head(about.get("head"), about["channels"]):
         bad = ["head"]
+    if not bad and not (is_novelty(about.get("novelty"))
+                        and (about.get("head") or not about.get("novelty"))):
+        bad = ["novelty"]
+    if not bad and not is_certainty(about.get("certainty"), len(about["classes"])):
+        bad = ["certainty"]
     if not bad and not is_counts(about.get("counts"), len(about["channels"])):
         bad = ["counts"]
     return bad
@@ -340,6 +366,6 @@ def _check_about(path: str, about: dict) -> Model:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")
     return Model(parameters=np.empty(0, np.float32), slices=[],
-                 head=Head(**about["head"]) if about.get("head") else None,
+                 **{name: kind(**about[name]) for name, kind in _PARTS.items() if about.get(name)},
                  **{f.name: about[f.name] for f in fields(Model)
                     if f.name not in _NO_TEXT and f.name in about})

@@ -105,7 +105,7 @@ class _Predicting:
         def noted():
             for part in parts:
                 self._levels.append(part.by_channel())
-                part.head, part.measures = self.model.head, self._measures  # not kept on disk
+                part.model, part.measures = self.model, self._measures  # not kept on disk
                 yield part
 
         return prediction_frames(self.model, table, noted(), self._writing.embedding,
@@ -120,6 +120,5 @@ class _Predicting:
 
 def _model_key(model: Model) -> str:
     """SHA-256 of what logits and embeddings depend on in a model."""
-    about = [model.digest(), model.description, model.scale, model.offset, model.bin, model.z,
-             model.head and model.head.about()]
+    about = [model.digest(), model.description, model.scale, model.offset, model.bin, model.z]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()

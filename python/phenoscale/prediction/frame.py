@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.images.measures import cells_in
+from phenoscale.models.certainty import NONE
 from phenoscale.models.model import Model
 from phenoscale.prediction.inputs import with_model_channels
 from phenoscale.prediction.predict import Predictions
@@ -17,6 +18,8 @@ from phenoscale.tables.predictions import (
     CLASS,
     DISTANCE,
     MODEL,
+    NOVELTY,
+    SETS,
     about_columns,
     embedding_column,
     probability_column,
@@ -47,6 +50,22 @@ def beside(about: dict, parts):
         kept = np.array([i for i in range(n) if i not in part.skipped], np.int64)
         yield part, kept, {name: cells[begin + kept] for name, cells in about.items()}
         begin += n
+
+
+def _certainty(model: Model, probabilities: np.ndarray, numbers: np.ndarray) -> dict:
+    """Columns of the sets of classes, and of how unlike them all a field is."""
+    columns, certainty = {}, model.certainty
+    far = np.full(len(numbers), np.nan)
+    if model.novelty is not None and numbers.shape[1]:
+        far = columns[NOVELTY] = model.novelty.of(model.head, numbers)
+    for coverage, column in SETS.items() if certainty else ():
+        if coverage in certainty.sets:
+            sets = certainty.of_fields(probabilities, coverage)
+            columns[column] = np.array(
+                [NONE if away > 1 or not one.any() else " ".join(
+                    key for key, is_in in zip(model.keys, one) if is_in)
+                 for one, away in zip(sets, far)], dtype=object)
+    return columns
 
 
 def prediction_frame(model: Model, table: Table, found: Predictions, embedding: str = "last",
@@ -85,6 +104,7 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):
             columns[probability_column(key)] = probabilities[:, k]
+        columns.update(_certainty(model, probabilities, numbers))
         if model.controls is not None:
             columns[DISTANCE] = model.distances(part.embeddings[kept])
         columns[MODEL] = np.full(len(kept), digest, dtype=object)

@@ -54,8 +54,8 @@ class Predictions:
         Number of a field that could not be read, and why; its rows are NaN.
     measures : list of str
         What the numbers are.
-    head : phenoscale.models.head.Head or None
-        Of the model.
+    model : Model or None
+        Whose answers they are; None: of a network alone.
     """
 
     logits: np.ndarray
@@ -64,7 +64,7 @@ class Predictions:
     numbers: np.ndarray
     skipped: dict = field(default_factory=dict)
     measures: list = field(default_factory=list)
-    head: object = None
+    model: Model | None = None
 
     TENSORS = ("logits", "embeddings", "levels", "numbers")
 
@@ -96,12 +96,12 @@ class Predictions:
     def only(self, rows) -> Predictions:
         """Of some of the fields, all of which could be read."""
         return Predictions(*(part[rows] for part in self._parts()), measures=self.measures,
-                           head=self.head)
+                           model=self.model)
 
     def spread(self, rows, n: int, left_out) -> Predictions:
         """As rows of n fields; the others, in `left_out` with their reasons, are NaN."""
         wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
-                             for part in self._parts()), measures=self.measures, head=self.head)
+                             for part in self._parts()), measures=self.measures, model=self.model)
         for whole, part in zip(wide._parts(), self._parts()):
             whole[rows] = part
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
@@ -113,8 +113,8 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """See the class."""
-        return (_core.softmax(self.logits) if self.head is None
-                else self.head.probabilities(self.logits, self.numbers))
+        return (_core.softmax(self.logits) if self.model is None
+                else self.model.probabilities(self.logits, self.numbers))
 
 
 def in_turn(source, order, threads: int, on_error: str, answers_of):
@@ -178,8 +178,8 @@ class Network:
         What sentences call its model.
     measurer : Measurer, optional
         What measures the same fields.
-    head : Head, optional
-        Of its model.
+    model : Model, optional
+        That it is of.
     """
 
     net: object
@@ -189,7 +189,7 @@ class Network:
     asks_levels: bool = False
     name: str = "the model"
     measurer: Measurer | None = None
-    head: object = None
+    model: Model | None = None
 
     @classmethod
     def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused",
@@ -201,13 +201,13 @@ class Network:
         threads = thread_count(threads)
         return cls(model.net(*size, threads, tower), model.scale, model.offset, threads,
                    model.counts is not None, model.name, measurer_of(model, threads, measures),
-                   model.head)
+                   model)
 
     def blank(self, n: int) -> Predictions:
         """What is found of n fields, of which nothing is known yet."""
         found = Predictions.blank(n, self.net.classes, self.net.embedding, len(self.scale),
                                   self.measurer.names if self.measurer else ())
-        found.head = self.head
+        found.model = self.model
         return found
 
     def run(self, source, order, on_error: str = "stop", progress=None,

@@ -4,7 +4,11 @@
     Metadata_*, the label, Image_FileName_* ...      what the table says of a field
     Phenoscale_Field                                 its key, as `Table.keys` has it
     Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, the probability of each
+    Phenoscale_Set, Phenoscale_Set90                 keys of the classes that it may be, true in 95
+                                                     and 90 % of fields, or "(none of these)"
+    Phenoscale_Novelty                               above 1 a field is unlike every class
     Phenoscale_ControlDistance                       where the model knows its controls
+    Phenoscale_Network_<Key>, _Measures_<Key>        in a run folder: what each of them says
     Phenoscale_Model                                 the beginning of the digest of its weights
     Image_Phenoscale_Emb0000 ...                     the embedding
     Image_Intensity_MeanIntensity_DNA ...            the measures; both are features
@@ -31,11 +35,14 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
+__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY",
+           "SETS", "about_columns",
            "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
-           "known_columns", "probability_column", "probability_columns", "text_frame"]
+           "known_columns", "opinion_column",
+           "probability_column", "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
+NOVELTY, SETS = "Phenoscale_Novelty", {"95": "Phenoscale_Set", "90": "Phenoscale_Set90"}
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
@@ -44,12 +51,18 @@ _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 #: by the families of docs/measures.md
 _IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|Texture|Correlation|ImageQuality"
                          r"|Foreground|Bands|Patterns|Gradient|Cells)_.+")
-_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{NOVELTY}"
+                  rf"|Phenoscale_(?:Prob|Network|Measures)_.+|{'|'.join(SETS.values())}")
 
 
 def probability_column(key: str) -> str:
     """The column of a class, by its key (`phenoscale.tables.class_keys`)."""
     return f"{PROBABILITY}_{key}"
+
+
+def opinion_column(kind: str, key: str) -> str:
+    """The column of what one part of a model says of a class: "network" or "measures"."""
+    return f"Phenoscale_{kind.capitalize()}_{key}"
 
 
 def probability_columns(frame: pandas.DataFrame, classes) -> list[str]:

@@ -20,7 +20,8 @@ from phenoscale.tables.table import Table
 from phenoscale.tables.values import pairs_of
 from phenoscale.words import listed
 
-__all__ = ["ENOUGH", "SIDES", "Split", "VAL_FRACTION", "check_training", "split_table"]
+__all__ = ["ENOUGH", "SIDES", "Split", "VAL_FRACTION", "check_training", "of_one_well",
+           "split_table"]
 
 #: of a field; a training has "skipped" too, for one that turned out unreadable
 SIDES = ("train", "val", "test", "unlabelled")
@@ -169,7 +170,7 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
     train = np.flatnonzero(sides == "train")
     keys = _keys(table, roles, sides)
     if val_by != "compound":
-        keys = _of_one_well(keys, likely_wells(table), train)
+        keys = of_one_well(keys, likely_wells(table), train)
     members = {}  # class -> its groups, in an order that only the seed and the names decide
     for row in train:
         members.setdefault(labels[row], set()).add(keys[row])
@@ -192,7 +193,7 @@ def _choose_validation(table, labels, sides, split: Split, seed: int) -> list[st
     return [f"validation: {len(chosen)} {val_by}s, {(sides == 'val').sum()} fields"]
 
 
-def _of_one_well(keys, wells, rows) -> list:
+def of_one_well(keys, wells, rows) -> list:
     """The keys of groups, one for those that share a well whatever its spelling, which
     `_check_apart` wants on one side."""
     above = {}

@@ -17,9 +17,11 @@ import numpy as np
 
 from phenoscale.files.csv import write_csv
 from phenoscale.images.measures import Measurer, cells_in
+from phenoscale.models.certainty import Certainty
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import HEADS, Head
 from phenoscale.models.model import Model
+from phenoscale.models.novelty import Novelty
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.measure import measure_fields
 from phenoscale.profiles.aggregate import aggregate
@@ -27,10 +29,15 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
-from phenoscale.tables.predictions import probability_column, probability_columns
+from phenoscale.tables.predictions import (
+    opinion_column,
+    probability_column,
+    probability_columns,
+)
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.training.first_pass import Labelled
 from phenoscale.training.head import Watched, fit_head, measurer_for, probabilities_of
+from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.train import Trained
 
@@ -40,11 +47,12 @@ __all__ = ["COUNT_ALONE", "UNTRAINED", "Ending", "model_of"]
 COUNT_ALONE, UNTRAINED = "cell count alone", "untrained network"
 
 
-def model_of(fields: Labelled, trained: Trained, controls: dict | None = None,
-             head: Head | None = None) -> Model:
-    """The model as the training stands."""
-    return trained.model(fields.classes, fields.table.channels, **fields.about, controls=controls,
-                         head=head)
+def model_of(fields: Labelled, trained: Trained, **known) -> Model:
+    """The model as the training stands.
+
+    known: its `controls`, `head`, `novelty` and `certainty`, where they are.
+    """
+    return trained.model(fields.classes, fields.table.channels, **fields.about, **known)
 
 
 class Ending:
@@ -56,6 +64,8 @@ class Ending:
     trained : Trained
     keeper : phenoscale.training.keeper.Keeper or phenoscale.training.follower.Follower
     crew : Crew
+    certainty : Certainty, optional
+        Of models like this one, that the model is told.
 
     Attributes
     ----------
@@ -63,7 +73,9 @@ class Ending:
         What has to be said of it.
     """
 
-    def __init__(self, fields: Labelled, trained: Trained, keeper, crew: Crew):
+    def __init__(self, fields: Labelled, trained: Trained, keeper, crew: Crew,
+                 certainty: Certainty | None = None):
+        self._certainty = certainty
         self._fields, self._trained, self._keeper, self._crew = fields, trained, keeper, crew
         lost = np.array(list(trained.lost), np.int64)
         self._train, self._val = (np.setdiff1d(fields.rows(side), lost)
@@ -108,10 +120,13 @@ class Ending:
         """The model of the weights that rank 0 has, and what it knows of controls and measures."""
         self._crew.ranks.copy(self._trained.net.parameters)
         _, found = self._ask(controls)
-        head = self._head() if self._measurer else None
-        if head is not None and head.why not in self.notes:
-            self.notes.append(head.why)
-        return model_of(self._fields, self._trained, controls_of(found.embeddings), head)
+        known = {"controls": controls_of(found.embeddings), "certainty": self._certainty}
+        if self._measurer:
+            known["head"] = self._head()
+            known["novelty"] = self._novelty(known["head"])
+            if known["head"].why not in self.notes:
+                self.notes.append(known["head"].why)
+        return model_of(self._fields, self._trained, **known)
 
     def _ask(self, rows, measurer: Measurer | None = None):
         """The rows of some fields that could be read, and what the network says of them."""
@@ -126,13 +141,26 @@ class Ending:
         """The head, fitted by rank 0."""
         fields, recipe, ranks = self._fields, self._trained.recipe, self._crew.ranks
         rows, watched = self._ask(self._val, self._measurer)
-        head = Head("", self._measurer.names, self._measurer.channel, 1.0, "")
-        if ranks.rank == 0:
-            head = fit_head(
-                self._measurer, self._numbers, fields.labels[self._train],
-                self._groups(self._train), recipe.balance == "class", recipe.head,
-                Watched(watched.logits, watched.numbers, fields.labels[rows]))
-        return _spread(head, len(fields.classes), ranks)
+        head = None if ranks.rank else fit_head(
+            self._measurer, self._numbers, fields.labels[self._train], self._groups(self._train),
+            recipe.balance == "class", recipe.head,
+            Watched(watched.logits, watched.numbers, fields.labels[rows]))
+        about = ranks.spread(head and head.about())
+        mine = Head(**about)
+        mine.take(_flat(head, mine.shapes(len(fields.classes)), ranks), len(fields.classes))
+        return mine
+
+    def _novelty(self, head: Head) -> Novelty | None:
+        """What is known of the classes' fields, found by rank 0."""
+        fields, ranks = self._fields, self._crew.ranks
+        found = None if ranks.rank else fit_novelty(
+            head, self._numbers, fields.labels[self._train], self._groups(self._train))
+        about = ranks.spread(found and found.about())
+        if about is None:
+            return None
+        mine, classes = Novelty(**about), len(fields.classes)
+        mine.take(_flat(found, mine.shapes(head, classes), ranks), head, classes)
+        return mine
 
     def _groups(self, rows) -> list:
         """What stays together in inner folds: compounds where the split is by them, else wells."""
@@ -153,7 +181,7 @@ class Ending:
         rest = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped")))
         if len(rest):
             network = trained.network(crew.threads)
-            network.measurer, network.head = self._measurer, model.head
+            network.measurer, network.model = self._measurer, model
             found = network.run(fields.source, rest, "skip", crew.watch, crew.ranks)
             fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
             fields.sides[rest[list(found.skipped)]] = "skipped"
@@ -161,8 +189,8 @@ class Ending:
                 self.notes.append(f"{len(found.skipped)} of {len(rest)} fields not trained on "
                                   "cannot be read: see errors.csv")
             if crew.is_first:
-                write_csv(prediction_frame(model, fields.table.select(rest), found),
-                          folder.file(folder.PREDICTIONS))
+                frame = prediction_frame(model, fields.table.select(rest), found)
+                write_csv(_with_opinions(frame, model, found), folder.file(folder.PREDICTIONS))
             self._write_heads(folder, model, rest, found)
         fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
         if crew.is_first:
@@ -220,12 +248,21 @@ class Ending:
         return found | {"Accuracy": right / n, "Low": low, "High": high}
 
 
-def _spread(head: Head, classes: int, ranks) -> Head:
-    """The head of rank 0, on every rank."""
-    about = ranks.spread(head.about())
-    flat = (np.concatenate([array for *_, array in head.tensors()]) if ranks.rank == 0 else
-            np.empty(sum(int(np.prod(shape)) for _, shape in head.shapes(classes)), np.float32))
+def _with_opinions(frame, model: Model, found):
+    """Predictions with what network and measures say each, where the model has both."""
+    if model.head is None:
+        return frame
+    there = [i for i in range(len(found.logits)) if i not in found.skipped]
+    for kind in HEADS[:2]:
+        chances = replace(model.head, kind=kind).probabilities(found.logits, found.numbers)[there]
+        for k, key in enumerate(model.keys):
+            frame[opinion_column(kind, key)] = chances[:, k]
+    return frame
+
+
+def _flat(part, shapes, ranks) -> np.ndarray:
+    """The tensors of rank 0's part of a model, one after the other, on every rank."""
+    flat = (np.empty(sum(int(np.prod(shape)) for _, shape in shapes), np.float32) if ranks.rank
+            else np.concatenate([numbers for *_, numbers in part.tensors()]))
     ranks.copy(flat)
-    mine = Head(**about)
-    mine.take(flat, classes)
-    return mine
+    return flat

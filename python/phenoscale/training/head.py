@@ -24,7 +24,7 @@ from phenoscale.models.head import BOTH, HEADS, Head, standardised
 from phenoscale.training.recipe import Recipe
 from phenoscale.words import listed
 
-__all__ = ["Watched", "fit_head", "logistic", "measurer_for", "probabilities_of"]
+__all__ = ["Watched", "choose_kind", "fit_head", "inner_folds", "logistic", "measurer_for", "probabilities_of"]
 
 _STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 _UNASKED = 0.1  # the strength where no folds can be made
@@ -91,9 +91,7 @@ def fit_head(measurer, numbers: np.ndarray, labels: np.ndarray, groups, balanced
     """
     mean, scale = _scale_of(numbers)
     values = standardised(numbers, mean, scale)
-    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
-    strength, right, words = _choose_strength(
-        values, labels, np.array([number[group] for group in groups]), balanced)
+    strength, right, words = _choose_strength(values, labels, list(groups), balanced)
     weights, bias = logistic(values, labels, strength, balanced)
     head = Head(BOTH, list(measurer.names), measurer.channel, strength, "",
                 mean, scale, np.vstack([weights, bias]).astype(np.float32))
@@ -148,19 +146,31 @@ def _scale_of(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), scale.astype(np.float32)
 
 
-def _choose_strength(values, labels, groups, balanced) -> tuple[float, float, str]:
-    """The weakest strength whose loss in the inner folds is within a standard error of the least;
-    the share of right answers there; words.  Of the folds, the share is nan without any."""
+def inner_folds(values, labels: np.ndarray, groups) -> tuple[list, str]:
+    """Folds of whole groups, (rows to fit, the rest), each with every class to fit; or none, and
+    why."""
     from sklearn.model_selection import StratifiedGroupKFold
 
+    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    groups = np.array([number[group] for group in groups])
     least = min(len(np.unique(groups[labels == k])) for k in np.unique(labels))
     if least < 2:
-        return _UNASKED, np.nan, "since a class has one group alone, which no folds can be made of"
-    folds = list(StratifiedGroupKFold(min(_FOLDS, least)).split(values, labels, groups))
+        return [], "since a class has one group alone, which no folds can be made of"
+    folds = [(fit, rest) for fit, rest in StratifiedGroupKFold(min(_FOLDS, least)).split(
+        values, labels, groups) if len(rest)]
     folds = [(fit, rest) for fit, rest in folds
-             if len(rest) and len(np.unique(labels[fit])) == len(np.unique(labels))]
+             if len(np.unique(labels[fit])) == len(np.unique(labels))]
+    return folds, "" if folds else "since no folds have every class"
+
+
+def _choose_strength(values, labels, groups, balanced) -> tuple[float, float, str]:
+    """The strongest penalty whose loss in the inner folds is within a standard error of the least;
+    the share of right answers there, nan without folds; words."""
+    folds, why = inner_folds(values, labels, groups)
     if not folds:
-        return _UNASKED, np.nan, "since no folds have every class"
+        return _UNASKED, np.nan, why
+    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    groups = np.array([number[group] for group in groups])
     losses, rights = [], []
     for strength in _STRENGTHS:
         loss, right = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
@@ -183,6 +193,26 @@ def _choose_strength(values, labels, groups, balanced) -> tuple[float, float, st
             f"{rights[chosen]:.0%} of the training fields")
 
 
+def choose_kind(hits: dict) -> tuple[str, str]:
+    """Whose opinion is the model's, by fields that it was not trained on: both, unless one alone
+    is right in more of them by two standard errors.
+
+    hits: each of `HEADS` to whether a field is right, (n,) bool.
+
+    Returns
+    -------
+    kind : str
+    words : str
+    """
+    words = listed(f"{kind} {hits[kind].sum()}" for kind in HEADS)
+    for kind in HEADS[:2]:
+        more, differ = int(hits[kind].sum() - hits[BOTH].sum()), hits[kind] != hits[BOTH]
+        if more > _CLEARLY * np.sqrt(differ.sum()):
+            return kind, f"which is clearly better than both (right: {words} of {len(differ)})"
+    return BOTH, ("than which neither alone is clearly better (right: "
+                  f"{words} of {len(hits[BOTH])})")
+
+
 def _choose_kind(head: Head, watched: Watched | None, labels, right: float) -> tuple[str, str]:
     """A kind, and why."""
     if watched is not None and len(watched.labels):
@@ -191,13 +221,8 @@ def _choose_kind(head: Head, watched: Watched | None, labels, right: float) -> t
             head.kind = kind
             chances = head.probabilities(watched.logits, watched.numbers)
             hits[kind] = chances.argmax(axis=1) == watched.labels
-        n = len(watched.labels)
-        words = f"{listed(f'{kind} {hits[kind].sum()}' for kind in HEADS)} of {n} watched fields"
-        for kind in HEADS[:2]:
-            more, differ = int(hits[kind].sum() - hits[BOTH].sum()), hits[kind] != hits[BOTH]
-            if more > _CLEARLY * np.sqrt(differ.sum()):
-                return kind, f"which is clearly better than both ({words} right)"
-        return BOTH, f"than which neither alone is clearly better ({words} right)"
+        kind, words = choose_kind(hits)
+        return kind, f"by the watched fields: {words}"
     chance = np.bincount(labels).max() / len(labels)
     noise = np.sqrt(chance * (1 - chance) / len(labels))
     if right < chance + _CLEARLY * noise:

@@ -17,13 +17,12 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from numbers import Real
 
 import numpy as np
 
-from phenoscale.errors import InputError, check_on_error
+from phenoscale.errors import InputError
 from phenoscale.files.atomic import remove_leftovers
 from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import lock_of_folder
@@ -31,58 +30,19 @@ from phenoscale.machine import environment
 from phenoscale.ranks.crew import Crew
 from phenoscale.signals import Stopped
 from phenoscale.training.begun import read_begun, write_begun
-from phenoscale.training.checkpoint import EVERY_S, Checkpoints, newest
+from phenoscale.training.checkpoint import Checkpoints, newest
 from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.running import Running
 from phenoscale.training.tensorboard import Board
 from phenoscale.training.train import Diverged, Trained
 from phenoscale.training.unwritten import Unwritten
 from phenoscale.training.watcher import Watcher
 
-__all__ = ["DATA_CHANGED", "Keeper", "Running"]
+__all__ = ["Keeper"]
 
-#: what may be done about files that changed since a run began
-DATA_CHANGED = ("refuse", "accept")
 _COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
             "val_loss", "val_accuracy", "val_balanced_accuracy"]
 _BLOCK = 1 << 20  # numbers
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a run is gone about.
-
-    Attributes
-    ----------
-    on_error : {"stop", "skip"}
-        What to do about fields whose files cannot be used, known before the first epoch; those
-        left out, and those that a check marked, are listed in errors.csv.
-    resume : bool
-        Go on from the newest checkpoint in the folder, with the same options, to the same bits;
-        begin where there is none.
-    checkpoint_s : float
-        Seconds between checkpoints.
-    tensorboard : bool
-        Event files in the folder "tensorboard" of the run.
-    data_changed : {"refuse", "accept"}
-        What to do, in a run that goes on, about files whose pixels are not those that it began
-        with.
-    """
-
-    on_error: str = "stop"
-    resume: bool = False
-    checkpoint_s: float = EVERY_S
-    tensorboard: bool = False
-    data_changed: str = "refuse"
-
-    def __post_init__(self):
-        check_on_error(self.on_error)
-        if self.data_changed not in DATA_CHANGED:
-            raise InputError(f"data_changed={self.data_changed}: give {' or '.join(DATA_CHANGED)}")
-        for name in ("resume", "tensorboard"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name}={getattr(self, name)!r}: give True or False")
-        if not isinstance(self.checkpoint_s, Real) or not self.checkpoint_s >= 0:
-            raise InputError(f"checkpoint_s={self.checkpoint_s!r}: give a number of seconds")
 
 
 class Keeper(Watcher):

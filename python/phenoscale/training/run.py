@@ -31,9 +31,10 @@ from phenoscale.training.begun import changed, check_unchanged, record, stamps_o
 from phenoscale.training.ending import Ending, model_of
 from phenoscale.training.first_pass import Labelled, check_copies, read_all
 from phenoscale.training.follower import Follower
-from phenoscale.training.keeper import Keeper, Running
+from phenoscale.training.keeper import Keeper
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.running import Running
 from phenoscale.training.train import Trained, begin, fit
 from phenoscale.training.unscored import why_unscored
 from phenoscale.words import count
@@ -112,7 +113,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             crew, trained, keeper)
         keeper.ended()
         with keeper.computing():
-            ending = Ending(fields, trained, keeper, crew)
+            ending = Ending(fields, trained, keeper, crew, running.certainty)
             model = ending.model(is_control[fields.usable.rows])
             ending.score_rest(folder, model)
             crew.watch.note(ending.notes)
