@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Which fields a fold of a cross-validation holds out: whole wells, plates, batches or compounds."""
+"""Which fields a fold of a cross-validation holds out: whole wells, plates, batches, compounds."""
 
 from __future__ import annotations
 

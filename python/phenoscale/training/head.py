@@ -24,7 +24,8 @@ from phenoscale.models.head import BOTH, HEADS, Head, standardised
 from phenoscale.training.recipe import Recipe
 from phenoscale.words import listed
 
-__all__ = ["Watched", "choose_kind", "fit_head", "inner_folds", "logistic", "measurer_for", "probabilities_of"]
+__all__ = ["Watched", "choose_kind", "fit_head", "inner_folds", "logistic", "measurer_for",
+           "probabilities_of"]
 
 _STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 _UNASKED = 0.1  # the strength where no folds can be made
