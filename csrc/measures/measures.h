@@ -27,16 +27,32 @@ typedef struct {
     float *half[PS_BANDS];   /* means over 2x2, 4x4, ... pixels, in levels; NULL: too small */
 } ps_channel;
 
+/* Memory that is handed out piece by piece, and taken back to a mark (space.c). */
+typedef struct ps_block ps_block;
+typedef struct {
+    ps_block *last;
+} ps_space;
+typedef struct {
+    ps_block *block;
+    int64_t used;
+} ps_mark;
+
+int ps_space_take(ps_space *self, void *pointer_to_pointer, int64_t count, size_t size);
+int ps_space_take_zeroed(ps_space *self, void *pointer_to_pointer, int64_t count, size_t size);
+ps_mark ps_space_mark(const ps_space *self);
+void ps_space_back(ps_space *self, ps_mark mark); /* what was handed out since is no more */
+
 typedef struct {
     int64_t c, h, w;
     int nuclei;              /* the channel of the nuclei, or -1 */
     ps_channel *channels;    /* (c) */
     double *bands;           /* what bands.c found, see there */
     const ps_kernels *kernels;
+    ps_space *space;         /* all of the above is in it; a group's work is taken back after it */
 } ps_measured;
 
-int ps_measured_init(ps_measured **self, const ps_field *field, int nuclei);
-void ps_measured_free(ps_measured *self);
+/* In the space, which must outlive it. */
+int ps_measured_init(ps_measured *self, const ps_field *field, int nuclei, ps_space *space);
 
 /* ---- rows ------------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WINDOW 20
 #define FLAT "all pixels are equal"
@@ -28,35 +29,35 @@ typedef struct {
 
 /* Windows as CellProfiler lays them: as many as are needed, then spread evenly. */
 static int
-take_windows(const ps_channel *in, windows *self)
+take_windows(const ps_measured *field, const ps_channel *in, windows *self)
 {
     int ret = PS_OK;
-    int64_t *first = NULL;
+    int64_t h = in->h, w = in->w;
+    uint64_t *sum = NULL, *squares = NULL; /* (w), of the rows of one window */
 
-    self->rows = (in->h + WINDOW - 1) / WINDOW;
-    self->columns = (in->w + WINDOW - 1) / WINDOW;
-    TRY(ps_array_zeroed(&self->sum, 3 * self->rows * self->columns, sizeof *self->sum));
+    self->rows = (h + WINDOW - 1) / WINDOW;
+    self->columns = (w + WINDOW - 1) / WINDOW;
+    TRY(ps_space_take_zeroed(field->space, &self->sum, 3 * self->rows * self->columns,
+                             sizeof *self->sum));
     self->squares = self->sum + self->rows * self->columns;
     self->n = self->squares + self->rows * self->columns;
-    TRY(ps_array(&first, self->columns + 1, sizeof *first));
-    for (int64_t j = 0; j <= self->columns; j++)
-        first[j] = (j * in->w + self->columns - 1) / self->columns;
-    for (int64_t y = 0; y < in->h; y++) {
-        const uint16_t *row = in->level + y * in->w;
-        int64_t at = y * self->rows / in->h * self->columns;
-        for (int64_t j = 0; j < self->columns; j++, at++) {
-            uint64_t sum = 0, squares = 0;
-            for (int64_t x = first[j]; x < first[j + 1]; x++) {
-                sum += row[x];
-                squares += (uint64_t)row[x] * row[x];
+    TRY(ps_space_take(field->space, &sum, 2 * w, sizeof *sum));
+    squares = sum + w;
+    for (int64_t i = 0, y = 0, at = 0; i < self->rows; i++) {
+        int64_t top = y;
+        memset(sum, 0, 2 * (size_t)w * sizeof *sum);
+        for (; y < h && y * self->rows / h == i; y++)
+            field->kernels->columns(w, in->level + y * w, sum, squares);
+        for (int64_t j = 0, x = 0; j < self->columns; j++, at++) {
+            int64_t first = x;
+            for (; x < w && x * self->columns / w == j; x++) {
+                self->sum[at] += (double)sum[x];
+                self->squares[at] += (double)squares[x];
             }
-            self->sum[at] += (double)sum;
-            self->squares[at] += (double)squares;
-            self->n[at] += (double)(first[j + 1] - first[j]);
+            self->n[at] = (double)((x - first) * (y - top));
         }
     }
 out:
-    free(first);
     return ret;
 }
 
@@ -136,8 +137,8 @@ run(const ps_measured *field, int a, int b, double *out)
     int64_t inner = (in->h - 2) * (in->w - 2);
 
     (void)b;
-    TRY(take_windows(in, &at));
-    TRY(ps_array(&ratio, at.rows * at.columns, sizeof *ratio));
+    TRY(take_windows(field, in, &at));
+    TRY(ps_space_take(field->space, &ratio, at.rows * at.columns, sizeof *ratio));
     out[0] = local_focus(in, &at, ratio);
     for (int64_t y = 1; y + 1 < in->h; y++)
         energy += field->kernels->laplacian(in->w, in->level + (y - 1) * in->w,
@@ -146,8 +147,6 @@ run(const ps_measured *field, int a, int b, double *out)
                  ? energy / (double)inner / in->variance : NAN;
     slopes(in, &at, &out[2], &out[3]);
 out:
-    free(at.sum);
-    free(ratio);
     return ret;
 }
 

@@ -9,8 +9,6 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define GREYS 256
 #define DISTANCE 3
@@ -26,68 +24,72 @@
 static const ps_measure_row rows[] = {DIRECTION(00, FLIP), DIRECTION(01, 0),
                                       DIRECTION(02, FLIP), DIRECTION(03, 0)};
 
-typedef uint32_t greys[GREYS][GREYS];
+/* How often a pixel of grey g has one of grey k in direction d: [g][DIRECTIONS * k + d].  What rows
+ * are longer than that keeps those of like greys apart in the cache. */
+#define LINE 16
+typedef uint32_t counts[GREYS][GREYS * DIRECTIONS + LINE];
 
-/* Greys as CellProfiler has them: the level's share of the type's range, of 255, rounded. */
-static void
-take_greys(const ps_channel *in, uint8_t *grey)
+/* A pixel's pairs to the right and, unless that row is NULL, down. */
+static inline void
+count_pixel(counts pairs, const uint8_t *row, const uint8_t *down, int64_t x, int has_left,
+            int has_right)
 {
-    uint8_t of_level[PS_LEVELS];
+    uint32_t *of = pairs[row[x]];
 
-    for (int level = in->min; level <= in->max; level++) {
-        double value = rint((in->base + in->step * level) * (GREYS - 1));
-        of_level[level] = (uint8_t)(value < 0 ? 0 : value > GREYS - 1 ? GREYS - 1 : value);
-    }
-    for (int64_t i = 0; i < in->h * in->w; i++)
-        grey[i] = of_level[in->level[i]];
+    if (has_right)
+        of[DIRECTIONS * row[x + DISTANCE]]++;
+    if (!down)
+        return;
+    if (has_right)
+        of[DIRECTIONS * down[x + DISTANCE] + 1]++;
+    of[DIRECTIONS * down[x] + 2]++;
+    if (has_left)
+        of[DIRECTIONS * down[x - DISTANCE] + 3]++;
 }
 
-/* pairs[d][g][k]: how often a pixel of grey g has one of grey k in direction d. */
+/* Neighbours often are of one grey: they are counted apart. */
 static void
-count_pairs(int64_t h, int64_t w, const uint8_t *grey, greys *pairs)
+count_pairs(int64_t h, int64_t w, const uint8_t *grey, counts pairs[2])
 {
     for (int64_t y = 0; y < h; y++) {
-        const uint8_t *row = grey + y * w, *down = row + DISTANCE * w;
-        int is_last = y + DISTANCE >= h;
-        for (int64_t x = 0; x + DISTANCE < w && is_last; x++)
-            pairs[0][row[x]][row[x + DISTANCE]]++;
-        for (int64_t x = 0; x < DISTANCE && !is_last; x++) {
-            pairs[2][row[x]][down[x]]++;
-            pairs[2][row[w - 1 - x]][down[w - 1 - x]]++;
-        }
-        for (int64_t x = 0; x + DISTANCE < w && !is_last; x++) {
-            pairs[0][row[x]][row[x + DISTANCE]]++;
-            pairs[1][row[x]][down[x + DISTANCE]]++;
-            pairs[3][row[x + DISTANCE]][down[x]]++;
-            if (x >= DISTANCE)
-                pairs[2][row[x]][down[x]]++;
+        const uint8_t *row = grey + y * w, *down = y + DISTANCE < h ? row + DISTANCE * w : NULL;
+        for (int64_t x = 0; x < w; x++) {
+            for (; down && x >= DISTANCE && x + 1 + DISTANCE < w; x += 2) {
+                count_pixel(pairs[0], row, down, x, 1, 1);
+                count_pixel(pairs[1], row, down, x + 1, 1, 1);
+            }
+            count_pixel(pairs[0], row, down, x, x >= DISTANCE, x + DISTANCE < w);
         }
     }
 }
 
-static void
-features(const uint32_t (*pairs)[GREYS], double *out)
-{
-    double total = 0, mean = 0, square = 0, product = 0, contrast = 0, entropy = 0;
+/* Sums over the pairs of greys of one direction. */
+typedef struct {
+    double total, mean, square, product, contrast, entropy;
+} sums;
 
-    for (int i = 0; i < GREYS; i++)
-        for (int j = 0; j <= i; j++) {
-            double n = pairs[i][j] + (double)pairs[j][i];
-            if (n == 0)
-                continue;
-            double both = i == j ? n : 2 * n; /* (i, j) and (j, i) */
-            total += both;
-            mean += both * (i + j) / 2.0;
-            square += both * (i * i + j * j) / 2.0;
-            product += both * i * j;
-            contrast += both * (i - j) * (i - j);
-            entropy += both * log2(n);
-        }
-    mean /= total;
-    double variance = square / total - mean * mean;
-    out[0] = contrast / total;
-    out[1] = variance > 1e-12 * mean * mean ? (product / total - mean * mean) / variance : 1;
-    out[2] = log2(total) - entropy / total;
+static void
+add(sums *self, int i, int j, double n)
+{
+    double both = i == j ? n : 2 * n; /* (i, j) and (j, i) */
+
+    self->total += both;
+    self->mean += both * (i + j) / 2.0;
+    self->square += both * (i * i + j * j) / 2.0;
+    self->product += both * i * j;
+    self->contrast += both * (i - j) * (i - j);
+    self->entropy += both * log2(n);
+}
+
+static void
+features(const sums *self, double *out)
+{
+    double mean = self->mean / self->total, variance = self->square / self->total - mean * mean;
+
+    out[0] = self->contrast / self->total;
+    out[1] = variance > 1e-12 * mean * mean
+                 ? (self->product / self->total - mean * mean) / variance : 1;
+    out[2] = log2(self->total) - self->entropy / self->total;
 }
 
 static int
@@ -96,22 +98,29 @@ run(const ps_measured *field, int a, int b, double *out)
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
     uint8_t *grey = NULL;
-    greys *pairs = NULL;
+    counts *pairs = NULL;
+    sums of[DIRECTIONS] = {{0}};
 
     (void)b;
     for (int k = 0; k < DIRECTIONS * FEATURES; k++)
         out[k] = NAN;
     if (in->h <= DISTANCE || in->w <= DISTANCE)
         goto out;
-    TRY(ps_array(&grey, in->h * in->w, 1));
-    TRY(ps_array_zeroed(&pairs, DIRECTIONS, sizeof *pairs));
-    take_greys(in, grey);
+    TRY(ps_space_take(field->space, &grey, in->h * in->w, 1));
+    TRY(ps_space_take_zeroed(field->space, &pairs, 2, sizeof *pairs));
+    field->kernels->greys_levels(in->h * in->w, in->level, in->base, in->step, grey);
     count_pairs(in->h, in->w, grey, pairs);
+    for (int i = 0; i < GREYS; i++)
+        for (int j = 0; j <= i; j++)
+            for (int d = 0; d < DIRECTIONS; d++) {
+                uint32_t n = pairs[0][i][DIRECTIONS * j + d] + pairs[0][j][DIRECTIONS * i + d] +
+                             pairs[1][i][DIRECTIONS * j + d] + pairs[1][j][DIRECTIONS * i + d];
+                if (n)
+                    add(&of[d], i, j, n);
+            }
     for (int d = 0; d < DIRECTIONS; d++)
-        features((const uint32_t (*)[GREYS])pairs[d], out + d * FEATURES);
+        features(&of[d], out + d * FEATURES);
 out:
-    free(grey);
-    free(pairs);
     return ret;
 }
 

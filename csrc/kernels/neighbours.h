@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rows of planes and their neighbours, for the measures of a field: patterns, grains, focus, blur.
+ * As in planes.h, the same bits everywhere. */
+#ifndef PHENOSCALE_NEIGHBOURS_H
+#define PHENOSCALE_NEIGHBOURS_H
+
+#include "planes.h"
+
+/* ---- local binary patterns ----------------------------------------------------------------- */
+
+#define PATTERNS 10
+#define PATTERN_RUN 1024 /* pixels at a time, at most 64 * 255 */
+
+/* Adds how many bytes are of each bin; the bytes after them, up to 64, are overwritten. */
+static void
+count_bins(int64_t n, uint8_t *bins, int64_t *count)
+{
+    for (int64_t x = n; x % 64; x++)
+        bins[x] = PATTERNS;
+    for (int bin = 0; bin < PATTERNS; bin++) {
+        uint8_t found[64] = {0};
+        int32_t sum = 0;
+        for (int64_t from = 0; from < n; from += 64)
+            for (int k = 0; k < 64; k++)
+                found[k] = (uint8_t)(found[k] + (bins[from + k] == bin));
+        for (int k = 0; k < 64; k++)
+            sum += found[k];
+        count[bin] += sum;
+    }
+}
+
+/* Of pixels 1 .. n - 2 of the middle row: which of the eight neighbours are at least as bright, a
+ * circle of bits.  With two changes around the circle or none, bin k has those of k bright
+ * neighbours; the last bin has all others. */
+#define PATTERN_ROW(SUFFIX, TYPE, WORD)                                                         \
+    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,       \
+                                        const void *below, int64_t *count)                      \
+    {                                                                                           \
+        const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;              \
+        uint8_t bins[PATTERN_RUN];                                                              \
+        for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                             \
+            int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1;              \
+            for (int64_t x = from; x < end; x++) {                                              \
+                TYPE c = m[x];                                                                  \
+                WORD b0 = u[x - 1] >= c, b1 = u[x] >= c, b2 = u[x + 1] >= c, b3 = m[x + 1] >= c; \
+                WORD b4 = d[x + 1] >= c, b5 = d[x] >= c, b6 = d[x - 1] >= c, b7 = m[x - 1] >= c; \
+                WORD sum = (WORD)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);                       \
+                WORD turns = (WORD)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) + (b4 ^ b5) + \
+                                    (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));                         \
+                bins[x - from] = (uint8_t)(turns <= 2 ? sum : PATTERNS - 1);                    \
+            }                                                                                   \
+            count_bins(end - from, bins, count);                                                \
+        }                                                                                       \
+    }
+PATTERN_ROW(levels, uint16_t, uint16_t)
+PATTERN_ROW(floats, float, uint32_t)
+
+/* ---- grains --------------------------------------------------------------------------------- */
+
+typedef float sizes __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
+typedef int32_t sizes_bits __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
+#if VEC_LANES >= 8
+#define LARGER(a, b) (sizes)_mm256_max_ps(a, b)
+#define SMALLER(a, b) (sizes)_mm256_min_ps(a, b)
+#else
+#define CHOOSE(is, a, b) (sizes)(((is) & (sizes_bits)(a)) | (~(is) & (sizes_bits)(b)))
+#define LARGER(a, b) CHOOSE((a) > (b), a, b)
+#define SMALLER(a, b) CHOOSE((a) < (b), a, b)
+#endif
+
+/* A row of all sizes, (w, PS_SIZES), rises to its neighbours, the row beside it and each pixel to
+ * the one before, in the order of `step`, but not over `most` (w); whether any did. */
+static int
+plane_rise(int64_t w, int64_t step, const float *most, const float *beside, float *row)
+{
+    sizes before = {0};
+    sizes_bits risen = {0};
+    int32_t any = 0;
+
+    for (int64_t i = 0, x = step > 0 ? 0 : w - 1; i < w; i++, x += step) {
+        sizes *at = (sizes *)(row + x * PS_SIZES), own = *at, top = most[x] - (sizes){0};
+        sizes near = LARGER(own, *(const sizes *)(beside + x * PS_SIZES));
+        before = LARGER(near, before); /* the next pixel waits for this and the next line only */
+        before = SMALLER(before, top);
+        risen |= (sizes_bits)before ^ (sizes_bits)own;
+        *at = before;
+    }
+    for (int k = 0; k < PS_SIZES; k++)
+        any |= risen[k];
+    return any != 0;
+}
+
+/* A row eroded by a cross: the least of a pixel, its neighbours, and those above and below. */
+static void
+plane_erode(int64_t n, const float *above, const float *row, const float *below, float *out)
+{
+    float *restrict to = out;
+
+    for (int64_t x = 0; x < n; x++) {
+        float least = above[x] < below[x] ? above[x] : below[x];
+        to[x] = least < row[x] ? least : row[x];
+    }
+    for (int64_t x = 1; x < n; x++)
+        to[x] = row[x - 1] < to[x] ? row[x - 1] : to[x];
+    for (int64_t x = 0; x + 1 < n; x++)
+        to[x] = row[x + 1] < to[x] ? row[x + 1] : to[x];
+}
+
+/* ---- focus ---------------------------------------------------------------------------------- */
+
+/* Sum of squares of four times a pixel less its neighbours, pixels 1 .. n - 2 of the middle row. */
+static double
+plane_laplacian(int64_t n, const uint16_t *up, const uint16_t *at, const uint16_t *down)
+{
+    enum { N = 256 };
+    float value[N];
+    double sum = 0;
+
+    for (int64_t from = 1; from < n - 1; from += N) {
+        int64_t count = n - 1 - from < N ? n - 1 - from : N;
+        for (int64_t i = 0; i < count; i++) {
+            const uint16_t *m = at + from + i;
+            value[i] = (float)(4 * m[0] - m[-1] - m[1] - up[from + i] - down[from + i]);
+        }
+        sum += plane_dot(count, value, value);
+    }
+    return sum;
+}
+
+/* ---- blur ----------------------------------------------------------------------------------- */
+
+/* out[x] = taps[0] in[0][x] + sum over i of taps[i] (in[-i][x] + in[i][x]), in the order of i; rows
+ * by pointer. */
+static void
+plane_blur(int64_t n, int64_t reach, const float *taps, const float *const *in, float *out)
+{
+    int64_t x = 0;
+
+    for (; x + VEC_LANES <= n; x += VEC_LANES) {
+        vec sum = taps[0] * v_load(in[0] + x);
+        for (int64_t i = 1; i <= reach; i++)
+            sum += taps[i] * (v_load(in[-i] + x) + v_load(in[i] + x));
+        v_store(out + x, sum);
+    }
+    for (; x < n; x++) {
+        float sum = taps[0] * in[0][x];
+        for (int64_t i = 1; i <= reach; i++)
+            sum += taps[i] * (in[-i][x] + in[i][x]);
+        out[x] = sum;
+    }
+}
+#endif
