@@ -64,7 +64,8 @@ typedef struct {
 } ps_two;
 #define PS_TWO_SUMS 8
 
-#define PS_SIZES 8 /* of grains, side by side for ps_kernels.rise */
+#define PS_SIZES 8  /* of grains, side by side for ps_kernels.rise, */
+#define PS_RISING 4 /* and how many rows rise together */
 
 typedef struct {
     const char *isa;
@@ -102,7 +103,7 @@ typedef struct {
     void (*fold)(int64_t from, int64_t end, const uint16_t *row, int64_t n, float mean, float *out,
                  int64_t step);
     /* adds a row to its columns' sums, and its squares */
-    void (*columns)(int64_t n, const uint16_t *row, uint64_t *sum, uint64_t *squares);
+    void (*columns)(int64_t n, const uint16_t *row, uint32_t *sum, uint64_t *squares);
     /* base + step * level, of 1 -> greys, of 255 */
     void (*greys_levels)(int64_t n, const void *level, double base, double step, uint8_t *grey);
     void (*greys_floats)(int64_t n, const void *level, double base, double step, uint8_t *grey);
@@ -110,8 +111,10 @@ typedef struct {
      * weighted by nearness of rank, and each */
     void (*pair)(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
                  double *sums);
-    /* pixels (w, PS_SIZES) rise to those beside and before them, at most to `most`; whether any */
-    int (*rise)(int64_t w, int64_t step, const float *most, const float *beside, float *row);
+    /* pixels (w, PS_SIZES) of PS_RISING rows or 1 rise to those in the row and the column before,
+     * the first row's to `beside`, at most to `most`; bit k: whether any of row k did */
+    int (*rise)(int rows, int64_t w, int64_t step, const float *most, const float *beside,
+                float *row);
     /* the least of a pixel, its neighbours, and those above and below */
     void (*erode)(int64_t n, const float *above, const float *row, const float *below, float *out);
     /* taps[0] in[0] + sum of taps[i] (in[-i] + in[i]); in: rows by pointer */

@@ -9,24 +9,26 @@
 /* ---- local binary patterns ----------------------------------------------------------------- */
 
 #define PATTERNS 10
-#define PATTERN_RUN 1024 /* pixels at a time, at most 64 * 255 */
+#define PATTERN_RUN 1024 /* pixels at a time: at most 127 of the shortest vectors of bytes */
+
+typedef int8_t bytes __attribute__((vector_size(4 * VEC_LANES), aligned(1), may_alias));
 
 /* Adds how many bytes are of each bin; the bytes after them, up to 64, are overwritten. */
 static void
-count_bins(int64_t n, uint8_t *bins, int64_t *count)
+count_bins(int64_t n, int8_t *bins, int64_t *count)
 {
+    bytes found[PATTERNS] = {{0}};
+
     for (int64_t x = n; x % 64; x++)
         bins[x] = PATTERNS;
-    for (int bin = 0; bin < PATTERNS; bin++) {
-        uint8_t found[64] = {0};
-        int32_t sum = 0;
-        for (int64_t from = 0; from < n; from += 64)
-            for (int k = 0; k < 64; k++)
-                found[k] = (uint8_t)(found[k] + (bins[from + k] == bin));
-        for (int k = 0; k < 64; k++)
-            sum += found[k];
-        count[bin] += sum;
+    for (int64_t x = 0; x < n; x += sizeof(bytes)) {
+        bytes these = *(const bytes *)(bins + x);
+        UNROLL for (int bin = 0; bin < PATTERNS; bin++)
+            found[bin] -= these == (int8_t)bin;
     }
+    for (int bin = 0; bin < PATTERNS; bin++)
+        for (size_t k = 0; k < sizeof(bytes); k++)
+            count[bin] += found[bin][k];
 }
 
 /* Of pixels 1 .. n - 2 of the middle row: which of the eight neighbours are at least as bright, a
@@ -37,7 +39,7 @@ count_bins(int64_t n, uint8_t *bins, int64_t *count)
                                         const void *below, int64_t *count)                      \
     {                                                                                           \
         const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;              \
-        uint8_t bins[PATTERN_RUN];                                                              \
+        int8_t bins[PATTERN_RUN];                                                               \
         for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                             \
             int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1;              \
             for (int64_t x = from; x < end; x++) {                                              \
@@ -47,7 +49,7 @@ count_bins(int64_t n, uint8_t *bins, int64_t *count)
                 WORD sum = (WORD)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);                       \
                 WORD turns = (WORD)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) + (b4 ^ b5) + \
                                     (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));                         \
-                bins[x - from] = (uint8_t)(turns <= 2 ? sum : PATTERNS - 1);                    \
+                bins[x - from] = (int8_t)(turns <= 2 ? sum : PATTERNS - 1);                     \
             }                                                                                   \
             count_bins(end - from, bins, count);                                                \
         }                                                                                       \
@@ -68,26 +70,59 @@ typedef int32_t sizes_bits __attribute__((vector_size(4 * PS_SIZES), aligned(4),
 #define SMALLER(a, b) CHOOSE((a) < (b), a, b)
 #endif
 
-/* A row of all sizes, (w, PS_SIZES), rises to its neighbours, the row beside it and each pixel to
- * the one before, in the order of `step`, but not over `most` (w); whether any did. */
-static int
-plane_rise(int64_t w, int64_t step, const float *most, const float *beside, float *row)
-{
-    sizes before = {0};
-    sizes_bits risen = {0};
-    int32_t any = 0;
+/* Where some rows stand that rise together, each a pixel behind the one before it. */
+typedef struct {
+    int64_t w, step;
+    const float *most, *beside;
+    float *row;
+    sizes before[PS_RISING];     /* what each row's last pixel became */
+    sizes_bits risen[PS_RISING];
+} rising;
 
-    for (int64_t i = 0, x = step > 0 ? 0 : w - 1; i < w; i++, x += step) {
-        sizes *at = (sizes *)(row + x * PS_SIZES), own = *at, top = most[x] - (sizes){0};
-        sizes near = LARGER(own, *(const sizes *)(beside + x * PS_SIZES));
-        before = LARGER(near, before); /* the next pixel waits for this and the next line only */
-        before = SMALLER(before, top);
-        risen |= (sizes_bits)before ^ (sizes_bits)own;
-        *at = before;
-    }
-    for (int k = 0; k < PS_SIZES; k++)
-        any |= risen[k];
-    return any != 0;
+/* Row k at its pixel number i - k. */
+INLINE void
+rise_pixel(rising *self, int k, int64_t i)
+{
+    int64_t x = self->step > 0 ? i - k : self->w - 1 - (i - k), row = k * self->step * self->w;
+    sizes *at = (sizes *)(self->row + (row + x) * PS_SIZES), own = *at;
+    sizes near = k ? self->before[k - 1] : *(const sizes *)(self->beside + x * PS_SIZES);
+    sizes top = self->most[row + x] - (sizes){0};
+
+    near = LARGER(own, near);
+    near = LARGER(near, self->before[k]); /* the next pixel waits from here on only */
+    *at = self->before[k] = SMALLER(near, top);
+    self->risen[k] |= (sizes_bits)*at ^ (sizes_bits)own;
+}
+
+INLINE int
+rise(const int rows, int64_t w, int64_t step, const float *most, const float *beside, float *row)
+{
+    rising self = {.w = w, .step = step, .most = most, .beside = beside, .row = row};
+    int64_t full = w > rows - 1 ? w : rows - 1;
+    int any = 0;
+
+    for (int64_t i = 0; i < w + rows - 1; i++)
+        if (i >= rows - 1 && i < full) {
+            UNROLL for (int k = rows - 1; k >= 0; k--) /* before[k - 1] is of the step before */
+                rise_pixel(&self, k, i);
+        } else {
+            for (int k = rows - 1; k >= 0; k--)
+                if (i - k >= 0 && i - k < w)
+                    rise_pixel(&self, k, i);
+        }
+    for (int k = 0; k < rows; k++)
+        for (int size = 0; size < PS_SIZES; size++)
+            any |= (self.risen[k][size] != 0) << k;
+    return any;
+}
+
+/* Rows of all sizes, (w, PS_SIZES), in the order of `step`: each pixel rises to that in the row
+ * before, the first row's to `beside`, and to the pixel before, but not over `most` (w). */
+static int
+plane_rise(int rows, int64_t w, int64_t step, const float *most, const float *beside, float *row)
+{
+    return rows == PS_RISING ? rise(PS_RISING, w, step, most, beside, row)
+                             : rise(1, w, step, most, beside, row);
 }
 
 /* A row eroded by a cross: the least of a pixel, its neighbours, and those above and below. */

@@ -200,10 +200,10 @@ plane_pair(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
 
 /* Adds a row to the sums of its columns, and its squares. */
 static void
-plane_columns(int64_t n, const uint16_t *row, uint64_t *sum, uint64_t *squares)
+plane_columns(int64_t n, const uint16_t *row, uint32_t *restrict sum, uint64_t *restrict squares)
 {
     for (int64_t x = 0; x < n; x++) {
-        uint64_t level = row[x];
+        uint32_t level = row[x]; /* its square has 32 bits */
         sum[x] += level;
         squares[x] += level * level;
     }

@@ -92,14 +92,13 @@ respond(search *self, double size)
     for (int64_t y = 0; y < h; y++) {
         const float *at = self->smooth + y * w, *up = y ? at - w : at;
         const float *down = y + 1 < h ? at + w : at;
-        float row = 0;
-        for (int64_t x = 0; x < w; x++) {
-            float around = up[x] + down[x] + at[clamp(x - 1, w)] + at[clamp(x + 1, w)];
-            float value = (float)(size * size) * (4 * at[x] - around);
-            self->response[y * w + x] = value;
-            row += value * value;
-        }
-        energy += row;
+        float *restrict out = self->response + y * w, scale = (float)(size * size);
+        for (int64_t x = 1; x + 1 < w; x++)
+            out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[x - 1] + at[x + 1]));
+        for (int64_t x = 0; x < w; x += w - 1) /* w is more than 1 */
+            out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[clamp(x - 1, w)] +
+                                           at[clamp(x + 1, w)]));
+        energy += self->kernels->dot(w, out, out);
     }
     return energy;
 }

@@ -146,34 +146,52 @@ out:
 
 /* ---- erosion and rebuilding ------------------------------------------------------------- */
 
+/* Rows to be looked at by the sweep up, and by that down. */
+typedef struct {
+    uint8_t *due[2]; /* (h) */
+} sweeps;
+
+/* A row that rose is due the other way; so are those beside it, but for the one just told. */
+static void
+note(sweeps *self, int down, int64_t y, int64_t h, int is_told)
+{
+    self->due[1 - down][y] = 1;
+    if (y + 1 < h && !(down && is_told))
+        self->due[1][y + 1] = 1;
+    if (y > 0 && (down || !is_told))
+        self->due[0][y - 1] = 1;
+}
+
 /* Sweeps down and up until nothing rises; a row is due where it or the row before it rose. */
 static int
 rebuild(const ps_measured *field, const plane *in, float *sizes)
 {
-    int64_t h = in->h, w = in->w;
     int ret = PS_OK, is_rising = 1;
-    uint8_t *due[2] = {NULL, NULL}; /* rows, of the sweep up, of that down */
+    int64_t h = in->h, w = in->w;
+    sweeps self;
 
-    TRY(ps_space_take(field->space, &due[0], 2 * h, 1));
-    due[1] = due[0] + h;
-    memset(due[0], 1, 2 * (size_t)h);
+    for (int down = 0; down < 2; down++) {
+        TRY(ps_space_take(field->space, &self.due[down], h, 1));
+        memset(self.due[down], 1, (size_t)h);
+    }
     while (is_rising) {
         is_rising = 0;
         for (int down = 1; down >= 0; down--)
             for (int64_t i = 0; i < h; i++) {
                 int64_t y = down ? i : h - 1 - i, step = down ? 1 : -1;
-                const float *beside = sizes + (i ? y - step : y) * w * SIZES;
-                if (!due[down][y])
+                int together = i + PS_RISING <= h ? PS_RISING : 1;
+                if (!self.due[down][y])
                     continue;
-                due[down][y] = 0;
-                if (!field->kernels->rise(w, step, in->value + y * w, beside,
-                                          sizes + y * w * SIZES))
-                    continue;
-                is_rising = due[1 - down][y] = 1;
-                if (y + 1 < h)
-                    due[1][y + 1] = 1;
-                if (y > 0)
-                    due[0][y - 1] = 1;
+                int risen = field->kernels->rise(together, w, step, in->value + y * w,
+                                                 sizes + (i ? y - step : y) * w * SIZES,
+                                                 sizes + y * w * SIZES);
+                is_rising |= risen != 0;
+                for (int k = 0; k < together; k++)
+                    self.due[down][y + k * step] = 0;
+                for (int k = 0; k < together; k++)
+                    if (risen >> k & 1)
+                        note(&self, down, y + k * step, h, k + 1 < together);
+                i += together - 1;
             }
     }
 out:

@@ -33,7 +33,8 @@ take_windows(const ps_measured *field, const ps_channel *in, windows *self)
 {
     int ret = PS_OK;
     int64_t h = in->h, w = in->w;
-    uint64_t *sum = NULL, *squares = NULL; /* (w), of the rows of one window */
+    uint32_t *sum = NULL; /* (w), of the columns of one row of windows */
+    uint64_t *squares = NULL;
 
     self->rows = (h + WINDOW - 1) / WINDOW;
     self->columns = (w + WINDOW - 1) / WINDOW;
@@ -41,11 +42,12 @@ take_windows(const ps_measured *field, const ps_channel *in, windows *self)
                              sizeof *self->sum));
     self->squares = self->sum + self->rows * self->columns;
     self->n = self->squares + self->rows * self->columns;
-    TRY(ps_space_take(field->space, &sum, 2 * w, sizeof *sum));
-    squares = sum + w;
+    TRY(ps_space_take(field->space, &sum, w, sizeof *sum));
+    TRY(ps_space_take(field->space, &squares, w, sizeof *squares));
     for (int64_t i = 0, y = 0, at = 0; i < self->rows; i++) {
         int64_t top = y;
-        memset(sum, 0, 2 * (size_t)w * sizeof *sum);
+        memset(sum, 0, (size_t)w * sizeof *sum);
+        memset(squares, 0, (size_t)w * sizeof *squares);
         for (; y < h && y * self->rows / h == i; y++)
             field->kernels->columns(w, in->level + y * w, sum, squares);
         for (int64_t j = 0, x = 0; j < self->columns; j++, at++) {
