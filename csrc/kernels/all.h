@@ -49,8 +49,9 @@ const ps_kernels NAME(ISA) = {
     .blur = plane_blur,
     .fold = plane_fold,
     .columns = plane_columns,
+    .greys_counts = plane_greys_counts,
     .greys_levels = plane_greys_levels,
-    .greys_floats = plane_greys_floats,
+    .greys_means = plane_greys_means,
     .laplacian = plane_laplacian,
     .burn = rows_burn,
 };

@@ -104,9 +104,11 @@ typedef struct {
                  int64_t step);
     /* adds a row to its columns' sums, and its squares */
     void (*columns)(int64_t n, const uint16_t *row, uint32_t *sum, uint64_t *squares);
-    /* base + step * level, of 1 -> greys, of 255 */
+    /* base + step * level, of 1 -> greys, of 255; of counts of 8 or 16 bits, of levels of floats,
+     * and of means of either */
+    void (*greys_counts)(int64_t n, const void *level, double base, double step, uint8_t *grey);
     void (*greys_levels)(int64_t n, const void *level, double base, double step, uint8_t *grey);
-    void (*greys_floats)(int64_t n, const void *level, double base, double step, uint8_t *grey);
+    void (*greys_means)(int64_t n, const void *level, double base, double step, uint8_t *grey);
     /* adds to sums: products less means; of pixels above both cuts, values x y, x x, y y, each
      * weighted by nearness of rank, and each */
     void (*pair)(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,

@@ -34,28 +34,29 @@ count_bins(int64_t n, int8_t *bins, int64_t *count)
 /* Of pixels 1 .. n - 2 of the middle row: which of the eight neighbours are at least as bright, a
  * circle of bits.  With two changes around the circle or none, bin k has those of k bright
  * neighbours; the last bin has all others. */
-#define PATTERN_ROW(SUFFIX, TYPE, WORD)                                                         \
-    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,       \
-                                        const void *below, int64_t *count)                      \
-    {                                                                                           \
-        const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;              \
-        int8_t bins[PATTERN_RUN];                                                               \
-        for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                             \
-            int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1;              \
-            for (int64_t x = from; x < end; x++) {                                              \
-                TYPE c = m[x];                                                                  \
-                WORD b0 = u[x - 1] >= c, b1 = u[x] >= c, b2 = u[x + 1] >= c, b3 = m[x + 1] >= c; \
-                WORD b4 = d[x + 1] >= c, b5 = d[x] >= c, b6 = d[x - 1] >= c, b7 = m[x - 1] >= c; \
-                WORD sum = (WORD)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);                       \
-                WORD turns = (WORD)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) + (b4 ^ b5) + \
-                                    (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));                         \
-                bins[x - from] = (int8_t)(turns <= 2 ? sum : PATTERNS - 1);                     \
-            }                                                                                   \
-            count_bins(end - from, bins, count);                                                \
-        }                                                                                       \
+#define PATTERN_ROW(SUFFIX, TYPE)                                                           \
+    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,   \
+                                        const void *below, int64_t *count)                  \
+    {                                                                                       \
+        const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;          \
+        int8_t bins[PATTERN_RUN];                                                           \
+        for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                         \
+            int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1;          \
+            for (int64_t x = from; x < end; x++) {                                          \
+                TYPE c = m[x];                                                              \
+                uint8_t b0 = u[x - 1] >= c, b1 = u[x] >= c, b2 = u[x + 1] >= c;             \
+                uint8_t b3 = m[x + 1] >= c, b7 = m[x - 1] >= c;                             \
+                uint8_t b4 = d[x + 1] >= c, b5 = d[x] >= c, b6 = d[x - 1] >= c;             \
+                uint8_t sum = (uint8_t)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);             \
+                uint8_t turns = (uint8_t)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) +   \
+                                          (b4 ^ b5) + (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));   \
+                bins[x - from] = (int8_t)(turns <= 2 ? sum : PATTERNS - 1);                 \
+            }                                                                               \
+            count_bins(end - from, bins, count);                                            \
+        }                                                                                   \
     }
-PATTERN_ROW(levels, uint16_t, uint16_t)
-PATTERN_ROW(floats, float, uint32_t)
+PATTERN_ROW(levels, uint16_t)
+PATTERN_ROW(floats, float)
 
 /* ---- grains --------------------------------------------------------------------------------- */
 
@@ -147,7 +148,7 @@ plane_erode(int64_t n, const float *above, const float *row, const float *below,
 static double
 plane_laplacian(int64_t n, const uint16_t *up, const uint16_t *at, const uint16_t *down)
 {
-    enum { N = 256 };
+    enum { N = 2048 };
     float value[N];
     double sum = 0;
 

@@ -209,18 +209,20 @@ plane_columns(int64_t n, const uint16_t *row, uint32_t *restrict sum, uint64_t *
     }
 }
 
-/* Levels -> greys, 0 to 255: base + step * level, of 1, to the nearest, halves to even. */
-#define GREYS_OF(SUFFIX, TYPE)                                                                \
+/* Levels -> greys, 0 to 255: base + step * level, of 1, to the nearest, halves to even.  NEAREST:
+ * above it a REAL has no halves. */
+#define GREYS_OF(SUFFIX, TYPE, REAL, NEAREST)                                                 \
     static void plane_greys_##SUFFIX(int64_t n, const void *levels, double base, double step, \
                                      uint8_t *grey)                                           \
     {                                                                                         \
         const TYPE *restrict in = levels;                                                     \
-        const double nearest = 0x1.8p52; /* above it a double has no halves */                \
+        const REAL from = (REAL)base, by = (REAL)step;                                        \
         for (int64_t i = 0; i < n; i++) {                                                     \
-            double value = (base + step * in[i]) * 255 + nearest - nearest;                   \
+            REAL value = (from + by * (REAL)in[i]) * 255 + NEAREST - NEAREST;                 \
             grey[i] = (uint8_t)(int32_t)(value < 0 ? 0 : value > 255 ? 255 : value);          \
         }                                                                                     \
     }
-GREYS_OF(levels, uint16_t)
-GREYS_OF(floats, float)
+GREYS_OF(counts, uint16_t, float, 0x1.8p23f) /* 8 or 16 bits: no count is near a half */
+GREYS_OF(levels, uint16_t, double, 0x1.8p52)
+GREYS_OF(means, float, float, 0x1.8p23f)
 #endif

@@ -239,22 +239,32 @@ out:
 }
 
 /* Mean distance of a peak to the nearest other, pixels of the plane. */
-static double
-spacing(const search *self)
+static int
+spacing(const search *self, ps_space *space, double *out)
 {
+    int ret = PS_OK;
+    int64_t n = self->n;
+    int32_t *y = NULL, *x = NULL; /* (n) */
     double sum = 0;
 
-    for (int64_t i = 0; i < self->n; i++) {
+    TRY(ps_space_take(space, &y, n, sizeof *y));
+    TRY(ps_space_take(space, &x, n, sizeof *x));
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = self->peaks[i] / (int32_t)self->w;
+        x[i] = self->peaks[i] % (int32_t)self->w;
+    }
+    for (int64_t i = 0; i < n; i++) {
         int64_t nearest = INT64_MAX;
-        for (int64_t j = 0; j < self->n; j++) {
-            int64_t dy = self->peaks[i] / self->w - self->peaks[j] / self->w;
-            int64_t dx = self->peaks[i] % self->w - self->peaks[j] % self->w;
+        for (int64_t j = 0; j < n; j++) {
+            int64_t dy = y[i] - y[j], dx = x[i] - x[j];
             if (i != j && dy * dy + dx * dx < nearest)
                 nearest = dy * dy + dx * dx;
         }
         sum += sqrt((double)nearest);
     }
-    return self->n > 1 ? sum / (double)self->n : NAN;
+    *out = n > 1 ? sum / (double)n : NAN;
+out:
+    return ret;
 }
 
 static int
@@ -286,7 +296,8 @@ run(const ps_measured *field, int a, int b, double *out)
     TRY(choose(&self, field->space,
                sqrt(4.0 / 3 * fine) / PIXELS / self.size / sqrt(2 * acos(-1))));
     out[0] = (double)self.n - 0.5 * (double)self.on_edge;
-    out[1] = PIXELS * spacing(&self);
+    TRY(spacing(&self, field->space, &out[1]));
+    out[1] *= PIXELS;
     out[2] = PIXELS * sqrt(2) * self.size;
 out:
     return ret;

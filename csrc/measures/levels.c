@@ -82,6 +82,7 @@ take_channel(ps_channel *self, const ps_field *field, int64_t k, ps_space *space
     int ret = PS_OK;
     const char *pixels = (const char *)field->pixels + k * field->h * field->w * field->dtype;
 
+    self->is_counts = field->dtype != PS_FLOAT32;
     self->h = field->h;
     self->w = field->w;
     if (field->dtype == PS_UINT16) {

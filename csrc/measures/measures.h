@@ -23,6 +23,7 @@ typedef struct {
     uint32_t *count;         /* (PS_LEVELS): pixels of each level */
     int min, max;            /* levels in use */
     double base, step;
+    int is_counts;           /* levels are whole numbers as in the file, of 8 or 16 bits */
     double mean, variance;   /* of levels */
     float *half[PS_BANDS];   /* means over 2x2, 4x4, ... pixels, in levels; NULL: too small */
 } ps_channel;
@@ -76,8 +77,8 @@ typedef struct {
 } ps_measure_group;
 
 extern const ps_measure_group ps_group_intensity, ps_group_bands, ps_group_patterns,
-    ps_group_texture, ps_group_granularity, ps_group_spectrum, ps_group_quality, ps_group_pairs,
-    ps_group_coherence, ps_group_cells;
+    ps_group_texture, ps_group_coarse_texture, ps_group_granularity, ps_group_spectrum,
+    ps_group_quality, ps_group_pairs, ps_group_coherence, ps_group_cells;
 
 /* ---- bands.c ---------------------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@ static const ps_measure_row rows[] = {
 typedef struct {
     int64_t rows, columns;
     double *sum, *squares, *n; /* (rows, columns), of levels */
+    double bent;               /* sum of squares of the Laplacian of all inner pixels */
 } windows;
 
 /* Windows as CellProfiler lays them: as many as are needed, then spread evenly. */
@@ -48,11 +49,15 @@ take_windows(const ps_measured *field, const ps_channel *in, windows *self)
         int64_t top = y;
         memset(sum, 0, (size_t)w * sizeof *sum);
         memset(squares, 0, (size_t)w * sizeof *squares);
-        for (; y < h && y * self->rows / h == i; y++)
-            field->kernels->columns(w, in->level + y * w, sum, squares);
+        for (; y < h && y * self->rows / h == i; y++) {
+            const uint16_t *row = in->level + y * w;
+            field->kernels->columns(w, row, sum, squares);
+            if (y > 0 && y + 1 < h)
+                self->bent += field->kernels->laplacian(w, row - w, row, row + w);
+        }
         for (int64_t j = 0, x = 0; j < self->columns; j++, at++) {
-            int64_t first = x;
-            for (; x < w && x * self->columns / w == j; x++) {
+            int64_t first = x, end = ((j + 1) * w + self->columns - 1) / self->columns;
+            for (; x < end; x++) {
                 self->sum[at] += (double)sum[x];
                 self->squares[at] += (double)squares[x];
             }
@@ -135,18 +140,15 @@ run(const ps_measured *field, int a, int b, double *out)
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
     windows at = {0};
-    double *ratio = NULL, energy = 0;
+    double *ratio = NULL;
     int64_t inner = (in->h - 2) * (in->w - 2);
 
     (void)b;
     TRY(take_windows(field, in, &at));
     TRY(ps_space_take(field->space, &ratio, at.rows * at.columns, sizeof *ratio));
     out[0] = local_focus(in, &at, ratio);
-    for (int64_t y = 1; y + 1 < in->h; y++)
-        energy += field->kernels->laplacian(in->w, in->level + (y - 1) * in->w,
-                                            in->level + y * in->w, in->level + (y + 1) * in->w);
     out[1] = in->variance > 0 && in->h > 2 && in->w > 2
-                 ? energy / (double)inner / in->variance : NAN;
+                 ? at.bent / (double)inner / in->variance : NAN;
     slopes(in, &at, &out[2], &out[3]);
 out:
     return ret;

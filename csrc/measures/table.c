@@ -6,8 +6,8 @@
 /* In the order of the numbers: all of each channel, then all of each pair, then the nuclei's. */
 static const ps_measure_group *const groups[] = {
     &ps_group_intensity, &ps_group_bands, &ps_group_patterns, &ps_group_texture,
-    &ps_group_granularity, &ps_group_spectrum, &ps_group_quality, &ps_group_pairs,
-    &ps_group_coherence, &ps_group_cells};
+    &ps_group_coarse_texture, &ps_group_granularity, &ps_group_spectrum, &ps_group_quality,
+    &ps_group_pairs, &ps_group_coherence, &ps_group_cells};
 #define GROUPS (int)(sizeof groups / sizeof *groups)
 
 /* How often a group comes in a field. */

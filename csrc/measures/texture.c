@@ -5,24 +5,32 @@
  * range of the pixels' type, pairs of pixels at 3 pixels' distance, both ways:
  *
  *   00: to the right    01: down to the right    02: down    03: down to the left
- */
+ *
+ * Coarser ones are of means over 2x2 and 4x4 pixels, of all four directions together. */
 #include "measures.h"
 
 #include <math.h>
+#include <string.h>
 
 #define GREYS 256
 #define DISTANCE 3
 #define DIRECTIONS 4
 #define FEATURES 3
+#define COARSE 2 /* octaves of means: 6 and 12 pixels' distance */
 #define SMALL "the field is too small for pairs of pixels at this distance"
 /* Turned, a direction becomes another; flipped, 01 becomes 03. */
 #define DIRECTION(d, same)                                  \
     {"Texture_Contrast_{0}_3_" #d "_256", same, SMALL},     \
         {"Texture_Correlation_{0}_3_" #d "_256", same, SMALL}, \
         {"Texture_Entropy_{0}_3_" #d "_256", same, SMALL}
+#define DISTANT(pixels)                                     \
+    {"CoarseTexture_Contrast_{0}_" #pixels, PLACE, SMALL},  \
+        {"CoarseTexture_Correlation_{0}_" #pixels, PLACE, SMALL}, \
+        {"CoarseTexture_Entropy_{0}_" #pixels, PLACE, SMALL}
 
 static const ps_measure_row rows[] = {DIRECTION(00, FLIP), DIRECTION(01, 0),
                                       DIRECTION(02, FLIP), DIRECTION(03, 0)};
+static const ps_measure_row coarse_rows[] = {DISTANT(6), DISTANT(12)};
 
 /* How often a pixel of grey g has one of grey k in direction d: [g][DIRECTIONS * k + d].  What rows
  * are longer than that keeps those of like greys apart in the cache. */
@@ -92,13 +100,50 @@ features(const sums *self, double *out)
     out[2] = log2(self->total) - self->entropy / self->total;
 }
 
+/* Greys that a channel has, the least and the largest. */
+static void
+find_range(const ps_measured *field, const ps_channel *in, uint8_t *range)
+{
+    const uint16_t ends[2] = {(uint16_t)in->min, (uint16_t)in->max};
+
+    field->kernels->greys_levels(2, ends, in->base, in->step, range);
+}
+
+/* Sums of each direction of a plane of greys, or of all together, in the first. */
+static int
+sum_pairs(const ps_measured *field, const uint8_t *range, int64_t h, int64_t w,
+          const uint8_t *grey, int is_pooled, sums *of)
+{
+    int ret = PS_OK;
+    counts *pairs = NULL;
+
+    TRY(ps_space_take(field->space, &pairs, 2, sizeof *pairs));
+    for (int k = 0; k < 2; k++)
+        memset(pairs[k][range[0]], 0, (size_t)(range[1] - range[0] + 1) * sizeof pairs[k][0]);
+    count_pairs(h, w, grey, pairs);
+    for (int i = range[0]; i <= range[1]; i++)
+        for (int j = range[0]; j <= i; j++) {
+            uint32_t n[DIRECTIONS];
+            for (int d = 0; d < DIRECTIONS; d++)
+                n[d] = pairs[0][i][DIRECTIONS * j + d] + pairs[0][j][DIRECTIONS * i + d] +
+                       pairs[1][i][DIRECTIONS * j + d] + pairs[1][j][DIRECTIONS * i + d];
+            for (int d = 1; d < DIRECTIONS && is_pooled; n[d++] = 0)
+                n[0] += n[d];
+            for (int d = 0; d < DIRECTIONS; d++)
+                if (n[d])
+                    add(&of[d], i, j, n[d]);
+        }
+out:
+    return ret;
+}
+
 static int
 run(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    uint8_t *grey = NULL;
-    counts *pairs = NULL;
+    const ps_kernels *kernels = field->kernels;
+    uint8_t *grey = NULL, range[2];
     sums of[DIRECTIONS] = {{0}};
 
     (void)b;
@@ -107,21 +152,41 @@ run(const ps_measured *field, int a, int b, double *out)
     if (in->h <= DISTANCE || in->w <= DISTANCE)
         goto out;
     TRY(ps_space_take(field->space, &grey, in->h * in->w, 1));
-    TRY(ps_space_take_zeroed(field->space, &pairs, 2, sizeof *pairs));
-    field->kernels->greys_levels(in->h * in->w, in->level, in->base, in->step, grey);
-    count_pairs(in->h, in->w, grey, pairs);
-    for (int i = 0; i < GREYS; i++)
-        for (int j = 0; j <= i; j++)
-            for (int d = 0; d < DIRECTIONS; d++) {
-                uint32_t n = pairs[0][i][DIRECTIONS * j + d] + pairs[0][j][DIRECTIONS * i + d] +
-                             pairs[1][i][DIRECTIONS * j + d] + pairs[1][j][DIRECTIONS * i + d];
-                if (n)
-                    add(&of[d], i, j, n);
-            }
+    find_range(field, in, range);
+    (in->is_counts ? kernels->greys_counts : kernels->greys_levels)(
+        in->h * in->w, in->level, in->base, in->step, grey);
+    TRY(sum_pairs(field, range, in->h, in->w, grey, 0, of));
     for (int d = 0; d < DIRECTIONS; d++)
         features(&of[d], out + d * FEATURES);
 out:
     return ret;
 }
 
+static int
+run_coarse(const ps_measured *field, int a, int b, double *out)
+{
+    int ret = PS_OK;
+    const ps_channel *in = &field->channels[a];
+    uint8_t *grey = NULL, range[2];
+
+    (void)b;
+    TRY(ps_space_take(field->space, &grey, in->h * in->w / 4, 1));
+    find_range(field, in, range);
+    for (int octave = 0; octave < COARSE; octave++, out += FEATURES) {
+        int64_t h = in->h >> (octave + 1), w = in->w >> (octave + 1);
+        sums of[DIRECTIONS] = {{0}};
+        for (int k = 0; k < FEATURES; k++)
+            out[k] = NAN;
+        if (h <= DISTANCE || w <= DISTANCE)
+            continue;
+        field->kernels->greys_means(h * w, in->half[octave], in->base, in->step, grey);
+        TRY(sum_pairs(field, range, h, w, grey, 1, of));
+        features(&of[0], out);
+    }
+out:
+    return ret;
+}
+
 const ps_measure_group ps_group_texture = {OF_CHANNEL, DIRECTIONS * FEATURES, rows, run};
+const ps_measure_group ps_group_coarse_texture = {OF_CHANNEL, COARSE * FEATURES, coarse_rows,
+                                                  run_coarse};
