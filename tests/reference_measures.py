@@ -114,7 +114,8 @@ def texture(x):
     """Of each direction, at three pixels."""
     grey = np.rint(np.clip(x, 0, 1) * 255).astype(int)
     return {f"Texture_{name}_{{0}}_3_{d:02d}_256": value
-            for d, pairs in enumerate(side_by_side(grey)) for name, value in haralick(pairs).items()}
+            for d, pairs in enumerate(side_by_side(grey))
+            for name, value in haralick(pairs).items()}
 
 
 def coarse_texture(x, step, base):
@@ -328,7 +329,8 @@ def numbers(field, nuclei=-1):
     for k, plane in enumerate(field):
         x, step, base = levels(plane)
         planes.append(base + step * x)
-        for found in (patterns(x), coarse_texture(x, step, base), *(measure(planes[-1]) for measure in CHANNEL)):
+        for found in (patterns(x), coarse_texture(x, step, base),
+                      *(measure(planes[-1]) for measure in CHANNEL)):
             out.update({name.format(k): v for name, v in found.items()})
     for a, b in itertools.combinations(range(len(planes)), 2):
         for measure in (pair, coherence):
