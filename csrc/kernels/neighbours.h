@@ -34,29 +34,51 @@ count_bins(int64_t n, int8_t *bins, int64_t *count)
 /* Of pixels 1 .. n - 2 of the middle row: which of the eight neighbours are at least as bright, a
  * circle of bits.  With two changes around the circle or none, bin k has those of k bright
  * neighbours; the last bin has all others. */
-#define PATTERN_ROW(SUFFIX, TYPE)                                                           \
-    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,   \
-                                        const void *below, int64_t *count)                  \
-    {                                                                                       \
-        const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;          \
-        int8_t bins[PATTERN_RUN];                                                           \
-        for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                         \
-            int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1;          \
-            for (int64_t x = from; x < end; x++) {                                          \
-                TYPE c = m[x];                                                              \
-                uint8_t b0 = u[x - 1] >= c, b1 = u[x] >= c, b2 = u[x + 1] >= c;             \
-                uint8_t b3 = m[x + 1] >= c, b7 = m[x - 1] >= c;                             \
-                uint8_t b4 = d[x + 1] >= c, b5 = d[x] >= c, b6 = d[x - 1] >= c;             \
-                uint8_t sum = (uint8_t)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);             \
-                uint8_t turns = (uint8_t)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) +   \
-                                          (b4 ^ b5) + (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));   \
-                bins[x - from] = (int8_t)(turns <= 2 ? sum : PATTERNS - 1);                 \
-            }                                                                               \
-            count_bins(end - from, bins, count);                                            \
-        }                                                                                   \
+#define PATTERN_ROW(SUFFIX, TYPE, WORD)                                                           \
+    typedef TYPE SUFFIX##_vec __attribute__((vector_size(4 * VEC_LANES), aligned(1), may_alias)); \
+    typedef WORD SUFFIX##_is __attribute__((vector_size(4 * VEC_LANES), aligned(1), may_alias));  \
+    enum { SUFFIX##_LANES = sizeof(SUFFIX##_vec) / sizeof(TYPE) };                                \
+                                                                                                  \
+    /* Kinds of as many pixels as a vector holds. */                                              \
+    INLINE void                                                                                   \
+    kinds_of_##SUFFIX(const TYPE *u, const TYPE *m, const TYPE *d, int8_t *bins)                  \
+    {                                                                                             \
+        typedef int8_t few __attribute__((vector_size(SUFFIX##_LANES), aligned(1), may_alias));   \
+        const TYPE *around[8] = {u - 1, u, u + 1, m + 1, d + 1, d, d - 1, m - 1};                 \
+        SUFFIX##_vec middle = *(const SUFFIX##_vec *)m;                                           \
+        SUFFIX##_is last = *(const SUFFIX##_vec *)around[7] >= middle, sum = {0}, turns = {0};    \
+        UNROLL for (int k = 0; k < 8; k++) {                                                      \
+            SUFFIX##_is is = *(const SUFFIX##_vec *)around[k] >= middle;                          \
+            sum -= is;                                                                            \
+            turns -= is ^ last;                                                                   \
+            last = is;                                                                            \
+        }                                                                                         \
+        SUFFIX##_is other = turns > 2, kind = (~other & sum) | (other & (PATTERNS - 1));          \
+        *(few *)bins = __builtin_convertvector(kind, few);                                        \
+    }                                                                                             \
+                                                                                                  \
+    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,         \
+                                        const void *below, int64_t *count)                        \
+    {                                                                                             \
+        const TYPE *u = above, *m = middle, *d = below;                                           \
+        int8_t bins[PATTERN_RUN + 64];                                                            \
+        for (int64_t from = 1; from < n - 1; from += PATTERN_RUN) {                               \
+            int64_t end = from + PATTERN_RUN < n - 1 ? from + PATTERN_RUN : n - 1, x = from;      \
+            for (; x + SUFFIX##_LANES <= end; x += SUFFIX##_LANES)                                \
+                kinds_of_##SUFFIX(u + x, m + x, d + x, bins + x - from);                          \
+            if (x < end) { /* the rest of the row, and what is beside it */                       \
+                TYPE rest[3][SUFFIX##_LANES + 2] = {{0}};                                         \
+                size_t held = (size_t)(end - x + 2) * sizeof(TYPE);                              \
+                __builtin_memcpy(rest[0], u + x - 1, held);                                       \
+                __builtin_memcpy(rest[1], m + x - 1, held);                                       \
+                __builtin_memcpy(rest[2], d + x - 1, held);                                       \
+                kinds_of_##SUFFIX(rest[0] + 1, rest[1] + 1, rest[2] + 1, bins + x - from);        \
+            }                                                                                     \
+            count_bins(end - from, bins, count);                                                  \
+        }                                                                                         \
     }
-PATTERN_ROW(levels, uint16_t)
-PATTERN_ROW(floats, float)
+PATTERN_ROW(levels, uint16_t, int16_t)
+PATTERN_ROW(floats, float, int32_t)
 
 /* ---- grains --------------------------------------------------------------------------------- */
 

@@ -55,18 +55,31 @@ count_pixel(counts pairs, const uint8_t *row, const uint8_t *down, int64_t x, in
         of[DIRECTIONS * down[x - DISTANCE] + 3]++;
 }
 
-/* Neighbours often are of one grey: they are counted apart. */
+/* Levels, or means of them, and what makes greys of a row. */
+typedef struct {
+    int64_t h, w;
+    const void *pixels;
+    size_t bytes; /* of a pixel */
+    void (*greys)(int64_t n, const void *level, double base, double step, uint8_t *grey);
+} plane;
+
+/* Rows are made grey as they come; ring: the last of them, (DISTANCE + 1, w). */
 static void
-count_pairs(int64_t h, int64_t w, const uint8_t *grey, counts pairs[2])
+count_pairs(const ps_channel *in, const plane *of, uint8_t *ring, counts pairs)
 {
-    for (int64_t y = 0; y < h; y++) {
-        const uint8_t *row = grey + y * w, *down = y + DISTANCE < h ? row + DISTANCE * w : NULL;
-        for (int64_t x = 0; x < w; x++) {
-            for (; down && x >= DISTANCE && x + 1 + DISTANCE < w; x += 2) {
-                count_pixel(pairs[0], row, down, x, 1, 1);
-                count_pixel(pairs[1], row, down, x + 1, 1, 1);
-            }
-            count_pixel(pairs[0], row, down, x, x >= DISTANCE, x + DISTANCE < w);
+    int64_t w = of->w;
+
+    for (int64_t y = -DISTANCE; y < of->h; y++) {
+        int64_t below = y + DISTANCE, x = 0;
+        const uint8_t *row = ring + (y + DISTANCE + 1) % (DISTANCE + 1) * w;
+        uint8_t *down = below < of->h ? ring + (below + DISTANCE + 1) % (DISTANCE + 1) * w : NULL;
+        if (down)
+            of->greys(w, (const char *)of->pixels + below * w * (int64_t)of->bytes, in->base,
+                      in->step, down);
+        for (; y >= 0 && x < w; x++) {
+            for (; down && x >= DISTANCE && x + DISTANCE < w; x++)
+                count_pixel(pairs, row, down, x, 1, 1);
+            count_pixel(pairs, row, down, x, x >= DISTANCE, x + DISTANCE < w);
         }
     }
 }
@@ -93,10 +106,10 @@ static void
 features(const sums *self, double *out)
 {
     double mean = self->mean / self->total, variance = self->square / self->total - mean * mean;
+    int is_flat = variance <= 1e-12 * mean * mean;
 
-    out[0] = self->contrast / self->total;
-    out[1] = variance > 1e-12 * mean * mean
-                 ? (self->product / self->total - mean * mean) / variance : 1;
+    out[0] = self->contrast / self->total; /* no pair: NaN, of all three */
+    out[1] = is_flat ? 1 : (self->product / self->total - mean * mean) / variance;
     out[2] = log2(self->total) - self->entropy / self->total;
 }
 
@@ -109,29 +122,32 @@ find_range(const ps_measured *field, const ps_channel *in, uint8_t *range)
     field->kernels->greys_levels(2, ends, in->base, in->step, range);
 }
 
-/* Sums of each direction of a plane of greys, or of all together, in the first. */
+/* Sums of each direction, or of all together, in the first; all 0 where no pair is. */
 static int
-sum_pairs(const ps_measured *field, const uint8_t *range, int64_t h, int64_t w,
-          const uint8_t *grey, int is_pooled, sums *of)
+sum_pairs(const ps_measured *field, const ps_channel *in, const plane *of, int is_pooled,
+          sums *sum)
 {
     int ret = PS_OK;
     counts *pairs = NULL;
+    uint8_t *ring = NULL, range[2];
 
-    TRY(ps_space_take(field->space, &pairs, 2, sizeof *pairs));
-    for (int k = 0; k < 2; k++)
-        memset(pairs[k][range[0]], 0, (size_t)(range[1] - range[0] + 1) * sizeof pairs[k][0]);
-    count_pairs(h, w, grey, pairs);
+    TRY(ps_space_take(field->space, &ring, (DISTANCE + 1) * of->w, 1));
+    TRY(ps_space_take(field->space, &pairs, 1, sizeof *pairs));
+    find_range(field, in, range);
+    memset((*pairs)[range[0]], 0, (size_t)(range[1] - range[0] + 1) * sizeof (*pairs)[0]);
+    count_pairs(in, of, ring, *pairs);
     for (int i = range[0]; i <= range[1]; i++)
         for (int j = range[0]; j <= i; j++) {
+            const uint32_t *one = (*pairs)[i] + DIRECTIONS * j;
+            const uint32_t *other = (*pairs)[j] + DIRECTIONS * i;
             uint32_t n[DIRECTIONS];
             for (int d = 0; d < DIRECTIONS; d++)
-                n[d] = pairs[0][i][DIRECTIONS * j + d] + pairs[0][j][DIRECTIONS * i + d] +
-                       pairs[1][i][DIRECTIONS * j + d] + pairs[1][j][DIRECTIONS * i + d];
+                n[d] = one[d] + other[d];
             for (int d = 1; d < DIRECTIONS && is_pooled; n[d++] = 0)
                 n[0] += n[d];
             for (int d = 0; d < DIRECTIONS; d++)
                 if (n[d])
-                    add(&of[d], i, j, n[d]);
+                    add(&sum[d], i, j, n[d]);
         }
 out:
     return ret;
@@ -142,22 +158,15 @@ run(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    const ps_kernels *kernels = field->kernels;
-    uint8_t *grey = NULL, range[2];
-    sums of[DIRECTIONS] = {{0}};
+    const plane of = {in->h, in->w, in->level, sizeof *in->level,
+                      in->is_counts ? field->kernels->greys_counts : field->kernels->greys_levels};
+    sums sum[DIRECTIONS] = {{0}};
 
     (void)b;
-    for (int k = 0; k < DIRECTIONS * FEATURES; k++)
-        out[k] = NAN;
-    if (in->h <= DISTANCE || in->w <= DISTANCE)
-        goto out;
-    TRY(ps_space_take(field->space, &grey, in->h * in->w, 1));
-    find_range(field, in, range);
-    (in->is_counts ? kernels->greys_counts : kernels->greys_levels)(
-        in->h * in->w, in->level, in->base, in->step, grey);
-    TRY(sum_pairs(field, range, in->h, in->w, grey, 0, of));
+    if (of.h > DISTANCE && of.w > DISTANCE)
+        TRY(sum_pairs(field, in, &of, 0, sum));
     for (int d = 0; d < DIRECTIONS; d++)
-        features(&of[d], out + d * FEATURES);
+        features(&sum[d], out + d * FEATURES);
 out:
     return ret;
 }
@@ -167,21 +176,15 @@ run_coarse(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    uint8_t *grey = NULL, range[2];
 
     (void)b;
-    TRY(ps_space_take(field->space, &grey, in->h * in->w / 4, 1));
-    find_range(field, in, range);
-    for (int octave = 0; octave < COARSE; octave++, out += FEATURES) {
-        int64_t h = in->h >> (octave + 1), w = in->w >> (octave + 1);
-        sums of[DIRECTIONS] = {{0}};
-        for (int k = 0; k < FEATURES; k++)
-            out[k] = NAN;
-        if (h <= DISTANCE || w <= DISTANCE)
-            continue;
-        field->kernels->greys_means(h * w, in->half[octave], in->base, in->step, grey);
-        TRY(sum_pairs(field, range, h, w, grey, 1, of));
-        features(&of[0], out);
+    for (int octave = 0; octave < COARSE; octave++) {
+        const plane of = {in->h >> (octave + 1), in->w >> (octave + 1), in->half[octave],
+                          sizeof(float), field->kernels->greys_means};
+        sums sum[DIRECTIONS] = {{0}};
+        if (of.h > DISTANCE && of.w > DISTANCE)
+            TRY(sum_pairs(field, in, &of, 1, sum));
+        features(&sum[0], out + octave * FEATURES);
     }
 out:
     return ret;
