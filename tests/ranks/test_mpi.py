@@ -18,6 +18,7 @@ from phenoscale import load
 from phenoscale.files.lock import LOCK
 from phenoscale.ranks.alone import Alone
 
+pytestmark = pytest.mark.alone
 PROGRAM = Path(mpi_program.__file__)
 SAME = ["all", "mcnn", "few", "plain", "broken", "skip"]  # matrix: up to rounding
 

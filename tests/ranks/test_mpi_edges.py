@@ -13,6 +13,8 @@ import screens
 from mpi_jobs import LIBRARIES, launch_job, run_ranks, wait_for
 from phenoscale.__main__ import main
 
+pytestmark = pytest.mark.alone
+
 
 def unlike(change):
     """Words of Python for ranks of the command line, of which rank 1 does something before."""

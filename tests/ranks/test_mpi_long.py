@@ -20,7 +20,7 @@ from mpi_jobs import LIBRARIES, home, is_alive, ranks_of, run_ranks
 from phenoscale import load
 
 PROGRAM = Path(mpi_program.__file__)
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.alone, pytest.mark.soak]
 
 
 @pytest.fixture(scope="module")
