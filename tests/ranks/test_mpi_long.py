@@ -20,7 +20,7 @@ from mpi_jobs import LIBRARIES, home, is_alive, ranks_of, run_ranks
 from phenoscale import load
 
 PROGRAM = Path(mpi_program.__file__)
-pytestmark = [pytest.mark.alone, pytest.mark.soak]
+pytestmark = pytest.mark.soak
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,7 @@ def launch(library, out, table, epochs):
              "PHENOSCALE_HANG_S": "2"})
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_killed_ranks_and_restarts_end_in_the_same_bits(library, table, tmp_path, amount):
     """Ranks killed or frozen at random moments: a restart each, and the bits of a quiet run."""
