@@ -13,7 +13,7 @@ VERSIONED := tables files images models scores profiles prediction checks report
     test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
-.PHONY: dev demo imagej tests test oldest newest sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -43,14 +43,17 @@ $(JAR): tools/build-imagej $(wildcard plugins/imagej/*.config plugins/imagej/src
 
 tests: dev                   ## what the tests need beside
 	tools/install-system-deps tests
-	$(MAKE) imagej
-	PYTHON=$(BIN)/python tools/install-mpi .mpi
-	PYTHON=$(BIN)/python tools/install-pythons .pythons
+	$(MAKE) -j4 --output-sync=target imagej mpi pythons cellprofiler
+mpi pythons:
+	PYTHON=$(BIN)/python tools/install-$@ .$@
+cellprofiler:
 	! $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-	    || PYTHON=$(BIN)/python tools/install-cellprofiler .cellprofiler
+	    || PYTHON=$(BIN)/python tools/install-$@ .$@
 
+# A file of tests goes to whichever of two processes is free, in order: long ones are not at the end.
 test: tests                  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'not alone' -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m alone
 	$(MAKE) -j2 --output-sync=target oldest newest
 
 # The module that the tests of the environment built, with other versions of all else: what is in C

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What every test may ask for, and one line on what was left out for want of data."""
 
+import fcntl
 import logging
 import os
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -11,11 +13,14 @@ import pytest
 
 from c_build import SANITIZERS, Library
 
+# As the command line has it, before OpenMP is loaded: where two processes share the processors,
+# threads that spin while they wait take several times what the tests need.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("PHENOSCALE_TEST_DATA", ROOT.parent / "shared" / "data"))
 #: name -> archive in it that has to be unpacked before use
 ARCHIVES = {"bbbc013": "ExampleSBSImages.tar.xz", "bbbc021_fields": "images.tar"}
-_absent = []
 
 
 def pytest_addoption(parser):
@@ -37,7 +42,6 @@ def shared_data(tmp_path_factory):
     def find(name):
         folder = DATA / name
         if not folder.is_dir():
-            _absent.append(name)
             pytest.skip(f"no data set {name} in {DATA}: set PHENOSCALE_TEST_DATA to run this")
         if name not in ARCHIVES:
             return folder
@@ -56,17 +60,38 @@ def shared_data(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def sanitized(tmp_path_factory):
-    """The C library with sanitizers."""
-    return Library(tmp_path_factory.mktemp("sanitized"), SANITIZERS)
+def once(request, tmp_path_factory):
+    """A function that fills a folder of this name once for all processes of the tests: `fill` is
+    given an empty one by the first that asks, the others wait for it; the folder."""
+    own = tmp_path_factory.getbasetemp()
+    home = own.parent if hasattr(request.config, "workerinput") else own
+
+    def make(name, fill):
+        folder, done = home / name, home / f"{name}.done"
+        with open(home / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of one that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def plain(tmp_path_factory):
+def sanitized(once, tmp_path_factory):
+    """The C library with sanitizers."""
+    return Library(once, tmp_path_factory.mktemp("sanitized"), SANITIZERS)
+
+
+@pytest.fixture(scope="session")
+def plain(once, tmp_path_factory):
     """The C library without, for valgrind."""
     if not shutil.which("valgrind"):
         pytest.skip("needs valgrind: tools/install-system-deps")
-    return Library(tmp_path_factory.mktemp("plain"))
+    return Library(once, tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture
@@ -110,7 +135,9 @@ def quiet(capfd):
 
 def pytest_terminal_summary(terminalreporter):
     """One line: what real data was not there."""
-    if _absent:
+    skipped = [str(report.longrepr) for report in terminalreporter.getreports("skipped")]
+    absent = [found[1] for text in skipped if (found := re.search(r"no data set (\S+) in", text))]
+    if absent:
         terminalreporter.write_line(
-            f"{len(_absent)} tests skipped for want of real data in {DATA}: "
-            + ", ".join(sorted(set(_absent))))
+            f"{len(absent)} tests skipped for want of real data in {DATA}: "
+            + ", ".join(sorted(set(absent))))

@@ -88,23 +88,45 @@ def patterns(x):
     return out
 
 
-def texture(x):
-    """Three of Haralick's numbers in four directions at three pixels."""
-    grey, out = np.rint(np.clip(x, 0, 1) * 255).astype(int), {}
-    i, j = np.mgrid[:256, :256]
+def side_by_side(grey):
+    """How often each grey lies three pixels from each, both ways, in four directions."""
     h, w = grey.shape
-    for d, (dy, dx) in enumerate([(0, 3), (3, 3), (3, 0), (3, -3)]):
+    for dy, dx in [(0, 3), (3, 3), (3, 0), (3, -3)]:
         here = grey[:h - dy, max(0, -dx):w - max(0, dx)]
         there = grey[dy:, max(0, dx):w + min(0, dx)]
-        p = np.zeros((256, 256))
-        np.add.at(p, (here, there), 1)
-        p = (p + p.T) / (2 * here.size)
-        mean = (i * p).sum()
-        variance = (i * i * p).sum() - mean ** 2
-        some = p[p > 0]
-        named = {"Contrast": ((i - j) ** 2 * p).sum(), "Entropy": -(some * np.log2(some)).sum(),
-                 "Correlation": ((i * j * p).sum() - mean ** 2) / variance if variance > 0 else 1.0}
-        out.update({f"Texture_{name}_{{0}}_3_{d:02d}_256": v for name, v in named.items()})
+        pairs = np.zeros((256, 256))
+        np.add.at(pairs, (here, there), 1)
+        yield pairs + pairs.T
+
+
+def haralick(pairs):
+    """Three of Haralick's numbers."""
+    i, j = np.mgrid[:256, :256]
+    p = pairs / pairs.sum()
+    mean = (i * p).sum()
+    variance = (i * i * p).sum() - mean ** 2
+    some = p[p > 0]
+    return {"Contrast": ((i - j) ** 2 * p).sum(), "Entropy": -(some * np.log2(some)).sum(),
+            "Correlation": ((i * j * p).sum() - mean ** 2) / variance if variance > 0 else 1.0}
+
+
+def texture(x):
+    """Of each direction, at three pixels."""
+    grey = np.rint(np.clip(x, 0, 1) * 255).astype(int)
+    return {f"Texture_{name}_{{0}}_3_{d:02d}_256": value
+            for d, pairs in enumerate(side_by_side(grey))
+            for name, value in haralick(pairs).items()}
+
+
+def coarse_texture(x, step, base):
+    """Of all directions together, at 6 and 12 pixels; in float32, as many means are between two
+    greys."""
+    out, step, base = {}, np.float32(step), np.float32(base)
+    for far, (mean, _) in zip((6, 12), details(x)):
+        value = (base + step * mean.astype(np.float32)) * np.float32(255)
+        grey = np.rint(value.clip(0, 255)).astype(int)
+        for name, value in haralick(sum(side_by_side(grey))).items():
+            out[f"CoarseTexture_{name}_{{0}}_{far}"] = value
     return out
 
 
@@ -307,7 +329,8 @@ def numbers(field, nuclei=-1):
     for k, plane in enumerate(field):
         x, step, base = levels(plane)
         planes.append(base + step * x)
-        for found in (patterns(x), *(measure(planes[-1]) for measure in CHANNEL)):
+        for found in (patterns(x), coarse_texture(x, step, base),
+                      *(measure(planes[-1]) for measure in CHANNEL)):
             out.update({name.format(k): v for name, v in found.items()})
     for a, b in itertools.combinations(range(len(planes)), 2):
         for measure in (pair, coherence):

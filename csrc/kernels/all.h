@@ -5,6 +5,7 @@
 #include "tower_forward.h"
 #include "tower_backward.h"
 #include "rows.h"
+#include "neighbours.h"
 #include "planes.h"
 
 #define NAME_OF(isa) ps_kernels_##isa
@@ -44,6 +45,13 @@ const ps_kernels NAME(ISA) = {
     .patterns_floats = plane_patterns_floats,
     .pair = plane_pair,
     .rise = plane_rise,
+    .erode = plane_erode,
+    .blur = plane_blur,
+    .fold = plane_fold,
+    .columns = plane_columns,
+    .greys_counts = plane_greys_counts,
+    .greys_levels = plane_greys_levels,
+    .greys_means = plane_greys_means,
     .laplacian = plane_laplacian,
     .burn = rows_burn,
 };

@@ -64,7 +64,8 @@ typedef struct {
 } ps_two;
 #define PS_TWO_SUMS 8
 
-#define PS_SIZES 8 /* of grains, side by side for ps_kernels.rise */
+#define PS_SIZES 8  /* of grains, side by side for ps_kernels.rise, */
+#define PS_RISING 4 /* and how many rows rise together */
 
 typedef struct {
     const char *isa;
@@ -97,12 +98,29 @@ typedef struct {
                             int64_t *count);
     void (*patterns_floats)(int64_t n, const void *above, const void *middle, const void *below,
                             int64_t *count);
+    /* pixels at x, n - x, n/2 - x, n/2 + x, less the mean, of x in [from, end) -> their sums and
+     * differences (4 parts, step apart), see planes.h */
+    void (*fold)(int64_t from, int64_t end, const uint16_t *row, int64_t n, float mean, float *out,
+                 int64_t step);
+    /* adds a row to its columns' sums, and its squares */
+    void (*columns)(int64_t n, const uint16_t *row, uint32_t *sum, uint64_t *squares);
+    /* base + step * level, of 1 -> greys, of 255; of counts of 8 or 16 bits, of levels of floats,
+     * and of means of either */
+    void (*greys_counts)(int64_t n, const void *level, double base, double step, uint8_t *grey);
+    void (*greys_levels)(int64_t n, const void *level, double base, double step, uint8_t *grey);
+    void (*greys_means)(int64_t n, const void *level, double base, double step, uint8_t *grey);
     /* adds to sums: products less means; of pixels above both cuts, values x y, x x, y y, each
      * weighted by nearness of rank, and each */
     void (*pair)(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about,
                  double *sums);
-    /* pixels (w, PS_SIZES) rise to those beside and before them, at most to `most`; whether any */
-    int (*rise)(int64_t w, int64_t step, const float *most, const float *beside, float *row);
+    /* pixels (w, PS_SIZES) of PS_RISING rows or 1 rise to those in the row and the column before,
+     * the first row's to `beside`, at most to `most`; bit k: whether any of row k did */
+    int (*rise)(int rows, int64_t w, int64_t step, const float *most, const float *beside,
+                float *row);
+    /* the least of a pixel, its neighbours, and those above and below */
+    void (*erode)(int64_t n, const float *above, const float *row, const float *below, float *out);
+    /* taps[0] in[0] + sum of taps[i] (in[-i] + in[i]); in: rows by pointer */
+    void (*blur)(int64_t n, int64_t reach, const float *taps, const float *const *in, float *out);
     double (*laplacian)(int64_t n, const uint16_t *above, const uint16_t *middle,
                         const uint16_t *below); /* sum of squares */
     float (*burn)(int64_t rounds); /* 2 * 16 * 16 operations a round; for ps_fma_peak */

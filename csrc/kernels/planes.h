@@ -121,123 +121,108 @@ plane_transform(int64_t positions, int64_t m, const float *a, int64_t a_step, co
     }
 }
 
-/* ---- local binary patterns ----------------------------------------------------------------- */
+/* Pixels x, n - x, n/2 - x and n/2 + x, less the mean, put together as a cosine or a sine of an
+ * even or an odd frequency has them: out has four parts, `step` apart; of x in [from, end). */
+static void
+plane_fold(int64_t from, int64_t end, const uint16_t *row, int64_t n, float mean, float *out,
+           int64_t step)
+{
+    const uint16_t *near = row, *far = row + n, *before = row + n / 2, *after = row + n / 2;
+    float *restrict even = out, *restrict odd = out + step, *restrict even_sine = out + 2 * step;
+    float *restrict odd_sine = out + 3 * step;
 
-#define PATTERNS 10
-
-/* Of pixels 1 .. n - 2 of the middle row: which of the eight neighbours are at least as bright, a
- * circle of bits.  With two changes around the circle or none, bin k has those of k bright
- * neighbours; the last bin has all others. */
-#define PATTERN_ROW(SUFFIX, TYPE, WORD)                                                         \
-    static void plane_patterns_##SUFFIX(int64_t n, const void *above, const void *middle,       \
-                                        const void *below, int64_t *count)                      \
-    {                                                                                           \
-        const TYPE *restrict u = above, *restrict m = middle, *restrict d = below;              \
-        uint8_t bins[512];                                                                      \
-        for (int64_t from = 1; from < n - 1; from += 512) {                                     \
-            int64_t end = from + 512 < n - 1 ? from + 512 : n - 1;                              \
-            for (int64_t x = from; x < end; x++) {                                              \
-                TYPE c = m[x];                                                                  \
-                WORD b0 = u[x - 1] >= c, b1 = u[x] >= c, b2 = u[x + 1] >= c, b3 = m[x + 1] >= c; \
-                WORD b4 = d[x + 1] >= c, b5 = d[x] >= c, b6 = d[x - 1] >= c, b7 = m[x - 1] >= c; \
-                WORD sum = (WORD)(b0 + b1 + b2 + b3 + b4 + b5 + b6 + b7);                       \
-                WORD turns = (WORD)((b0 ^ b1) + (b1 ^ b2) + (b2 ^ b3) + (b3 ^ b4) + (b4 ^ b5) + \
-                                    (b5 ^ b6) + (b6 ^ b7) + (b7 ^ b0));                         \
-                bins[x - from] = (uint8_t)(turns <= 2 ? sum : PATTERNS - 1);                    \
-            }                                                                                   \
-            for (int bin = 0; bin < PATTERNS; bin++) {                                          \
-                int32_t found = 0;                                                              \
-                for (int64_t x = 0; x < end - from; x++)                                        \
-                    found += bins[x] == bin;                                                    \
-                count[bin] += found;                                                            \
-            }                                                                                   \
-        }                                                                                       \
+    for (int64_t x = from; x < end; x++) {
+        float a = near[x] - mean, b = far[-x] - mean, c = before[-x] - mean, d = after[x] - mean;
+        even[x] = (a + b) + (c + d);
+        odd[x] = (a + b) - (c + d);
+        even_sine[x] = (a - b) - (c - d);
+        odd_sine[x] = (a - b) + (c - d);
     }
-PATTERN_ROW(levels, uint16_t, uint16_t)
-PATTERN_ROW(floats, float, uint32_t)
+}
 
 /* ---- two channels -------------------------------------------------------------------------- */
 
-/* Adds the sums of kernels.h: of pixels of rows a, b with a > cut_a and b > cut_b ("both"). */
+/* A block of pixels of which those marked count; ranks are looked up where any is in both. */
+INLINE void
+pair_block(const uint16_t *a, const uint16_t *b, const int32_t *is_in, const ps_two *about,
+           lanes *sums)
+{
+    UNROLL for (int u = 0; u < VECS; u++, a += VEC_LANES, b += VEC_LANES) {
+        vec_mask in;
+        __builtin_memcpy(&in, is_in + u * VEC_LANES, sizeof in);
+        vec p = v_levels(a), q = v_levels(b);
+        vec_mask both = (p > about->cut[0]) & (q > about->cut[1]) & in;
+        sums[0].part[u] += (vec)((vec_mask)(p - about->mean[0]) & in) * (q - about->mean[1]);
+        vec one = (vec)(both & (vec_mask)v_all(1));
+        if (v_all_at_most(one, v_all(0)))
+            continue;
+        float far[VEC_LANES];
+        for (int k = 0; k < VEC_LANES; k++)
+            far[k] = about->rank[0][a[k]] - about->rank[1][b[k]];
+        vec w = v_load(far);
+        w = 1 - v_max(w, -w) * about->per_rank;
+        vec x = (vec)(both & (vec_mask)(p + about->base[0]));
+        vec y = (vec)(both & (vec_mask)(q + about->base[1]));
+        const vec add[PS_TWO_SUMS] = {v_all(0), x * y, x * x, y * y, x * w, y * w, x, y};
+        UNROLL for (int k = 1; k < PS_TWO_SUMS; k++)
+            sums[k].part[u] += add[k];
+    }
+}
+
+/* Adds the sums of kernels.h: of pixels of a, b with a > cut_a and b > cut_b ("both"). */
 static void
 plane_pair(int64_t n, const uint16_t *a, const uint16_t *b, const ps_two *about, double *sums)
 {
-    enum { N = 256 };
-    float x[N], y[N], dx[N], dy[N], w[N];
+    enum { N = 2048 }; /* pixels, after which sums go on in double */
+    int32_t all[BLOCK], some[BLOCK];
 
+    for (int k = 0; k < BLOCK; k++) {
+        all[k] = -1;
+        some[k] = k < n % BLOCK ? -1 : 0;
+    }
     for (int64_t from = 0; from < n; from += N) {
-        int64_t count = n - from < N ? n - from : N;
-        for (int64_t i = 0; i < count; i++) {
-            float p = a[from + i], q = b[from + i];
-            float ranks = about->rank[0][a[from + i]] - about->rank[1][b[from + i]];
-            int both = (p > about->cut[0]) & (q > about->cut[1]);
-            dx[i] = p - about->mean[0];
-            dy[i] = q - about->mean[1];
-            x[i] = both ? p + about->base[0] : 0;
-            y[i] = both ? q + about->base[1] : 0;
-            w[i] = 1 - (ranks < 0 ? -ranks : ranks) * about->per_rank;
+        lanes part[PS_TWO_SUMS] = {{{{0}}}};
+        int64_t end = from + N < n ? from + N : n, i = from;
+        for (; i + BLOCK <= end; i += BLOCK)
+            pair_block(a + i, b + i, all, about, part);
+        if (i < end) {
+            uint16_t rest[2][BLOCK] = {{0}};
+            __builtin_memcpy(rest[0], a + i, (size_t)(end - i) * sizeof *a);
+            __builtin_memcpy(rest[1], b + i, (size_t)(end - i) * sizeof *b);
+            pair_block(rest[0], rest[1], some, about, part);
         }
-        sums[0] += plane_dot(count, dx, dy);
-        sums[1] += plane_dot(count, x, y);
-        sums[2] += plane_dot(count, x, x);
-        sums[3] += plane_dot(count, y, y);
-        sums[4] += plane_dot(count, x, w);
-        sums[5] += plane_dot(count, y, w);
-        for (int64_t i = 0; i < count; i++)
-            w[i] = 1;
-        sums[6] += plane_dot(count, x, w);
-        sums[7] += plane_dot(count, y, w);
+        for (int k = 0; k < PS_TWO_SUMS; k++)
+            sums[k] += lanes_sum(&part[k]);
     }
 }
 
-/* ---- grains --------------------------------------------------------------------------------- */
+/* ---- columns, greys ------------------------------------------------------------------------- */
 
-typedef float sizes __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
-typedef int32_t sizes_mask __attribute__((vector_size(4 * PS_SIZES), aligned(4), may_alias));
-#define CHOOSE(is, a, b) (sizes)(((is) & (sizes_mask)(a)) | (~(is) & (sizes_mask)(b)))
-#define LARGER(a, b) CHOOSE((a) > (b), a, b)
-#define SMALLER(a, b) CHOOSE((a) < (b), a, b)
-
-/* A row of all sizes, (w, PS_SIZES), rises to its neighbours, the row beside it and each pixel to
- * the one before, in the order of `step`, but not over `most` (w); whether any did. */
-static int
-plane_rise(int64_t w, int64_t step, const float *most, const float *beside, float *row)
+/* Adds a row to the sums of its columns, and its squares. */
+static void
+plane_columns(int64_t n, const uint16_t *row, uint32_t *restrict sum, uint64_t *restrict squares)
 {
-    sizes before = {0};
-    sizes_mask risen = {0};
-    int32_t any = 0;
-
-    for (int64_t i = 0, x = step > 0 ? 0 : w - 1; i < w; i++, x += step) {
-        sizes *at = (sizes *)(row + x * PS_SIZES), top = most[x] - (sizes){0};
-        sizes near = *(const sizes *)(beside + x * PS_SIZES), next = LARGER(near, before);
-        next = SMALLER(next, top);
-        next = LARGER(next, *at);
-        risen |= (sizes_mask)next ^ (sizes_mask)*at;
-        *at = before = next;
+    for (int64_t x = 0; x < n; x++) {
+        uint32_t level = row[x]; /* its square has 32 bits */
+        sum[x] += level;
+        squares[x] += level * level;
     }
-    for (int k = 0; k < PS_SIZES; k++)
-        any |= risen[k];
-    return any != 0;
 }
 
-/* ---- focus ---------------------------------------------------------------------------------- */
-
-/* Sum of squares of four times a pixel less its neighbours, pixels 1 .. n - 2 of the middle row. */
-static double
-plane_laplacian(int64_t n, const uint16_t *up, const uint16_t *at, const uint16_t *down)
-{
-    enum { N = 256 };
-    float value[N];
-    double sum = 0;
-
-    for (int64_t from = 1; from < n - 1; from += N) {
-        int64_t count = n - 1 - from < N ? n - 1 - from : N;
-        for (int64_t i = 0; i < count; i++) {
-            const uint16_t *m = at + from + i;
-            value[i] = (float)(4 * m[0] - m[-1] - m[1] - up[from + i] - down[from + i]);
-        }
-        sum += plane_dot(count, value, value);
+/* Levels -> greys, 0 to 255: base + step * level, of 1, to the nearest, halves to even.  NEAREST:
+ * above it a REAL has no halves. */
+#define GREYS_OF(SUFFIX, TYPE, REAL, NEAREST)                                                 \
+    static void plane_greys_##SUFFIX(int64_t n, const void *levels, double base, double step, \
+                                     uint8_t *grey)                                           \
+    {                                                                                         \
+        const TYPE *restrict in = levels;                                                     \
+        const REAL from = (REAL)base, by = (REAL)step;                                        \
+        for (int64_t i = 0; i < n; i++) {                                                     \
+            REAL value = (from + by * (REAL)in[i]) * 255 + NEAREST - NEAREST;                 \
+            grey[i] = (uint8_t)(int32_t)(value < 0 ? 0 : value > 255 ? 255 : value);          \
+        }                                                                                     \
     }
-    return sum;
-}
+GREYS_OF(counts, uint16_t, float, 0x1.8p23f) /* 8 or 16 bits: no count is near a half */
+GREYS_OF(levels, uint16_t, double, 0x1.8p52)
+GREYS_OF(means, float, float, 0x1.8p23f)
 #endif

@@ -36,6 +36,16 @@ v_all(float value)
     return value - (vec){0};
 }
 
+/* Whole levels as floats. */
+INLINE vec
+v_levels(const uint16_t *at)
+{
+    typedef uint16_t levels __attribute__((vector_size(2 * VEC_LANES)));
+    levels v;
+    __builtin_memcpy(&v, at, sizeof v);
+    return __builtin_convertvector(__builtin_convertvector(v, vec_mask), vec);
+}
+
 #if VEC_LANES == 16
 #include <immintrin.h>
 

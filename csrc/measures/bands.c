@@ -10,7 +10,6 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define SMALL "the field is too small for this band"
 #define NO_DETAIL "no detail in this band"
@@ -66,18 +65,19 @@ ps_bands(ps_measured *self)
     int64_t h = self->h, w = self->w;
     float *detail = NULL;
 
-    TRY(ps_array_zeroed(&self->bands, PS_BANDS * (2 * self->c + self->c * self->c + 1),
-                        sizeof *self->bands));
-    TRY(ps_array(&detail, self->c * 3 * (w / 2), sizeof *detail));
+    TRY(ps_space_take_zeroed(self->space, &self->bands,
+                             PS_BANDS * (2 * self->c + self->c * self->c + 1),
+                             sizeof *self->bands));
+    TRY(ps_space_take(self->space, &detail, self->c * 3 * (w / 2), sizeof *detail));
     for (int octave = 0; octave < PS_BANDS && h > 1 && w > 1; octave++, h /= 2, w /= 2) {
         for (int64_t k = 0; k < self->c; k++)
-            TRY(ps_array(&self->channels[k].half[octave], h / 2 * (w / 2), sizeof(float)));
+            TRY(ps_space_take(self->space, &self->channels[k].half[octave], h / 2 * (w / 2),
+                              sizeof(float)));
         for (int64_t y = 0; y < h / 2; y++)
             halve_row(self, octave, y, w, detail);
         sums_of(self, octave)[slot(self, self->c, 0)] = (double)(h / 2 * (w / 2));
     }
 out:
-    free(detail);
     return ret;
 }
 

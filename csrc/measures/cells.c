@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define SIZES 9
+#define REACH 32    /* pixels of that plane to a side, more than three of the largest size */
 #define STANDS 0.5  /* share of its height by which a maximum stands out from a higher one */
 #define BRIGHT 0.25 /* share of the brightest tenth's median that it must have */
 #define NOISE 6     /* standard deviations of the camera's noise that it must have */
@@ -29,6 +30,7 @@ static const ps_measure_row rows[] = {
 #define ROWS (int)(sizeof rows / sizeof *rows)
 
 typedef struct {
+    const ps_kernels *kernels;
     int64_t h, w;
     const float *plane;        /* (h, w) */
     float *across, *smooth;    /* (h, w): workspace */
@@ -56,7 +58,8 @@ clamp(int64_t i, int64_t n)
 static void
 smooth(search *self, double size)
 {
-    float taps[64], *padded = self->response; /* free until it is filled */
+    float taps[REACH + 1], *padded = self->response; /* free until it is filled */
+    const float *near[2 * REACH + 1], **middle = near + REACH;
     int64_t reach = (int64_t)(3 * size + 0.5), h = self->h, w = self->w;
     double total = 0;
 
@@ -64,23 +67,18 @@ smooth(search *self, double size)
         total += exp(-(double)(i * i) / (2 * size * size));
     for (int64_t i = 0; i <= reach; i++)
         taps[i] = (float)(exp(-(double)(i * i) / (2 * size * size)) / total);
-    memset(self->across, 0, (size_t)(h * w) * sizeof *self->across);
-    memset(self->smooth, 0, (size_t)(h * w) * sizeof *self->smooth);
+    for (int64_t i = -reach; i <= reach; i++)
+        middle[i] = padded + reach + i;
     for (int64_t y = 0; y < h; y++) {
-        float *restrict out = self->across + y * w;
         for (int64_t x = -reach; x < w + reach; x++)
             padded[x + reach] = self->plane[y * w + clamp(x, w)];
-        for (int64_t i = -reach; i <= reach; i++)
-            for (int64_t x = 0; x < w; x++)
-                out[x] += taps[i < 0 ? -i : i] * padded[x + reach + i];
+        self->kernels->blur(w, reach, taps, middle, self->across + y * w);
     }
-    for (int64_t y = 0; y < h; y++)
-        for (int64_t i = -reach; i <= reach; i++) {
-            const float *restrict in = self->across + clamp(y + i, h) * w;
-            float *restrict out = self->smooth + y * w;
-            for (int64_t x = 0; x < w; x++)
-                out[x] += taps[i < 0 ? -i : i] * in[x];
-        }
+    for (int64_t y = 0; y < h; y++) {
+        for (int64_t i = -reach; i <= reach; i++)
+            middle[i] = self->across + clamp(y + i, h) * w;
+        self->kernels->blur(w, reach, taps, middle, self->smooth + y * w);
+    }
 }
 
 /* How much brighter than around it, at a size. */
@@ -94,14 +92,13 @@ respond(search *self, double size)
     for (int64_t y = 0; y < h; y++) {
         const float *at = self->smooth + y * w, *up = y ? at - w : at;
         const float *down = y + 1 < h ? at + w : at;
-        float row = 0;
-        for (int64_t x = 0; x < w; x++) {
-            float around = up[x] + down[x] + at[clamp(x - 1, w)] + at[clamp(x + 1, w)];
-            float value = (float)(size * size) * (4 * at[x] - around);
-            self->response[y * w + x] = value;
-            row += value * value;
-        }
-        energy += row;
+        float *restrict out = self->response + y * w, scale = (float)(size * size);
+        for (int64_t x = 1; x + 1 < w; x++)
+            out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[x - 1] + at[x + 1]));
+        for (int64_t x = 0; x < w; x += w - 1) /* w is more than 1 */
+            out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[clamp(x - 1, w)] +
+                                           at[clamp(x + 1, w)]));
+        energy += self->kernels->dot(w, out, out);
     }
     return energy;
 }
@@ -215,7 +212,7 @@ by_value(const void *a, const void *b)
 
 /* Leaves the peaks that are bright enough; `noise`: deviation of the response. */
 static int
-choose(search *self, double noise)
+choose(search *self, ps_space *space, double noise)
 {
     int ret = PS_OK;
     int64_t kept = 0, top = self->n / 10 > 3 ? self->n / 10 : self->n < 3 ? self->n : 3;
@@ -223,7 +220,7 @@ choose(search *self, double noise)
 
     if (self->n == 0)
         return PS_OK;
-    TRY(ps_array(&value, self->n, sizeof *value));
+    TRY(ps_space_take(space, &value, self->n, sizeof *value));
     for (int64_t i = 0; i < self->n; i++)
         value[i] = self->best[self->peaks[i]];
     qsort(value, (size_t)self->n, sizeof *value, by_value);
@@ -238,27 +235,36 @@ choose(search *self, double noise)
     }
     self->n = kept;
 out:
-    free(value);
     return ret;
 }
 
 /* Mean distance of a peak to the nearest other, pixels of the plane. */
-static double
-spacing(const search *self)
+static int
+spacing(const search *self, ps_space *space, double *out)
 {
+    int ret = PS_OK;
+    int64_t n = self->n;
+    int32_t *y = NULL, *x = NULL; /* (n) */
     double sum = 0;
 
-    for (int64_t i = 0; i < self->n; i++) {
+    TRY(ps_space_take(space, &y, n, sizeof *y));
+    TRY(ps_space_take(space, &x, n, sizeof *x));
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = self->peaks[i] / (int32_t)self->w;
+        x[i] = self->peaks[i] % (int32_t)self->w;
+    }
+    for (int64_t i = 0; i < n; i++) {
         int64_t nearest = INT64_MAX;
-        for (int64_t j = 0; j < self->n; j++) {
-            int64_t dy = self->peaks[i] / self->w - self->peaks[j] / self->w;
-            int64_t dx = self->peaks[i] % self->w - self->peaks[j] % self->w;
+        for (int64_t j = 0; j < n; j++) {
+            int64_t dy = y[i] - y[j], dx = x[i] - x[j];
             if (i != j && dy * dy + dx * dx < nearest)
                 nearest = dy * dy + dx * dx;
         }
         sum += sqrt((double)nearest);
     }
-    return self->n > 1 ? sum / (double)self->n : NAN;
+    *out = n > 1 ? sum / (double)n : NAN;
+out:
+    return ret;
 }
 
 static int
@@ -266,7 +272,8 @@ run(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    search self = {.h = in->h / PIXELS, .w = in->w / PIXELS, .plane = in->half[1]};
+    search self = {.kernels = field->kernels, .h = in->h / PIXELS, .w = in->w / PIXELS,
+                   .plane = in->half[1]};
     int64_t n = self.h * self.w, room = n + 64;
     double fine = 0;
 
@@ -274,30 +281,25 @@ run(const ps_measured *field, int a, int b, double *out)
     out[0] = out[1] = out[2] = NAN;
     if (self.h < LEAST || self.w < LEAST)
         goto out;
-    TRY(ps_array(&self.across, n, sizeof(float)));
-    TRY(ps_array(&self.smooth, n, sizeof(float)));
-    TRY(ps_array(&self.response, room, sizeof(float)));
-    TRY(ps_array(&self.best, room, sizeof(float)));
-    TRY(ps_array(&self.order, n, sizeof(int32_t)));
-    TRY(ps_array(&self.above, n, sizeof(int32_t)));
-    TRY(ps_array(&self.peaks, n, sizeof(int32_t)));
+    TRY(ps_space_take(field->space, &self.across, n, sizeof(float)));
+    TRY(ps_space_take(field->space, &self.smooth, n, sizeof(float)));
+    TRY(ps_space_take(field->space, &self.response, room, sizeof(float)));
+    TRY(ps_space_take(field->space, &self.best, room, sizeof(float)));
+    TRY(ps_space_take(field->space, &self.order, n, sizeof(int32_t)));
+    TRY(ps_space_take(field->space, &self.above, n, sizeof(int32_t)));
+    TRY(ps_space_take(field->space, &self.peaks, n, sizeof(int32_t)));
     find_size(&self);
     flood(&self);
     /* noise of a pixel: four thirds of the energy of the finest detail; of a mean over 4x4 a
      * quarter; of the response that over size and the root of 2 pi */
     fine = ps_band_energy(field, a, 0);
-    TRY(choose(&self, sqrt(4.0 / 3 * fine) / PIXELS / self.size / sqrt(2 * acos(-1))));
+    TRY(choose(&self, field->space,
+               sqrt(4.0 / 3 * fine) / PIXELS / self.size / sqrt(2 * acos(-1))));
     out[0] = (double)self.n - 0.5 * (double)self.on_edge;
-    out[1] = PIXELS * spacing(&self);
+    TRY(spacing(&self, field->space, &out[1]));
+    out[1] *= PIXELS;
     out[2] = PIXELS * sqrt(2) * self.size;
 out:
-    free(self.across);
-    free(self.smooth);
-    free(self.response);
-    free(self.best);
-    free(self.order);
-    free(self.above);
-    free(self.peaks);
     return ret;
 }
 

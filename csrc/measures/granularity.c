@@ -11,7 +11,6 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SIZES PS_SIZES
@@ -29,154 +28,197 @@ typedef struct {
 } plane;
 
 static int
-plane_init(plane *self, int64_t h, int64_t w)
+plane_init(plane *self, ps_space *space, int64_t h, int64_t w)
 {
     self->h = h;
     self->w = w;
-    return ps_array(&self->value, h * w, sizeof *self->value);
+    return ps_space_take(space, &self->value, h * w, sizeof *self->value);
 }
 
 /* ---- background ------------------------------------------------------------------------- */
 
-/* The least (sign 1) or the largest (-1) within a disk. */
+/* Least or, of sign -1, largest within a disk; near: (RADIUS + 1, w), the same within each reach
+ * along a row. */
 static void
-extreme(const plane *in, int radius, float sign, plane *out)
+extreme(const plane *in, float sign, float *near, plane *out)
 {
-    for (int64_t i = 0; i < in->h * in->w; i++)
+    int64_t h = in->h, w = in->w;
+
+    for (int64_t i = 0; i < h * w; i++)
         out->value[i] = INFINITY;
-    for (int dy = -radius; dy <= radius; dy++) {
-        int reach = (int)sqrt((double)(radius * radius - dy * dy));
-        for (int64_t y = dy < 0 ? -dy : 0; y < in->h && y + dy < in->h; y++)
-            for (int dx = -reach; dx <= reach; dx++) {
-                int64_t from = dx < 0 ? -dx : 0, end = in->w - (dx > 0 ? dx : 0);
-                const float *restrict a = in->value + (y + dy) * in->w + dx;
-                float *restrict b = out->value + y * in->w;
-                for (int64_t x = from; x < end; x++)
-                    b[x] = sign * a[x] < b[x] ? sign * a[x] : b[x];
+    for (int64_t y = 0; y < h; y++) {
+        for (int64_t x = 0; x < w; x++)
+            near[x] = sign * in->value[y * w + x];
+        for (int reach = 1; reach <= RADIUS; reach++) {
+            const float *less = near + (reach - 1) * w;
+            float *to = near + reach * w;
+            for (int64_t x = 0; x < w; x++) {
+                float left = x >= reach ? near[x - reach] : INFINITY;
+                float right = x + reach < w ? near[x + reach] : INFINITY;
+                float least = left < right ? left : right;
+                to[x] = least < less[x] ? least : less[x];
             }
+        }
+        for (int64_t to = y > RADIUS ? y - RADIUS : 0; to < h && to <= y + RADIUS; to++) {
+            int reach = (int)sqrt((double)(RADIUS * RADIUS - (to - y) * (to - y)));
+            const float *restrict of = near + reach * w;
+            float *restrict least = out->value + to * w;
+            for (int64_t x = 0; x < w; x++)
+                least[x] = of[x] < least[x] ? of[x] : least[x];
+        }
     }
-    for (int64_t i = 0; i < in->h * in->w; i++)
+    for (int64_t i = 0; i < h * w; i++)
         out->value[i] *= sign;
 }
 
-/* Between the pixels of a plane; 0 outside. */
-static double
-between(const plane *in, double y, double x)
+/* Where a pixel of the plane lies among the background's: the first of two, and how far on. */
+typedef struct {
+    int64_t first, next;
+    double share;  /* -1: outside */
+} place;
+
+static place
+place_of(int64_t i, double step, int64_t n)
 {
-    if (!(y >= 0 && x >= 0 && y <= (double)(in->h - 1) && x <= (double)(in->w - 1)))
-        return 0;
-    int64_t i = (int64_t)y, j = (int64_t)x;
-    i -= i == in->h - 1 && i > 0;
-    j -= j == in->w - 1 && j > 0;
-    const float *at = in->value + i * in->w + j;
-    double u = y - (double)i, v = x - (double)j;
-    double right = in->w > 1 ? at[1] : at[0], below = in->h > 1 ? at[in->w] : at[0];
-    double across = in->w > 1 && in->h > 1 ? at[in->w + 1] : in->h > 1 ? below : right;
-    return (1 - u) * ((1 - v) * at[0] + v * right) + u * ((1 - v) * below + v * across);
+    double at = (double)i * step;
+
+    if (!(at >= 0 && at <= (double)(n - 1)))
+        return (place){0, 0, -1};
+    int64_t first = (int64_t)at < n - 1 || n == 1 ? (int64_t)at : n - 2;
+    return (place){first, n > 1 ? first + 1 : first, at - (double)first};
 }
 
-/* Every fourth pixel, less the background, at least 0. */
+/* Less the background, between whose pixels lines are drawn; at least 0. */
 static int
-take(const ps_channel *in, plane *self)
+subtract(plane *self, const plane *back, double y_step, double x_step, ps_space *space)
+{
+    int ret = PS_OK;
+    place *across = NULL;
+    double *line = NULL; /* (w of the background) */
+
+    TRY(ps_space_take(space, &across, self->w, sizeof *across));
+    TRY(ps_space_take(space, &line, back->w, sizeof *line));
+    for (int64_t x = 0; x < self->w; x++)
+        across[x] = place_of(x, x_step, back->w);
+    for (int64_t y = 0; y < self->h; y++) {
+        place down = place_of(y, y_step, back->h);
+        const float *a = back->value + down.first * back->w;
+        const float *b = back->value + down.next * back->w;
+        for (int64_t x = 0; x < back->w; x++)
+            line[x] = down.share < 0 ? 0 : (1 - down.share) * a[x] + down.share * b[x];
+        for (int64_t x = 0; x < self->w; x++) {
+            place at = across[x];
+            float *value = &self->value[y * self->w + x];
+            float dark = at.share < 0 ? 0 : (float)((1 - at.share) * line[at.first] +
+                                                    at.share * line[at.next]);
+            *value = *value > dark ? *value - dark : 0;
+        }
+    }
+out:
+    return ret;
+}
+
+/* Every fourth pixel, less the background. */
+static int
+take(const ps_channel *in, plane *self, ps_space *space)
 {
     int ret = PS_OK;
     plane small = {0}, least = {0};
     double h = (double)in->h / EVERY, w = (double)in->w / EVERY;
+    float *near = NULL;
 
-    TRY(plane_init(self, (in->h + EVERY - 1) / EVERY, (in->w + EVERY - 1) / EVERY));
-    TRY(plane_init(&small, (int64_t)ceil(h / EVERY), (int64_t)ceil(w / EVERY)));
-    TRY(plane_init(&least, small.h, small.w));
+    TRY(plane_init(self, space, (in->h + EVERY - 1) / EVERY, (in->w + EVERY - 1) / EVERY));
+    TRY(plane_init(&small, space, (int64_t)ceil(h / EVERY), (int64_t)ceil(w / EVERY)));
+    TRY(plane_init(&least, space, small.h, small.w));
+    TRY(ps_space_take(space, &near, (RADIUS + 1) * small.w, sizeof *near));
     for (int64_t y = 0; y < self->h; y++)
         for (int64_t x = 0; x < self->w; x++)
             self->value[y * self->w + x] = in->level[EVERY * y * in->w + EVERY * x];
     for (int64_t y = 0; y < small.h; y++)
         for (int64_t x = 0; x < small.w; x++)
             small.value[y * small.w + x] = self->value[EVERY * y * self->w + EVERY * x];
-    extreme(&small, RADIUS, 1, &least);
-    extreme(&least, RADIUS, -1, &small);
-    double y_step = (h / EVERY - 1) / (h - 1), x_step = (w / EVERY - 1) / (w - 1);
-    for (int64_t y = 0; y < self->h; y++)
-        for (int64_t x = 0; x < self->w; x++) {
-            float *at = &self->value[y * self->w + x];
-            float left = *at - (float)between(&small, (double)y * y_step, (double)x * x_step);
-            *at = left > 0 ? left : 0;
-        }
+    extreme(&small, 1, near, &least);
+    extreme(&least, -1, near, &small);
+    TRY(subtract(self, &small, (h / EVERY - 1) / (h - 1), (w / EVERY - 1) / (w - 1), space));
 out:
-    free(small.value);
-    free(least.value);
     return ret;
 }
 
 /* ---- erosion and rebuilding ------------------------------------------------------------- */
 
-/* Eroded by a cross: the least of a pixel and its four neighbours. */
+/* Rows to be looked at by the sweep up, and by that down. */
+typedef struct {
+    uint8_t *due[2]; /* (h) */
+} sweeps;
+
+/* A row that rose is due the other way; so are those beside it, but for the one just told. */
 static void
-erode(int64_t h, int64_t w, const float *in, float *out)
+note(sweeps *self, int down, int64_t y, int64_t h, int is_told)
 {
-    for (int64_t y = 0; y < h; y++) {
-        const float *at = in + y * w, *up = y ? at - w : at, *down = y + 1 < h ? at + w : at;
-        float *restrict to = out + y * w;
-        for (int64_t x = 0; x < w; x++) {
-            float least = up[x] < down[x] ? up[x] : down[x];
-            to[x] = least < at[x] ? least : at[x];
-        }
-        for (int64_t x = 1; x < w; x++)
-            to[x] = at[x - 1] < to[x] ? at[x - 1] : to[x];
-        for (int64_t x = 0; x + 1 < w; x++)
-            to[x] = at[x + 1] < to[x] ? at[x + 1] : to[x];
-    }
+    self->due[1 - down][y] = 1;
+    if (y + 1 < h && !(down && is_told))
+        self->due[1][y + 1] = 1;
+    if (y > 0 && (down || !is_told))
+        self->due[0][y - 1] = 1;
 }
 
 /* Sweeps down and up until nothing rises; a row is due where it or the row before it rose. */
 static int
-rebuild(const ps_kernels *kernels, int64_t h, int64_t w, const float *most, float *sizes)
+rebuild(const ps_measured *field, const plane *in, float *sizes)
 {
     int ret = PS_OK, is_rising = 1;
-    uint8_t *due[2] = {NULL, NULL}; /* rows, of the sweep up, of that down */
+    int64_t h = in->h, w = in->w;
+    sweeps self;
 
-    TRY(ps_array(&due[0], 2 * h, 1));
-    due[1] = due[0] + h;
-    memset(due[0], 1, 2 * (size_t)h);
+    for (int down = 0; down < 2; down++) {
+        TRY(ps_space_take(field->space, &self.due[down], h, 1));
+        memset(self.due[down], 1, (size_t)h);
+    }
     while (is_rising) {
         is_rising = 0;
         for (int down = 1; down >= 0; down--)
             for (int64_t i = 0; i < h; i++) {
                 int64_t y = down ? i : h - 1 - i, step = down ? 1 : -1;
-                const float *beside = sizes + (i ? y - step : y) * w * SIZES;
-                if (!due[down][y])
+                int together = i + PS_RISING <= h ? PS_RISING : 1;
+                if (!self.due[down][y])
                     continue;
-                due[down][y] = 0;
-                if (!kernels->rise(w, step, most + y * w, beside, sizes + y * w * SIZES))
-                    continue;
-                is_rising = due[1 - down][y] = 1;
-                if (y + 1 < h)
-                    due[1][y + 1] = 1;
-                if (y > 0)
-                    due[0][y - 1] = 1;
+                int risen = field->kernels->rise(together, w, step, in->value + y * w,
+                                                 sizes + (i ? y - step : y) * w * SIZES,
+                                                 sizes + y * w * SIZES);
+                is_rising |= risen != 0;
+                for (int k = 0; k < together; k++)
+                    self.due[down][y + k * step] = 0;
+                for (int k = 0; k < together; k++)
+                    if (risen >> k & 1)
+                        note(&self, down, y + k * step, h, k + 1 < together);
+                i += together - 1;
             }
     }
 out:
-    free(due[0]);
     return ret;
 }
 
 /* Percentages lost from size to size. */
 static int
-lose(const ps_kernels *kernels, const plane *in, double *out)
+lose(const ps_measured *field, const plane *in, double *out)
 {
     int ret = PS_OK;
     int64_t n = in->h * in->w;
     float *sizes = NULL, *eroded = NULL; /* (n, SIZES), (SIZES, n) */
     double sums[SIZES + 1] = {0};
 
-    TRY(ps_array(&sizes, n * SIZES, sizeof *sizes));
-    TRY(ps_array(&eroded, n * SIZES, sizeof *eroded));
-    for (int k = 0; k < SIZES; k++)
-        erode(in->h, in->w, k ? eroded + (k - 1) * n : in->value, eroded + k * n);
+    TRY(ps_space_take(field->space, &sizes, n * SIZES, sizeof *sizes));
+    TRY(ps_space_take(field->space, &eroded, n * SIZES, sizeof *eroded));
+    for (int k = 0; k < SIZES; k++) {
+        const float *from = k ? eroded + (k - 1) * n : in->value;
+        for (int64_t y = 0, w = in->w; y < in->h; y++)
+            field->kernels->erode(w, from + (y > 0 ? y - 1 : y) * w, from + y * w,
+                                  from + (y + 1 < in->h ? y + 1 : y) * w, eroded + k * n + y * w);
+    }
     for (int64_t i = 0; i < n; i++)
         for (int k = 0; k < SIZES; k++)
             sizes[i * SIZES + k] = eroded[k * n + i];
-    TRY(rebuild(kernels, in->h, in->w, in->value, sizes));
+    TRY(rebuild(field, in, sizes));
     for (int64_t i = 0; i < n; i++) {
         sums[0] += in->value[i];
         for (int k = 0; k < SIZES; k++)
@@ -185,8 +227,6 @@ lose(const ps_kernels *kernels, const plane *in, double *out)
     for (int k = 0; k < SIZES; k++)
         out[k] = sums[0] > 0 ? 100 * (sums[k] - sums[k + 1]) / sums[0] : NAN;
 out:
-    free(sizes);
-    free(eroded);
     return ret;
 }
 
@@ -197,10 +237,9 @@ run(const ps_measured *field, int a, int b, double *out)
     plane in = {0};
 
     (void)b;
-    TRY(take(&field->channels[a], &in));
-    TRY(lose(field->kernels, &in, out));
+    TRY(take(&field->channels[a], &in, field->space));
+    TRY(lose(field, &in, out));
 out:
-    free(in.value);
     return ret;
 }
 

@@ -6,20 +6,19 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define TABLES 4 /* neighbours often have one level: they are counted apart */
 
 static int
-count_levels(ps_channel *self)
+count_levels(ps_channel *self, ps_space *space)
 {
     int ret = PS_OK;
     int64_t n = self->h * self->w, i = 0;
     uint32_t *tables = NULL;
 
-    TRY(ps_array_zeroed(&tables, TABLES * PS_LEVELS, sizeof *tables));
-    TRY(ps_array(&self->count, PS_LEVELS, sizeof *self->count));
+    TRY(ps_space_take(space, &self->count, PS_LEVELS, sizeof *self->count));
+    ps_mark mark = ps_space_mark(space);
+    TRY(ps_space_take_zeroed(space, &tables, TABLES * PS_LEVELS, sizeof *tables));
     for (; i + TABLES <= n; i += TABLES)
         for (int k = 0; k < TABLES; k++)
             tables[k * PS_LEVELS + self->level[i + k]]++;
@@ -28,8 +27,8 @@ count_levels(ps_channel *self)
     for (int level = 0; level < PS_LEVELS; level++)
         self->count[level] = tables[level] + tables[PS_LEVELS + level] +
                              tables[2 * PS_LEVELS + level] + tables[3 * PS_LEVELS + level];
+    ps_space_back(space, mark);
 out:
-    free(tables);
     return ret;
 }
 
@@ -78,64 +77,40 @@ take_floats(ps_channel *self, const void *pixels)
 }
 
 static int
-take_channel(ps_channel *self, const ps_field *field, int64_t k)
+take_channel(ps_channel *self, const ps_field *field, int64_t k, ps_space *space)
 {
     int ret = PS_OK;
     const char *pixels = (const char *)field->pixels + k * field->h * field->w * field->dtype;
 
+    self->is_counts = field->dtype != PS_FLOAT32;
     self->h = field->h;
     self->w = field->w;
     if (field->dtype == PS_UINT16) {
         self->level = (const uint16_t *)(const void *)pixels;
         self->step = 1 / 65535.0;
     } else {
-        TRY(ps_array(&self->own, self->h * self->w, sizeof *self->own));
+        TRY(ps_space_take(space, &self->own, self->h * self->w, sizeof *self->own));
         self->level = self->own;
         (field->dtype == PS_UINT8 ? take_bytes : take_floats)(self, pixels);
     }
-    TRY(count_levels(self));
+    TRY(count_levels(self, space));
     sum_levels(self);
 out:
     return ret;
 }
 
 int
-ps_measured_init(ps_measured **self, const ps_field *field, int nuclei)
+ps_measured_init(ps_measured *self, const ps_field *field, int nuclei, ps_space *space)
 {
     int ret = PS_OK;
-    ps_measured *new = NULL;
 
-    TRY(ps_array_zeroed(&new, 1, sizeof *new));
-    new->c = field->c;
-    new->h = field->h;
-    new->w = field->w;
-    new->nuclei = nuclei;
-    TRY(ps_array_zeroed(&new->channels, new->c, sizeof *new->channels));
-    TRY(ps_isa_choose(&new->kernels));
-    for (int64_t k = 0; k < new->c; k++)
-        TRY(take_channel(&new->channels[k], field, k));
-    TRY(ps_bands(new));
+    *self = (ps_measured){.c = field->c, .h = field->h, .w = field->w, .nuclei = nuclei,
+                          .space = space};
+    TRY(ps_space_take_zeroed(space, &self->channels, self->c, sizeof *self->channels));
+    TRY(ps_isa_choose(&self->kernels));
+    for (int64_t k = 0; k < self->c; k++)
+        TRY(take_channel(&self->channels[k], field, k, space));
+    TRY(ps_bands(self));
 out:
-    if (ret != PS_OK) {
-        ps_measured_free(new);
-        new = NULL;
-    }
-    *self = new;
     return ret;
-}
-
-void
-ps_measured_free(ps_measured *self)
-{
-    if (!self)
-        return;
-    for (int64_t k = 0; self->channels && k < self->c; k++) {
-        free(self->channels[k].own);
-        free(self->channels[k].count);
-        for (int octave = 0; octave < PS_BANDS; octave++)
-            free(self->channels[k].half[octave]);
-    }
-    free(self->channels);
-    free(self->bands);
-    free(self);
 }

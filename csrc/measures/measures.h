@@ -23,9 +23,25 @@ typedef struct {
     uint32_t *count;         /* (PS_LEVELS): pixels of each level */
     int min, max;            /* levels in use */
     double base, step;
+    int is_counts;           /* levels are whole numbers as in the file, of 8 or 16 bits */
     double mean, variance;   /* of levels */
     float *half[PS_BANDS];   /* means over 2x2, 4x4, ... pixels, in levels; NULL: too small */
 } ps_channel;
+
+/* Memory that is handed out piece by piece, and taken back to a mark (space.c). */
+typedef struct ps_block ps_block;
+typedef struct {
+    ps_block *last;
+} ps_space;
+typedef struct {
+    ps_block *block;
+    int64_t used;
+} ps_mark;
+
+int ps_space_take(ps_space *self, void *pointer_to_pointer, int64_t count, size_t size);
+int ps_space_take_zeroed(ps_space *self, void *pointer_to_pointer, int64_t count, size_t size);
+ps_mark ps_space_mark(const ps_space *self);
+void ps_space_back(ps_space *self, ps_mark mark); /* what was handed out since is no more */
 
 typedef struct {
     int64_t c, h, w;
@@ -33,10 +49,11 @@ typedef struct {
     ps_channel *channels;    /* (c) */
     double *bands;           /* what bands.c found, see there */
     const ps_kernels *kernels;
+    ps_space *space;         /* all of the above is in it; a group's work is taken back after it */
 } ps_measured;
 
-int ps_measured_init(ps_measured **self, const ps_field *field, int nuclei);
-void ps_measured_free(ps_measured *self);
+/* In the space, which must outlive it. */
+int ps_measured_init(ps_measured *self, const ps_field *field, int nuclei, ps_space *space);
 
 /* ---- rows ------------------------------------------------------------------------------- */
 
@@ -60,8 +77,8 @@ typedef struct {
 } ps_measure_group;
 
 extern const ps_measure_group ps_group_intensity, ps_group_bands, ps_group_patterns,
-    ps_group_texture, ps_group_granularity, ps_group_spectrum, ps_group_quality, ps_group_pairs,
-    ps_group_coherence, ps_group_cells;
+    ps_group_texture, ps_group_coarse_texture, ps_group_granularity, ps_group_spectrum,
+    ps_group_quality, ps_group_pairs, ps_group_coherence, ps_group_cells;
 
 /* ---- bands.c ---------------------------------------------------------------------------- */
 

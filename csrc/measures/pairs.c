@@ -6,7 +6,6 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define CUT 0.15
 #define FLAT "a channel is flat"
@@ -54,7 +53,7 @@ run(const ps_measured *field, int a, int b, double *out)
     float *rank = NULL, most = 0;
     ps_two about;
 
-    TRY(ps_array(&rank, 2 * PS_LEVELS, sizeof *rank));
+    TRY(ps_space_take(field->space, &rank, 2 * PS_LEVELS, sizeof *rank));
     for (int k = 0; k < 2; k++) {
         double max = in[k]->base + in[k]->step * in[k]->max;
         float ranks = rank_levels(in[k], rank + k * PS_LEVELS);
@@ -66,9 +65,7 @@ run(const ps_measured *field, int a, int b, double *out)
         most = ranks > most ? ranks : most;
     }
     about.per_rank = 1 / (most + 1);
-    for (int64_t y = 0; y < field->h; y++)
-        field->kernels->pair(field->w, in[0]->level + y * field->w, in[1]->level + y * field->w,
-                             &about, sums);
+    field->kernels->pair(field->h * field->w, in[0]->level, in[1]->level, &about, sums);
     double variances = in[0]->variance * in[1]->variance;
     out[0] = variances > 0 ? sums[0] / n / sqrt(variances) : NAN;
     out[1] = sums[2] * sums[3] > 0 ? sums[1] / sqrt(sums[2] * sums[3]) : NAN;
@@ -77,7 +74,6 @@ run(const ps_measured *field, int a, int b, double *out)
         out[4 + k] = total[k] > 0 ? sums[4 + k] / total[k] : NAN;
     }
 out:
-    free(rank);
     return ret;
 }
 

@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define WINDOW 20
 #define FLAT "all pixels are equal"
@@ -24,39 +25,46 @@ static const ps_measure_row rows[] = {
 typedef struct {
     int64_t rows, columns;
     double *sum, *squares, *n; /* (rows, columns), of levels */
+    double bent;               /* sum of squares of the Laplacian of all inner pixels */
 } windows;
 
 /* Windows as CellProfiler lays them: as many as are needed, then spread evenly. */
 static int
-take_windows(const ps_channel *in, windows *self)
+take_windows(const ps_measured *field, const ps_channel *in, windows *self)
 {
     int ret = PS_OK;
-    int64_t *first = NULL;
+    int64_t h = in->h, w = in->w;
+    uint32_t *sum = NULL; /* (w), of the columns of one row of windows */
+    uint64_t *squares = NULL;
 
-    self->rows = (in->h + WINDOW - 1) / WINDOW;
-    self->columns = (in->w + WINDOW - 1) / WINDOW;
-    TRY(ps_array_zeroed(&self->sum, 3 * self->rows * self->columns, sizeof *self->sum));
+    self->rows = (h + WINDOW - 1) / WINDOW;
+    self->columns = (w + WINDOW - 1) / WINDOW;
+    TRY(ps_space_take_zeroed(field->space, &self->sum, 3 * self->rows * self->columns,
+                             sizeof *self->sum));
     self->squares = self->sum + self->rows * self->columns;
     self->n = self->squares + self->rows * self->columns;
-    TRY(ps_array(&first, self->columns + 1, sizeof *first));
-    for (int64_t j = 0; j <= self->columns; j++)
-        first[j] = (j * in->w + self->columns - 1) / self->columns;
-    for (int64_t y = 0; y < in->h; y++) {
-        const uint16_t *row = in->level + y * in->w;
-        int64_t at = y * self->rows / in->h * self->columns;
-        for (int64_t j = 0; j < self->columns; j++, at++) {
-            uint64_t sum = 0, squares = 0;
-            for (int64_t x = first[j]; x < first[j + 1]; x++) {
-                sum += row[x];
-                squares += (uint64_t)row[x] * row[x];
+    TRY(ps_space_take(field->space, &sum, w, sizeof *sum));
+    TRY(ps_space_take(field->space, &squares, w, sizeof *squares));
+    for (int64_t i = 0, y = 0, at = 0; i < self->rows; i++) {
+        int64_t top = y;
+        memset(sum, 0, (size_t)w * sizeof *sum);
+        memset(squares, 0, (size_t)w * sizeof *squares);
+        for (; y < h && y * self->rows / h == i; y++) {
+            const uint16_t *row = in->level + y * w;
+            field->kernels->columns(w, row, sum, squares);
+            if (y > 0 && y + 1 < h)
+                self->bent += field->kernels->laplacian(w, row - w, row, row + w);
+        }
+        for (int64_t j = 0, x = 0; j < self->columns; j++, at++) {
+            int64_t first = x, end = ((j + 1) * w + self->columns - 1) / self->columns;
+            for (; x < end; x++) {
+                self->sum[at] += (double)sum[x];
+                self->squares[at] += (double)squares[x];
             }
-            self->sum[at] += (double)sum;
-            self->squares[at] += (double)squares;
-            self->n[at] += (double)(first[j + 1] - first[j]);
+            self->n[at] = (double)((x - first) * (y - top));
         }
     }
 out:
-    free(first);
     return ret;
 }
 
@@ -132,22 +140,17 @@ run(const ps_measured *field, int a, int b, double *out)
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
     windows at = {0};
-    double *ratio = NULL, energy = 0;
+    double *ratio = NULL;
     int64_t inner = (in->h - 2) * (in->w - 2);
 
     (void)b;
-    TRY(take_windows(in, &at));
-    TRY(ps_array(&ratio, at.rows * at.columns, sizeof *ratio));
+    TRY(take_windows(field, in, &at));
+    TRY(ps_space_take(field->space, &ratio, at.rows * at.columns, sizeof *ratio));
     out[0] = local_focus(in, &at, ratio);
-    for (int64_t y = 1; y + 1 < in->h; y++)
-        energy += field->kernels->laplacian(in->w, in->level + (y - 1) * in->w,
-                                            in->level + y * in->w, in->level + (y + 1) * in->w);
     out[1] = in->variance > 0 && in->h > 2 && in->w > 2
-                 ? energy / (double)inner / in->variance : NAN;
+                 ? at.bent / (double)inner / in->variance : NAN;
     slopes(in, &at, &out[2], &out[3]);
 out:
-    free(at.sum);
-    free(ratio);
     return ret;
 }
 

@@ -12,7 +12,6 @@
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define SMALL "the field is too small, or all pixels are equal"
 
@@ -39,22 +38,32 @@ typedef struct {
 } spectrum;
 
 static int
-side_init(side *self, int64_t size, int64_t wide)
+side_init(side *self, int64_t size, int64_t wide, ps_space *space)
 {
     int ret = PS_OK;
+    float *turned = NULL; /* (2, size): cosine and sine of each share of a turn */
 
     self->size = size;
     self->half = size / 2;
     self->positions = (size % 2 ? self->half : self->half / 2) + 1;
+    TRY(ps_space_take(space, &turned, 2 * size, sizeof *turned));
+    for (int64_t k = 0; k < size; k++) {
+        double angle = 2 * acos(-1) * (double)k / (double)size;
+        turned[k] = (float)cos(angle);
+        turned[size + k] = (float)sin(angle);
+    }
     for (int part = 0; part < PARTS; part++) {
-        TRY(ps_array(&self->wave[part], self->positions * wide / 2, sizeof(float)));
-        for (int64_t x = 0; x < self->positions; x++)
+        const float *of = turned + (part < SIN_EVEN ? 0 : size);
+        TRY(ps_space_take(space, &self->wave[part], self->positions * wide / 2, sizeof(float)));
+        float *to = self->wave[part];
+        for (int64_t x = 0; x < self->positions; x++) {
+            int64_t turns = part % 2 ? x : 0; /* 2 x < size: one is less than half a turn more */
             for (int64_t k = 0; k < wide / 2; k++) {
-                int64_t turns = x * (2 * k + part % 2) % size;
-                double angle = 2 * acos(-1) * (double)turns / (double)size;
-                self->wave[part][x * wide / 2 + k] =
-                    (float)(part < SIN_EVEN ? cos(angle) : sin(angle));
+                *to++ = of[turns];
+                turns += 2 * x;
+                turns -= turns < size ? 0 : size;
             }
+        }
     }
 out:
     return ret;
@@ -84,16 +93,17 @@ has_other(const side *self, int64_t x)
 }
 
 static void
-fold_row(const side *self, const uint16_t *row, float mean, float *parts)
+fold_row(const spectrum *self, const uint16_t *row, float mean, float *parts)
 {
-    int64_t size = self->size, half = self->half, n = self->positions;
+    const side *at = &self->across;
+    int64_t size = at->size, half = at->half, n = at->positions;
 
     for (int64_t x = 0; x < n; x++) {
-        if (x == 1 && size % 2 == 0)
-            for (; x < n - 1; x++)
-                fold(row[x] - mean, row[size - x] - mean, row[half - x] - mean,
-                     row[half + x] - mean, parts + x, n);
-        int mirror = has_mirror(self, x), other = has_other(self, x);
+        if (x == 1 && size % 2 == 0 && n > 2) {
+            self->kernels->fold(1, n - 1, row, size, mean, parts, n);
+            x = n - 1;
+        }
+        int mirror = has_mirror(at, x), other = has_other(at, x);
         fold(row[x] - mean, mirror ? row[size - x] - mean : 0,
              other ? row[half - x] - mean : 0,
              other && x > 0 ? row[half + x] - mean : 0, parts + x, n);
@@ -109,7 +119,7 @@ transform_rows(spectrum *self, const ps_channel *in)
     for (int64_t top = 0; top < in->h; top += band) {
         int64_t m = in->h - top < band ? in->h - top : band;
         for (int64_t i = 0; i < m; i++)
-            fold_row(at, in->level + (top + i) * in->w, (float)in->mean,
+            fold_row(self, in->level + (top + i) * in->w, (float)in->mean,
                      self->folded + i * PARTS * at->positions);
         for (int part = 0; part < PARTS; part++)
             self->kernels->transform(at->positions, m, self->folded + part * at->positions,
@@ -209,26 +219,19 @@ run(const ps_measured *field, int a, int b, double *out)
     *out = NAN;
     if (n < 4 || in->min == in->max)
         goto out;
-    TRY(side_init(&self.across, in->w, wide));
-    TRY(side_init(&self.down, in->h, wide));
+    TRY(side_init(&self.across, in->w, wide, field->space));
+    TRY(side_init(&self.down, in->h, wide, field->space));
     int64_t across = 4 * self.across.positions, down = self.down.positions * 2 * wide;
-    TRY(ps_array(&self.folded, PARTS * (across > down ? across : down), sizeof(float)));
-    TRY(ps_array(&self.rows, in->h * 2 * wide, sizeof(float)));
-    TRY(ps_array(&self.columns, 2 * wide * 2 * wide, sizeof(float)));
-    TRY(ps_array_zeroed(&ring, n, sizeof *ring));
+    TRY(ps_space_take(field->space, &self.folded, PARTS * (across > down ? across : down),
+                      sizeof(float)));
+    TRY(ps_space_take(field->space, &self.rows, in->h * 2 * wide, sizeof(float)));
+    TRY(ps_space_take(field->space, &self.columns, 2 * wide * 2 * wide, sizeof(float)));
+    TRY(ps_space_take_zeroed(field->space, &ring, n, sizeof *ring));
     transform_rows(&self, in);
     transform_columns(&self);
     sum_rings(&self, ring);
     *out = slope(ring, n);
 out:
-    for (int part = 0; part < PARTS; part++) {
-        free(self.across.wave[part]);
-        free(self.down.wave[part]);
-    }
-    free(self.folded);
-    free(self.rows);
-    free(self.columns);
-    free(ring);
     return ret;
 }
 

@@ -2,14 +2,12 @@
 /* The table of measures, and a field through it. */
 #include "measures.h"
 
-#include <stdlib.h>
-#include <string.h>
 
 /* In the order of the numbers: all of each channel, then all of each pair, then the nuclei's. */
 static const ps_measure_group *const groups[] = {
     &ps_group_intensity, &ps_group_bands, &ps_group_patterns, &ps_group_texture,
-    &ps_group_granularity, &ps_group_spectrum, &ps_group_quality, &ps_group_pairs,
-    &ps_group_coherence, &ps_group_cells};
+    &ps_group_coarse_texture, &ps_group_granularity, &ps_group_spectrum, &ps_group_quality,
+    &ps_group_pairs, &ps_group_coherence, &ps_group_cells};
 #define GROUPS (int)(sizeof groups / sizeof *groups)
 
 /* How often a group comes in a field. */
@@ -75,19 +73,22 @@ int
 ps_numbers(const ps_field *field, int nuclei, double *out)
 {
     int ret = PS_OK, a = 0, b = 0;
-    ps_measured *self = NULL;
+    ps_space space = {NULL};
+    ps_measured self;
 
     TRY(check(field->c, nuclei));
     if (field->h < 1 || field->w < 1)
         FAIL(PS_BAD_VALUE, "a field without pixels has no measures");
-    TRY(ps_measured_init(&self, field, nuclei));
+    TRY(ps_measured_init(&self, field, nuclei, &space));
+    ps_mark mark = ps_space_mark(&space);
     for (int g = 0; g < GROUPS; g++)
         for (int64_t k = 0; k < times(groups[g]->of, field->c, nuclei); k++) {
             channels_of(groups[g]->of, field->c, nuclei, k, &a, &b);
-            TRY(groups[g]->run(self, a, b, out));
+            TRY(groups[g]->run(&self, a, b, out));
             out += groups[g]->n;
+            ps_space_back(&space, mark);
         }
 out:
-    ps_measured_free(self);
+    ps_space_back(&space, (ps_mark){NULL, 0});
     return ret;
 }

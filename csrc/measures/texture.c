@@ -5,89 +5,152 @@
  * range of the pixels' type, pairs of pixels at 3 pixels' distance, both ways:
  *
  *   00: to the right    01: down to the right    02: down    03: down to the left
- */
+ *
+ * Coarser ones are of means over 2x2 and 4x4 pixels, of all four directions together. */
 #include "measures.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define GREYS 256
 #define DISTANCE 3
 #define DIRECTIONS 4
 #define FEATURES 3
+#define COARSE 2 /* octaves of means: 6 and 12 pixels' distance */
 #define SMALL "the field is too small for pairs of pixels at this distance"
 /* Turned, a direction becomes another; flipped, 01 becomes 03. */
 #define DIRECTION(d, same)                                  \
     {"Texture_Contrast_{0}_3_" #d "_256", same, SMALL},     \
         {"Texture_Correlation_{0}_3_" #d "_256", same, SMALL}, \
         {"Texture_Entropy_{0}_3_" #d "_256", same, SMALL}
+#define DISTANT(pixels)                                     \
+    {"CoarseTexture_Contrast_{0}_" #pixels, PLACE, SMALL},  \
+        {"CoarseTexture_Correlation_{0}_" #pixels, PLACE, SMALL}, \
+        {"CoarseTexture_Entropy_{0}_" #pixels, PLACE, SMALL}
 
 static const ps_measure_row rows[] = {DIRECTION(00, FLIP), DIRECTION(01, 0),
                                       DIRECTION(02, FLIP), DIRECTION(03, 0)};
+static const ps_measure_row coarse_rows[] = {DISTANT(6), DISTANT(12)};
 
-typedef uint32_t greys[GREYS][GREYS];
+/* How often a pixel of grey g has one of grey k in direction d: [g][DIRECTIONS * k + d].  What rows
+ * are longer than that keeps those of like greys apart in the cache. */
+#define LINE 16
+typedef uint32_t counts[GREYS][GREYS * DIRECTIONS + LINE];
 
-/* Greys as CellProfiler has them: the level's share of the type's range, of 255, rounded. */
-static void
-take_greys(const ps_channel *in, uint8_t *grey)
+/* A pixel's pairs to the right and, unless that row is NULL, down. */
+static inline void
+count_pixel(counts pairs, const uint8_t *row, const uint8_t *down, int64_t x, int has_left,
+            int has_right)
 {
-    uint8_t of_level[PS_LEVELS];
+    uint32_t *of = pairs[row[x]];
 
-    for (int level = in->min; level <= in->max; level++) {
-        double value = rint((in->base + in->step * level) * (GREYS - 1));
-        of_level[level] = (uint8_t)(value < 0 ? 0 : value > GREYS - 1 ? GREYS - 1 : value);
-    }
-    for (int64_t i = 0; i < in->h * in->w; i++)
-        grey[i] = of_level[in->level[i]];
+    if (has_right)
+        of[DIRECTIONS * row[x + DISTANCE]]++;
+    if (!down)
+        return;
+    if (has_right)
+        of[DIRECTIONS * down[x + DISTANCE] + 1]++;
+    of[DIRECTIONS * down[x] + 2]++;
+    if (has_left)
+        of[DIRECTIONS * down[x - DISTANCE] + 3]++;
 }
 
-/* pairs[d][g][k]: how often a pixel of grey g has one of grey k in direction d. */
+/* Levels, or means of them, and what makes greys of a row. */
+typedef struct {
+    int64_t h, w;
+    const void *pixels;
+    size_t bytes; /* of a pixel */
+    void (*greys)(int64_t n, const void *level, double base, double step, uint8_t *grey);
+} plane;
+
+/* Rows are made grey as they come; ring: the last of them, (DISTANCE + 1, w). */
 static void
-count_pairs(int64_t h, int64_t w, const uint8_t *grey, greys *pairs)
+count_pairs(const ps_channel *in, const plane *of, uint8_t *ring, counts pairs)
 {
-    for (int64_t y = 0; y < h; y++) {
-        const uint8_t *row = grey + y * w, *down = row + DISTANCE * w;
-        int is_last = y + DISTANCE >= h;
-        for (int64_t x = 0; x + DISTANCE < w && is_last; x++)
-            pairs[0][row[x]][row[x + DISTANCE]]++;
-        for (int64_t x = 0; x < DISTANCE && !is_last; x++) {
-            pairs[2][row[x]][down[x]]++;
-            pairs[2][row[w - 1 - x]][down[w - 1 - x]]++;
-        }
-        for (int64_t x = 0; x + DISTANCE < w && !is_last; x++) {
-            pairs[0][row[x]][row[x + DISTANCE]]++;
-            pairs[1][row[x]][down[x + DISTANCE]]++;
-            pairs[3][row[x + DISTANCE]][down[x]]++;
-            if (x >= DISTANCE)
-                pairs[2][row[x]][down[x]]++;
+    int64_t w = of->w;
+
+    for (int64_t y = -DISTANCE; y < of->h; y++) {
+        int64_t below = y + DISTANCE, x = 0;
+        const uint8_t *row = ring + (y + DISTANCE + 1) % (DISTANCE + 1) * w;
+        uint8_t *down = below < of->h ? ring + (below + DISTANCE + 1) % (DISTANCE + 1) * w : NULL;
+        if (down)
+            of->greys(w, (const char *)of->pixels + below * w * (int64_t)of->bytes, in->base,
+                      in->step, down);
+        for (; y >= 0 && x < w; x++) {
+            for (; down && x >= DISTANCE && x + DISTANCE < w; x++)
+                count_pixel(pairs, row, down, x, 1, 1);
+            count_pixel(pairs, row, down, x, x >= DISTANCE, x + DISTANCE < w);
         }
     }
 }
 
-static void
-features(const uint32_t (*pairs)[GREYS], double *out)
-{
-    double total = 0, mean = 0, square = 0, product = 0, contrast = 0, entropy = 0;
+/* Sums over the pairs of greys of one direction. */
+typedef struct {
+    double total, mean, square, product, contrast, entropy;
+} sums;
 
-    for (int i = 0; i < GREYS; i++)
-        for (int j = 0; j <= i; j++) {
-            double n = pairs[i][j] + (double)pairs[j][i];
-            if (n == 0)
-                continue;
-            double both = i == j ? n : 2 * n; /* (i, j) and (j, i) */
-            total += both;
-            mean += both * (i + j) / 2.0;
-            square += both * (i * i + j * j) / 2.0;
-            product += both * i * j;
-            contrast += both * (i - j) * (i - j);
-            entropy += both * log2(n);
+static void
+add(sums *self, int i, int j, double n)
+{
+    double both = i == j ? n : 2 * n; /* (i, j) and (j, i) */
+
+    self->total += both;
+    self->mean += both * (i + j) / 2.0;
+    self->square += both * (i * i + j * j) / 2.0;
+    self->product += both * i * j;
+    self->contrast += both * (i - j) * (i - j);
+    self->entropy += both * log2(n);
+}
+
+static void
+features(const sums *self, double *out)
+{
+    double mean = self->mean / self->total, variance = self->square / self->total - mean * mean;
+    int is_flat = variance <= 1e-12 * mean * mean;
+
+    out[0] = self->contrast / self->total; /* no pair: NaN, of all three */
+    out[1] = is_flat ? 1 : (self->product / self->total - mean * mean) / variance;
+    out[2] = log2(self->total) - self->entropy / self->total;
+}
+
+/* Greys that a channel has, the least and the largest. */
+static void
+find_range(const ps_measured *field, const ps_channel *in, uint8_t *range)
+{
+    const uint16_t ends[2] = {(uint16_t)in->min, (uint16_t)in->max};
+
+    field->kernels->greys_levels(2, ends, in->base, in->step, range);
+}
+
+/* Sums of each direction, or of all together, in the first; all 0 where no pair is. */
+static int
+sum_pairs(const ps_measured *field, const ps_channel *in, const plane *of, int is_pooled,
+          sums *sum)
+{
+    int ret = PS_OK;
+    counts *pairs = NULL;
+    uint8_t *ring = NULL, range[2];
+
+    TRY(ps_space_take(field->space, &ring, (DISTANCE + 1) * of->w, 1));
+    TRY(ps_space_take(field->space, &pairs, 1, sizeof *pairs));
+    find_range(field, in, range);
+    memset((*pairs)[range[0]], 0, (size_t)(range[1] - range[0] + 1) * sizeof (*pairs)[0]);
+    count_pairs(in, of, ring, *pairs);
+    for (int i = range[0]; i <= range[1]; i++)
+        for (int j = range[0]; j <= i; j++) {
+            const uint32_t *one = (*pairs)[i] + DIRECTIONS * j;
+            const uint32_t *other = (*pairs)[j] + DIRECTIONS * i;
+            uint32_t n[DIRECTIONS];
+            for (int d = 0; d < DIRECTIONS; d++)
+                n[d] = one[d] + other[d];
+            for (int d = 1; d < DIRECTIONS && is_pooled; n[d++] = 0)
+                n[0] += n[d];
+            for (int d = 0; d < DIRECTIONS; d++)
+                if (n[d])
+                    add(&sum[d], i, j, n[d]);
         }
-    mean /= total;
-    double variance = square / total - mean * mean;
-    out[0] = contrast / total;
-    out[1] = variance > 1e-12 * mean * mean ? (product / total - mean * mean) / variance : 1;
-    out[2] = log2(total) - entropy / total;
+out:
+    return ret;
 }
 
 static int
@@ -95,24 +158,38 @@ run(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    uint8_t *grey = NULL;
-    greys *pairs = NULL;
+    const plane of = {in->h, in->w, in->level, sizeof *in->level,
+                      in->is_counts ? field->kernels->greys_counts : field->kernels->greys_levels};
+    sums sum[DIRECTIONS] = {{0}};
 
     (void)b;
-    for (int k = 0; k < DIRECTIONS * FEATURES; k++)
-        out[k] = NAN;
-    if (in->h <= DISTANCE || in->w <= DISTANCE)
-        goto out;
-    TRY(ps_array(&grey, in->h * in->w, 1));
-    TRY(ps_array_zeroed(&pairs, DIRECTIONS, sizeof *pairs));
-    take_greys(in, grey);
-    count_pairs(in->h, in->w, grey, pairs);
+    if (of.h > DISTANCE && of.w > DISTANCE)
+        TRY(sum_pairs(field, in, &of, 0, sum));
     for (int d = 0; d < DIRECTIONS; d++)
-        features((const uint32_t (*)[GREYS])pairs[d], out + d * FEATURES);
+        features(&sum[d], out + d * FEATURES);
 out:
-    free(grey);
-    free(pairs);
+    return ret;
+}
+
+static int
+run_coarse(const ps_measured *field, int a, int b, double *out)
+{
+    int ret = PS_OK;
+    const ps_channel *in = &field->channels[a];
+
+    (void)b;
+    for (int octave = 0; octave < COARSE; octave++) {
+        const plane of = {in->h >> (octave + 1), in->w >> (octave + 1), in->half[octave],
+                          sizeof(float), field->kernels->greys_means};
+        sums sum[DIRECTIONS] = {{0}};
+        if (of.h > DISTANCE && of.w > DISTANCE)
+            TRY(sum_pairs(field, in, &of, 1, sum));
+        features(&sum[0], out + octave * FEATURES);
+    }
+out:
     return ret;
 }
 
 const ps_measure_group ps_group_texture = {OF_CHANNEL, DIRECTIONS * FEATURES, rows, run};
+const ps_measure_group ps_group_coarse_texture = {OF_CHANNEL, COARSE * FEATURES, coarse_rows,
+                                                  run_coarse};

@@ -13,6 +13,7 @@ from phenoscale.bench import network as bench_network
 from phenoscale.bench.network import SUBNET, Nodes
 from phenoscale.errors import InputError
 
+pytestmark = pytest.mark.alone
 PORT = 5077
 MEGABYTES = 4
 RECEIVE = (f"import socket; s = socket.create_server(('', {PORT})); print('ready', flush=True); "

@@ -20,6 +20,7 @@ from phenoscale.bench.process import Contender, ContenderError
 from phenoscale.errors import InputError
 from phenoscale.models import networks
 
+pytestmark = pytest.mark.alone
 TINY = {"batches": (1, 2), "repeats": 1, "size": (128, 128)}
 #: a Python with PyTorch or TensorFlow, where the tests' own has neither
 PEER_PYTHON = os.environ.get("PHENOSCALE_PEER_PYTHON", sys.executable)

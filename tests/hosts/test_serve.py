@@ -161,6 +161,7 @@ def test_random_bytes(model):
                                                             "CANCELATION"}
 
 
+@pytest.mark.alone
 def test_cancelled_within_half_a_second(model, tmp_path):
     """One that runs, one that waits; then the worker goes on."""
     one = [str(tmp_path / "a.tif")] * 2

@@ -10,13 +10,19 @@ from wheels import ROOT, run
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
+def built(once):
     """(path of a new wheel, what its building said)."""
     for program in ("gcc", "dpkg-source", "nasm"):
         if not shutil.which(program):
             pytest.skip(f"the wheel needs {program}: it is made on Debian, with "
                         "tools/install-system-deps wheel")
-    out = tmp_path_factory.mktemp("wheelhouse")
-    said = run(sys.executable, ROOT / "tools/build-wheel", sys.executable, out, cwd=out)
-    wheel, = out.iterdir()
-    return wheel, said
+
+    def build(folder):
+        out = folder / "out"
+        out.mkdir()
+        (folder / "said").write_text(run(sys.executable, ROOT / "tools/build-wheel",
+                                         sys.executable, out, cwd=out))
+
+    folder = once("wheelhouse", build)
+    wheel, = (folder / "out").iterdir()
+    return wheel, (folder / "said").read_text()

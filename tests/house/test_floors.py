@@ -185,6 +185,7 @@ def test_what_is_installed_is_all_there_is():
     assert there == sorted(HOSTS["cellprofiler"].files)
 
 
+@pytest.mark.alone
 def test_import_is_light():
     heavy = ["mpi4py", "matplotlib", "pandas", "sklearn", "scipy", "tqdm", "torch", "tensorflow"]
     said = f"print([m for m in {heavy} if m in sys.modules])"

@@ -110,6 +110,7 @@ def say(client, code, until=None, then=None):
             return printed, error, time.monotonic() - (begun or time.monotonic())
 
 
+@pytest.mark.alone
 def test_a_cell_that_trains_can_be_stopped_and_gone_on_with(kernel, tmp_path):
     """The stop button: within half a second on an idle machine, with a checkpoint, and the kernel
     lives."""

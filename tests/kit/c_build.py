@@ -46,9 +46,10 @@ def run(*command, status=0, **options):
 
 
 class Library:
-    """The objects of csrc/, compiled in a folder with more flags."""
+    """The objects of csrc/, compiled with more flags `once` for all processes of the tests;
+    programs on them in a folder of its own."""
 
-    def __init__(self, folder, flags=()):
+    def __init__(self, once, folder, flags=()):
         if not shutil.which("gcc"):
             pytest.skip("the C tests need gcc")
         prefix = onednn_prefix()
@@ -58,19 +59,21 @@ class Library:
                                             f"-I{prefix}/include"]
         self._link = [f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-ldnnl", "-ltiff", "-lz",
                       "-lm"]
-        with ThreadPoolExecutor(2) as pool:
-            self._objects = list(pool.map(self._compile, sorted(ROOT.glob("csrc/**/*.c"))))
+        self._objects = sorted(once(f"objects-{folder.name}", self._compile).iterdir())
 
-    def _compile(self, source):
-        target = self.folder / f"{source.stem}.o"
-        run("gcc", *self._flags, "-c", source, "-o", target)
-        return target
+    def _compile(self, target):
+        def one(source):
+            run("gcc", *self._flags, "-c", source, "-o", target / f"{source.stem}.o")
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(one, ROOT.glob("csrc/**/*.c")))
 
     def program(self, source) -> str:
         """Path of the program of one file."""
         target = self.folder / source.stem
-        wrap = [f"-Wl,--wrap={name}" for name in _WRAPPED.get(source.stem, ())]
-        run("gcc", *self._flags, source, *self._objects, *self._link, *wrap, "-o", target)
+        if not target.exists():
+            wrap = [f"-Wl,--wrap={name}" for name in _WRAPPED.get(source.stem, ())]
+            run("gcc", *self._flags, source, *self._objects, *self._link, *wrap, "-o", target)
         return str(target)
 
     def extension(self, package) -> None:

@@ -6,6 +6,7 @@ what is against it, each beginning with its path, so that a violation can be pla
 """
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -69,6 +70,10 @@ def modules_of(sources):
     return {module_of(path): path for path in below(sources, PACKAGE)}
 
 
+#: a violation is planted in one text: what is known of the others is known already
+once_a_text = functools.lru_cache(maxsize=None)
+
+
 class Import(NamedTuple):
     """A module that another one needs: `is_late` within a function, or by its name in a string."""
 
@@ -85,7 +90,8 @@ def _is_for_types(node):
                                                                    "typing.TYPE_CHECKING")
 
 
-def imports_of(text, known=()):
+@once_a_text
+def imports_of(text, known=frozenset()):
     """The `Import` of each module that a text needs, those for types left out.
 
     `from phenoscale.files import csv` needs phenoscale.files.csv where that is `known`.  The word
@@ -111,15 +117,16 @@ def imports_of(text, known=()):
             visit(child, is_late or isinstance(node, _FUNCTIONS))
 
     visit(ast.parse(text), False)
-    return found
+    return tuple(found)
 
 
 def package_imports(sources):
     """(path, module, `Import`) of all that the modules of the package need; the package itself, for
     its version, may be met from everywhere."""
     modules = {**modules_of(sources), "phenoscale._core": ""}
+    known = frozenset(modules)
     for module, path in modules.items():
-        for one in imports_of(sources.get(path, ""), modules):
+        for one in imports_of(sources.get(path, ""), known):
             if one.name != "phenoscale":
                 yield path, module, one
 
@@ -137,17 +144,19 @@ def imports_go_down(sources):
     return found
 
 
+@once_a_text
 def words_of(text):
     """(constant string, line) of a text, docstrings left out; of an f-string its constant parts."""
     tree = ast.parse(text)
     docstrings = {id(node.body[0].value) for node in ast.walk(tree)
                   if isinstance(node, (ast.Module, ast.ClassDef, *_FUNCTIONS[:2]))
                   and node.body and isinstance(node.body[0], ast.Expr)}
-    return [(node.value, node.lineno) for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            and id(node) not in docstrings]
+    return tuple((node.value, node.lineno) for node in ast.walk(tree)
+                 if isinstance(node, ast.Constant) and isinstance(node.value, str)
+                 and id(node) not in docstrings)
 
 
+@once_a_text
 def definitions(text):
     """(name, node) of the public functions and classes of a text and of the methods of its classes,
     as CLASS.METHOD, __init__ among them."""
@@ -163,7 +172,7 @@ def definitions(text):
                 if isinstance(node, ast.ClassDef):
                     yield from inside(node.body, f"{before}{node.name}.")
 
-    return list(inside(ast.parse(text).body, ""))
+    return tuple(inside(ast.parse(text).body, ""))
 
 
 def parameter_count(name, node):

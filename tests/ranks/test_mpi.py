@@ -118,6 +118,7 @@ def ended(job, pids, shared, seconds):
     return job.returncode, out + err
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("rank, sign", [(0, "SIGTERM"), (1, "SIGUSR1")])
 def test_a_signal_to_any_rank_stops_all_with_a_checkpoint(library, rank, sign, tables, tmp_path):
@@ -134,6 +135,7 @@ def holder(out):
     return json.loads((out / LOCK).read_text())["process"]
 
 
+@pytest.mark.alone
 def test_any_number_of_ranks_goes_on_to_the_same_bits(tables, tmp_path):
     """Stopped with two ranks, gone on with four; and with one, killed, and gone on with two."""
     epochs, digests = ["--epochs", "8"], set()
@@ -154,6 +156,7 @@ def test_any_number_of_ranks_goes_on_to_the_same_bits(tables, tmp_path):
     assert len(digests) == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_killed_rank_ends_the_job(library, tables, tmp_path):
     job = train(library, 3, tables[0], tmp_path / "run", "--epochs", "400")
@@ -167,6 +170,7 @@ def test_a_killed_rank_ends_the_job(library, tables, tmp_path):
     assert any((tmp_path / "run").glob("checkpoint-*"))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("rank", [0, 2])
 def test_a_frozen_rank_is_found_and_named(library, rank, tables, tmp_path):
@@ -179,6 +183,7 @@ def test_a_frozen_rank_is_found_and_named(library, rank, tables, tmp_path):
             in err)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_fault_of_one_rank_ends_all(library, tables, tmp_path):
     job = start_ranks(library, 3, [PROGRAM, "fault", tables[0], tmp_path])

@@ -36,6 +36,7 @@ def train(table, out, *words):
             "1", *words]
 
 
+@pytest.mark.alone
 def test_a_rank_that_ends_before_mpi_does_not_leave_the_others_waiting(table, tmp_path):
     """MPICH does not see it: the other rank's alarm ends the job."""
     status, _, err = run_ranks("mpich", 2, [*unlike("sys.exit(5)"), *train(
@@ -67,6 +68,7 @@ def test_ranks_of_a_prediction_that_have_different_tables(table, tmp_path):
     assert not (tmp_path / "p.csv").exists()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("after", [0.3, 0.9, 1.5])
 def test_a_signal_at_the_start_is_not_lost(library, after, table, tmp_path):

@@ -41,6 +41,7 @@ def launch(library, out, table, epochs):
              "PHENOSCALE_HANG_S": "2"})
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_killed_ranks_and_restarts_end_in_the_same_bits(library, table, tmp_path, amount):
     """Ranks killed or frozen at random moments: a restart each, and the bits of a quiet run."""

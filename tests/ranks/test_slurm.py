@@ -15,7 +15,8 @@ SAY = ("import os; from mpi4py import MPI; from phenoscale.ranks.job import prom
        "os.write(1, f'{MPI.COMM_WORLD.size} {promised_size(os.environ)}\\n'.encode())")
 ALONE = ("import os; from phenoscale.ranks.job import promised_size; "
          "print(promised_size(os.environ))")
-pytestmark = pytest.mark.skipif(bool(slurm_node.lacking()), reason=str(slurm_node.lacking()))
+pytestmark = [pytest.mark.alone, pytest.mark.skipif(
+    bool(slurm_node.lacking()), reason=str(slurm_node.lacking()))]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from phenoscale.signals import Stopped, Stopper
 from phenoscale.tables.read import read_table
 from phenoscale.training.checkpoint import newest
 
+pytestmark = pytest.mark.alone
+
 
 def interrupt(process, word):
     """Send SIGINT once the word is on stderr: (seconds until the end, the rest of stderr)."""
