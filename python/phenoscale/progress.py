@@ -34,7 +34,7 @@ _LINES = {"epoch": _epoch_line,
 
 _STAGES = {"statistics": "reading", "step": "training", "predict": "predicting",
            "measure": "measuring", "check": "checking", "look": "looking", "plan": "timing",
-           "simulate": "drawing"}
+           "simulate": "drawing", "rung": "climbing"}
 
 
 def words(event: dict) -> str:

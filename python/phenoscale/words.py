@@ -52,8 +52,9 @@ def number(value) -> str:
 
 
 def count(n, noun) -> str:
-    """ "1 field", "2,000 fields"."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+    """ "1 field", "2,000 fields", "4 batches"."""
+    plural = "es" if noun.endswith(("ch", "ss")) else "s"
+    return f"{n:,} {noun}" + ("" if n == 1 else plural)
 
 
 def size_words(height: int, width: int) -> str:

@@ -27,6 +27,7 @@ NOT_MIRRORED = {
     "cli/endings": "cli/test_verbs",
     "cli/evidence": "reports/test_evidence_files",
     "cli/install_plugin": "hosts/test_install_plugin",
+    "cli/ladder": "evaluation/test_ladder",
     "cli/launch": "ranks/test_launch",
     "cli/options": "cli/test_table_options",
     "cli/predict": "prediction/test_predict",

@@ -3,9 +3,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from phenoscale.scores.intervals import wilson
+from phenoscale.scores.intervals import bootstrap_share, wilson
 
 
 def slow_wilson(right, n):
@@ -48,3 +49,37 @@ def test_sides_are_alike_and_within_one():
             low, high = wilson(right, n)
             assert 0 <= low <= right / n <= high <= 1
             assert wilson(n - right, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+def slow_bootstrap(right, units, seed):
+    """Ends from lists of answers, drawn unit by unit."""
+    members = [[r for r, u in zip(right, units) if u == unit] for unit in sorted(set(units))]
+    rng, shares = np.random.default_rng(seed), []
+    for _ in range(2000):
+        drawn = sum((members[k] for k in rng.integers(len(members), size=len(members))), [])
+        shares.append(sum(drawn) / len(drawn))
+    shares.sort()
+    at = [0.025 * 1999, 0.975 * 1999]
+    return [shares[int(k)] + (k - int(k)) * (shares[int(k) + 1] - shares[int(k)]) for k in at]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bootstrap_of_units_equals_its_slow_twin(seed):
+    rng = np.random.default_rng(seed)
+    units = rng.integers(12, size=60)
+    right = rng.random(60) < 0.3 + 0.5 * (units % 2)
+    found = bootstrap_share(right, units, seed)
+    assert found == pytest.approx(slow_bootstrap(right.tolist(), units.tolist(), seed), abs=1e-12)
+
+
+def test_copies_of_an_answer_make_it_no_surer():
+    right, units = np.array([True, False] * 10), np.arange(20)
+    once = bootstrap_share(right, units)
+    assert bootstrap_share(np.repeat(right, 9), np.repeat(units, 9)) == pytest.approx(once)
+    low, high = bootstrap_share(np.repeat(right, 9), np.arange(180))
+    assert high - low < 0.5 * (once[1] - once[0])
+
+
+def test_units_that_are_alike_are_as_many_answers():
+    assert bootstrap_share(np.ones(40, bool), np.arange(40) // 4) == wilson(10, 10)
+    assert all(map(math.isnan, bootstrap_share(np.ones(4, bool), np.zeros(4, int))))

@@ -14,6 +14,7 @@ from phenoscale.checks.pixels import SATURATED, Pixels
 from phenoscale.checks.plates import of_counts
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
+from phenoscale.tables.confounded import classes_in_one
 from phenoscale.tables.labels import class_cells, label_words
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
@@ -154,14 +155,12 @@ def _of_labels(table: Table, labels, label):
     yield from (Finding("label", words) for words in label_words(table.column(label), label))
     names = class_cells(table, label)
     for role in ("plate", "batch"):
-        groups = table.role(role)
-        if groups is None or groups.nunique() < 2:
+        if role not in table.roles:
             continue
-        homes = groups.groupby(names).agg(["nunique", "first"])
-        alone = [name for name in labels.classes() if homes["nunique"][name] == 1]
-        for name in alone[:_MOST_NAMED]:
+        alone = classes_in_one(table.role(role).tolist(), names)
+        for name in list(alone)[:_MOST_NAMED]:
             yield Finding("confounded", f"class {name} lies on one {role} only "
-                          f"({homes['first'][name]}): a network may learn the {role} instead")
+                          f"({alone[name]}): a network may learn the {role} instead")
         if len(alone) > _MOST_NAMED:
             yield Finding("confounded", f"{len(alone) - _MOST_NAMED:,} more classes lie on one "
                                         f"{role} only")

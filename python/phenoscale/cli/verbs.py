@@ -20,6 +20,7 @@ VERBS = {
     "doctor": "What is installed, what is used, what is missing.",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
+    "ladder": "Score a simple model on a TABLE, FOLDER or file of...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",
     "measure": "Measure every field of a TABLE or FOLDER: the classic...",
     "predict": "Classify every field of a TABLE or FOLDER:...",

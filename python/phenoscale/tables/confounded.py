@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Classes that a plate, a batch or a place on the plate gives away.
+
+After labels.py, before any image is opened: a network that learns the plate knows such a class.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from phenoscale.tables.labels import class_cells
+from phenoscale.tables.table import Table
+from phenoscale.tables.wells import plate_layout, row_name, well_position
+from phenoscale.words import listed
+
+__all__ = ["classes_in_one", "confounded"]
+
+_NAMED = 4
+_EDGE = "edge"
+#: words -> the home of a well at row and column, from 0, of a plate of so many rows and columns;
+#: "" is none that is told of.  The narrowest first.
+_PLACES = (
+    ("at one well position only", lambda row, column, *_: f"{row_name(row)}{column + 1:02d}"),
+    ("in one column of wells only", lambda row, column, *_: f"{column + 1}"),
+    ("in one row of wells only", lambda row, column, *_: row_name(row)),
+    ("on the edge of the plate only", lambda row, column, rows, columns: _EDGE * (
+        row in (0, rows - 1) or column in (0, columns - 1))))
+
+
+def classes_in_one(homes, names) -> dict[str, str]:
+    """Class to its only home, of the classes that have one where others have another.
+
+    Parameters
+    ----------
+    homes : sequence of str, (n,)
+        Of each field, its plate for example.
+    names : sequence of str, (n,)
+        Its class; "" where it has none.
+
+    Returns
+    -------
+    dict
+        Empty where the labelled fields have one home alone.
+
+    >>> classes_in_one(["P1", "P1", "P2"], ["a", "b", "b"])
+    {'a': 'P1'}
+    """
+    homes_of: dict[str, set] = {}
+    for home, name in zip(homes, names):
+        if name:
+            homes_of.setdefault(name, set()).add(home)
+    if len(set().union(*homes_of.values())) < 2:
+        return {}
+    return {name: min(mine) for name, mine in sorted(homes_of.items()) if len(mine) == 1}
+
+
+def confounded(table: Table, label: str) -> list[str]:
+    """Sentences on the classes that lie on one plate, in one batch, or at one place of their plates
+    only; of a table with one plate a single one.
+
+    Parameters
+    ----------
+    table : Table
+    label : str
+        Column of the classes.
+    """
+    names = class_cells(table, label)
+    found = []
+    for role in ("plate", "batch"):
+        cells = [] if role not in table.roles else table.role(role).tolist()
+        there = {cell for cell, name in zip(cells, names) if cell and name}
+        if role == "plate" and len(there) == 1:
+            return [f"every labelled field is of plate {min(there)}: nothing can be said of "
+                    "another plate"]
+        found += _sentence(classes_in_one(cells, names), names, f"on one {role} only",
+                           f"what tells {role}s apart tells the class, whatever the cells do")
+    return found + _of_places(table, names)
+
+
+def _of_places(table: Table, names) -> list[str]:
+    """The same of places on the plate; a class is named by its narrowest one."""
+    if "well" not in table.roles:
+        return []
+    places = [well_position(well) for well in table.role("well")]
+    rows = [row for row, place in enumerate(places) if place and names[row]]
+    layout = plate_layout([table.role("well").iloc[row] for row in rows])
+    if layout is None:
+        return []
+    wells = table.well_names()
+    several = {name for name in set(names) if len(
+        {wells[row] for row in rows if names[row] == name}) > 1}
+    found, named = [], set()
+    for where, home in _PLACES:
+        alone = classes_in_one([home(*places[row], *layout) for row in rows], names[rows])
+        alone = {name: at for name, at in alone.items() if name in several - named and at}
+        named |= alone.keys()
+        found += _sentence(alone, names, where, "the place may tell the class, as evaporation and "
+                           "light do")
+    return found
+
+
+def _sentence(alone: dict, names, where: str, why: str) -> list[str]:
+    """What is said of the classes that have one home, or nothing."""
+    if not alone:
+        return []
+    n = len(set(np.asarray(names)) - {""})
+    who = listed((f"{name} ({home})" if home != _EDGE else name for name, home in alone.items()),
+                 limit=_NAMED)
+    begin = f"class {who} lies" if len(alone) == 1 else f"{len(alone)} of {n} classes lie"
+    return [f"confounded: {begin} {where}" + (f": {who}" if len(alone) > 1 else "") + f"; {why}"]
