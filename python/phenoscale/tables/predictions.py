@@ -13,12 +13,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
-from phenoscale.files.csv import plain_cell
+from phenoscale.files.csv import plain_cell, read_parquet, table_bytes
+from phenoscale.files.kinds import is_parquet
 from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
 from phenoscale.tables.keys import KEY
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
-           "embedding_column", "is_embedding", "is_own", "known_columns", "probability_column",
-           "probability_columns", "text_frame"]
+           "embedding_column", "is_embedding", "is_own", "known_columns", "predictions_cells",
+           "probability_column", "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
@@ -88,9 +90,29 @@ def about_columns(table: Table, label: str) -> list[str]:
     return [name for name in table.frame.columns if name.startswith("Metadata_") or name in said]
 
 
-def text_frame(path) -> pandas.DataFrame | None:
+def predictions_cells(path) -> pandas.DataFrame | None:
+    """`text_frame` of a file from anywhere: CSV, packed or not, or Parquet.
+
+    Raises
+    ------
+    InputError
+        For a file that is not there, or is no table.
+    """
+    import pandas
+
+    path = os.fspath(path)
+    content = table_bytes(path)
+    if not is_parquet(content):
+        return text_frame(path, io.BytesIO(content))
+    (header, *rows), _ = read_parquet(path, content, is_embedding)
+    return pandas.DataFrame(rows, columns=header) if rows else None
+
+
+def text_frame(path, content=None) -> pandas.DataFrame | None:
     """A CSV of a run as text, its cells as they were before it was written, without embeddings;
     None where it is absent or has no rows.
+
+    content: of the file, to be read from, where it is open already.
 
     Raises
     ------
@@ -100,8 +122,8 @@ def text_frame(path) -> pandas.DataFrame | None:
     import pandas
 
     try:
-        frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
-                                usecols=lambda name: not is_embedding(name))
+        frame = pandas.read_csv(content or path, dtype=str, keep_default_na=False,
+                                encoding="utf-8-sig", usecols=lambda name: not is_embedding(name))
     except (FileNotFoundError, pandas.errors.EmptyDataError):
         return None
     except (OSError, ValueError) as error:
