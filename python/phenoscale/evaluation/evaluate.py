@@ -125,6 +125,9 @@ def evaluate(source, label: str | None = None) -> Evaluation:
         For what is neither, and for predictions that cannot be scored, with the reason.
     """
     source = os.fspath(source)
+    if not os.path.exists(source):
+        raise InputError(f"{source} does not exist: give the folder of a run, or a file that "
+                         "phenoscale predict wrote")
     if os.path.isdir(source):
         found = read_run(source)
         label = _label_of(found, label)

@@ -20,8 +20,9 @@ from phenoscale.tables.values import row_tuples
 __all__ = ["LEVELS", "confusion_table", "headline", "level_frames", "score_table"]
 
 LEVELS = ("field", "well", "treatment")
-#: what is drawn whole for an interval -> its columns; fields are never drawn alone
-_UNITS = {"well": (PLATE, WELL), "treatment": (COMPOUND, CONCENTRATION), "compound": (COMPOUND,)}
+#: what is drawn whole for an interval -> its columns, the first of which has to be known; fields
+#: are never drawn alone
+_UNITS = {"well": (WELL, PLATE), "treatment": (COMPOUND, CONCENTRATION), "compound": (COMPOUND,)}
 _OVER = {"field": tuple(_UNITS), "well": tuple(_UNITS), "treatment": ("treatment", "compound")}
 #: the interval of a headline is over this, where it is of this level
 _INDEPENDENT = {"field": "well", "well": "well", "treatment": "compound"}
@@ -98,8 +99,9 @@ def _units(level: str, frame) -> list:
     """(unit, group of each row) of the units that all rows of a level belong to."""
     found = []
     for unit in _OVER[level]:
-        columns = [column for column in _UNITS[unit] if column in frame]
-        if _UNITS[unit][0] in frame and (frame[columns[-1 if unit == "well" else 0]] != "").all():
+        key, *more = _UNITS[unit]
+        if key in frame and (frame[key] != "").all():
+            columns = [key, *(column for column in more if column in frame)]
             found.append((unit, row_tuples(frame[columns])))
     return found or [("", [])]
 
