@@ -37,7 +37,7 @@ class Scored:
         self._bin = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self._loss = -np.log(np.maximum(own, _LEAST))
         self._square = (self._p ** 2).sum(axis=1) - 2 * own + 1
-        self._ranks = [_ranked(column) for column in self._p.T]
+        self._ranks = [_ranked(column, self._truth == k) for k, column in enumerate(self._p.T)]
 
     def __len__(self) -> int:
         return len(self._truth)
@@ -59,12 +59,12 @@ class Scored:
         """The mean, over the classes that occur, of the chance that a row of the class has a
         higher probability of it than a row of another class, ties counted half."""
         found = []
-        for k, (order, first, behind) in enumerate(self._ranks):
-            is_own = self._truth[order] == k
-            own, others = (np.where(mask, weights[order], 0) for mask in (is_own, ~is_own))
-            if own.any() and others.any():
-                below = np.concatenate([[0], np.cumsum(others)])
-                found.append(own @ (below[first] + below[behind]) / (2 * own.sum() * below[-1]))
+        for own, others, first, behind in self._ranks:
+            below = np.concatenate([[0], np.cumsum(weights[others])])
+            mine = weights[own]
+            pairs = mine.sum() * below[-1]
+            if pairs:
+                found.append(mine @ (below[first] + below[behind]) / (2 * pairs))
         return float(np.mean(found)) if found else np.nan
 
     def _log_loss(self, weights) -> float:
@@ -83,13 +83,13 @@ class Scored:
         return float(abs(np.bincount(self._bin, weights * gap, BINS)).sum() / weights.sum())
 
 
-def _ranked(values):
-    """(order, first, behind) of values, lowest first: where in the order the ties of each begin,
-    and where they have ended."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    return (order, np.searchsorted(ordered, ordered, "left"),
-            np.searchsorted(ordered, ordered, "right"))
+def _ranked(values, is_own):
+    """(own, others, first, behind): the rows of a class; all others, the lowest value first; for
+    each of the class where among the others the values begin that equal its own, and have ended."""
+    own, others = np.flatnonzero(is_own), np.flatnonzero(~is_own)
+    others = others[np.argsort(values[others], kind="stable")]
+    ends = (np.searchsorted(values[others], values[own], side) for side in ("left", "right"))
+    return (own, others, *ends)
 
 
 #: name -> the function of rows and weights, of what is no matter of calls alone
