@@ -93,6 +93,7 @@ def set_cell(row, column, value):
 WRONG = {
     "no label": (lambda frame: frame, None, "--label COLUMN: moa has names of them"),
     "no such label": (lambda frame: frame, "mao", "no column mao to score against: it has moa"),
+    "what the model says": (lambda frame: frame, "Phenoscale_Class", "is what the model says"),
     "no probabilities": (lambda frame: frame.drop(columns=[
         name for name in frame if "Prob" in name]), "moa", "is no file of predictions"),
     "no class": (lambda frame: frame.drop(columns="Phenoscale_Class"), "moa",

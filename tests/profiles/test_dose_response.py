@@ -81,4 +81,6 @@ def test_dose_fits_are_those_of_each_compound():
         assert {name: row[name] for name in wanted} == wanted and row["fit_ok"]
     assert found["bottom"][1] == pytest.approx(np.mean(
         [*frame.loc[(frame["drug"] == "y") & (frame["dose"] == "0.0"), "score"], 0.5, 0.7]))
+    below = pandas.concat([frame, frame.iloc[[0]].assign(dose="-6", score=99)])
+    assert dose_fits(below, "drug", "dose", "score")["ec50"][0] == found["ec50"][0]
     assert len(dose_fits(frame[:0], "drug", "dose", "score")) == 0

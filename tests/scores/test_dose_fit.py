@@ -121,6 +121,14 @@ def test_noise_and_steps_are_no_curve():
     assert math.isnan(step["ec50_low"])
 
 
+@pytest.mark.filterwarnings("error")
+def test_doses_of_any_range():
+    """Nothing overflows."""
+    doses = 10.0 ** np.repeat(np.arange(-60, 60, 12), 2)
+    found = fit_doses(doses, scores(ec50=1.0, doses=doses))
+    assert (found["bottom"], found["top"]) == pytest.approx((-2, 5), abs=0.3)
+
+
 def test_units_do_not_matter():
     y = scores(seed=6)
     found, nano = fit_doses(DOSES, y), fit_doses(1000 * DOSES, 7 * y - 3)

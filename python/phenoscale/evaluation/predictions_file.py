@@ -84,6 +84,9 @@ def _check_label(path, cells, label) -> None:
         raise InputError(f"{path}: say which column has the true classes, --label COLUMN: "
                          + (f"{listed(fit)} has names of them" if fit else
                             f"it has {listed(cells.columns, limit=8)}"))
+    if label.removeprefix("Image_").startswith("Phenoscale_"):
+        raise InputError(f"{path}: column {label} is what the model says: give --label the column "
+                         "of what is true")
     if label not in cells:
         raise InputError(f"{path} has no column {label} to score against: it has "
                          f"{listed(cells.columns, near=label, limit=8)}")

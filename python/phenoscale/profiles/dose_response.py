@@ -57,13 +57,13 @@ def dose_fits(
     -------
     pandas.DataFrame
         `dose_response`, and beside it the entries of `phenoscale.scores.controls.v_factor`, of the
-        doses above 0, and of `phenoscale.scores.dose_fit.fit_doses`.
+        doses above 0, and of `phenoscale.scores.dose_fit.fit_doses`; doses below 0 are in neither.
     """
     import pandas
 
     rows = []
     for name, group in _by_compound(wells, compound, dose, score):
-        doses, scores = group["dose"].to_numpy(), group["score"].to_numpy()
+        doses, scores = group.loc[group["dose"] >= 0, ["dose", "score"]].to_numpy().T
         is_treated = doses > 0
         more = np.asarray((background or {}).get(name, []), dtype=np.float64)
         fit = fit_doses([*doses, *np.zeros(len(more))], [*scores, *more])

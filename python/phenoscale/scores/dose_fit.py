@@ -25,7 +25,8 @@ _UNKNOWN = ("ec50", "ec50_low", "ec50_high", "bottom", "top", "hill", "r2")
 
 def sigmoid(dose, bottom, top, ec50, hill):
     """The curve at some doses > 0, an array of their shape."""
-    return bottom + (top - bottom) / (1 + (ec50 / np.asarray(dose, dtype=np.float64)) ** hill)
+    with np.errstate(over="ignore"):  # far below the EC50: the bottom
+        return bottom + (top - bottom) / (1 + (ec50 / np.asarray(dose, dtype=np.float64)) ** hill)
 
 
 def is_ranks(doses) -> bool:
@@ -78,7 +79,9 @@ def fit_doses(doses, scores) -> dict:
     best = _best_fit(x, (y - low) / span, fixed)
     at, hill, top, bottom = *best.x, *([] if fixed is None else [fixed])
     deviation, half = _certainty(best)
-    fit = {"ec50": 10 ** at, "ec50_low": 10 ** (at - half), "ec50_high": 10 ** (at + half),
+    with np.errstate(over="ignore"):
+        ec50, ec50_low, ec50_high = 10 ** np.array([at, at - half, at + half])
+    fit = {"ec50": ec50, "ec50_low": ec50_low, "ec50_high": ec50_high,
            "bottom": low + span * bottom, "top": low + span * top, "hill": hill,
            "r2": 1 - np.sum(best.fun ** 2) * span ** 2 / np.sum((y - y.mean()) ** 2)
            if np.ptp(y) else np.nan}
@@ -137,7 +140,7 @@ def _doubts(best, steps, deviation, bottom, height):
         return
     if not steps[0] <= at <= steps[-1]:
         yield "the EC50 is outside the doses"
-    reached = 1 / (1 + 10 ** (hill * (at - steps)))
+    reached = sigmoid(10 ** steps, 0, 1, 10 ** at, hill)
     if reached[-1] < _PLATEAU:
         yield f"no plateau: the highest dose is {reached[-1]:.0%} of the way to the top"
     if bottom is not None and reached[0] > 1 - _PLATEAU:
