@@ -25,6 +25,7 @@ NOT_MIRRORED = {
     "cli/check": "cli/test_verbs",
     "cli/doctor": "cli/test_verbs",
     "cli/endings": "cli/test_verbs",
+    "cli/evaluate": "evaluation/test_evaluate",
     "cli/evidence": "reports/test_evidence_files",
     "cli/install_plugin": "hosts/test_install_plugin",
     "cli/launch": "ranks/test_launch",

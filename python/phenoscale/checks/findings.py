@@ -14,7 +14,7 @@ from phenoscale.checks.pixels import SATURATED, Pixels
 from phenoscale.checks.plates import of_counts
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
-from phenoscale.tables.labels import class_cells, label_words
+from phenoscale.tables.labels import class_cells, label_words, single_homes
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.table import Table
@@ -155,13 +155,11 @@ def _of_labels(table: Table, labels, label):
     names = class_cells(table, label)
     for role in ("plate", "batch"):
         groups = table.role(role)
-        if groups is None or groups.nunique() < 2:
-            continue
-        homes = groups.groupby(names).agg(["nunique", "first"])
-        alone = [name for name in labels.classes() if homes["nunique"][name] == 1]
+        homes = {} if groups is None else single_homes(names, groups)
+        alone = [name for name in labels.classes() if name in homes]
         for name in alone[:_MOST_NAMED]:
-            yield Finding("confounded", f"class {name} lies on one {role} only "
-                          f"({homes['first'][name]}): a network may learn the {role} instead")
+            yield Finding("confounded", f"class {name} lies on one {role} only ({homes[name]}): "
+                          f"a network may learn the {role} instead")
         if len(alone) > _MOST_NAMED:
             yield Finding("confounded", f"{len(alone) - _MOST_NAMED:,} more classes lie on one "
                                         f"{role} only")

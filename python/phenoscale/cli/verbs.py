@@ -18,6 +18,7 @@ VERBS = {
     "bench": "Numbers, speed and memory, side by side with PyTorch...",
     "check": "Look at a table or FOLDER and all its files before a...",
     "doctor": "What is installed, what is used, what is missing.",
+    "evaluate": "Score the folder of a run, or a file of predictions,...",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",

@@ -20,10 +20,11 @@ import zlib
 
 from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
-from phenoscale.files.kinds import refuse_other_kinds
+from phenoscale.files.kinds import is_parquet, refuse_other_kinds
 from phenoscale.files.names import check_name
 
-__all__ = ["as_table", "cell_text", "plain_cell", "read_cells", "read_csv", "write_csv"]
+__all__ = ["as_table", "cell_text", "plain_cell", "read_cells", "read_csv", "read_parquet",
+           "table_bytes", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
@@ -69,10 +70,9 @@ def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
     CRLF or CR, plain or gzip; the first sheet of an .xlsx; or Parquet.  InputError names the line
     of anything else, and what a file of another kind is.
     """
-    content = _read_bytes(path)
-    refuse_other_kinds(path, content)
-    if content.startswith(b"PAR1"):
-        return _read_parquet(path, content)
+    content = table_bytes(path)
+    if is_parquet(content):
+        return read_parquet(path, content)
     if content.startswith(b"PK\x03\x04"):
         return _read_sheet(path, content)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) \
@@ -173,8 +173,12 @@ def _merged(part: bytes) -> int:
     return sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in bounds)
 
 
-def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
-    """The rows as a CSV would have them; the header counts as line 1."""
+def read_parquet(path: str, content: bytes, leave=None) -> tuple[list[list[str]], list[int]]:
+    """The rows of a file of Parquet as a CSV would have them; the header counts as line 1.
+
+    leave : callable, optional
+        Whether the column of a name is left out.
+    """
     try:
         import pyarrow
         import pyarrow.parquet
@@ -191,8 +195,9 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
                 _LIMIT_SMALL, _EXPANSION * len(content)):
             raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no "
                              "table does: write it again, or as CSV")
-        table = pyarrow.parquet.read_table(io.BytesIO(content))
-        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
+        names = [name for name in about.schema.to_arrow_schema().names
+                 if not (_INDEX.fullmatch(name) or leave and leave(name))]
+        table = pyarrow.parquet.read_table(io.BytesIO(content), columns=names)
         columns, seen = [], {}
         for name in names:
             cells = map(cell_text, table.column(name).to_pylist())
@@ -315,8 +320,9 @@ def _check_packed(path: str) -> None:
                              "table does: unpack it with 'gunzip', look at it, and give the CSV")
 
 
-def _read_bytes(path: str) -> bytes:
-    """The file, unpacked when it is one of gzip, whatever its name."""
+def table_bytes(path: str) -> bytes:
+    """A file that may be a table, unpacked when it is one of gzip, whatever its name; InputError
+    for any other, and for more than can be one."""
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise InputError(f"{path} is a device or a pipe: give a file")
@@ -338,4 +344,5 @@ def _read_bytes(path: str) -> bytes:
         raise InputError(f"{path} cannot be read: {why}") from error
     if len(content) > _LIMIT_BYTES:
         raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
+    refuse_other_kinds(path, content)
     return content

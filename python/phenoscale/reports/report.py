@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 
+from phenoscale.evaluation.run import read_run
 from phenoscale.reports.drawing import drawing
 from phenoscale.reports.page import write_page
-from phenoscale.reports.run import read_run
 from phenoscale.reports.sections import curves, doses, evidence, examples, plates, result
 
 __all__ = ["write_report"]
