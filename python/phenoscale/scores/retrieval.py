@@ -3,7 +3,10 @@
 
 After profiles are made; `evaluation.matching` gives them to it, chance.py says what chance would do.
 A block of rows meets all others at a time, so that no n x n matrix is ever held: 100,000 wells of
-2,048 float32 columns take their own 0.8 GB once more, and `BLOCK_BYTES`.
+2,048 float32 columns take their own 0.8 GB once more, and a few times `BLOCK_BYTES`.
+
+Profiles are brought to length 1 and to whole numbers, multiples of 2^-26, whose float64 products
+and sums are exact: any BLAS gives the same bits, for any number of threads and any blocks.
 """
 
 from __future__ import annotations
@@ -14,11 +17,13 @@ from phenoscale.scores.chance import expected_precision
 
 __all__ = ["BLOCK_BYTES", "average_precision", "nearest_neighbours"]
 
-#: of the distances of one block, and of each mask over them
-BLOCK_BYTES = 1 << 26
+#: of the distances of one block
+BLOCK_BYTES = 1 << 27
 _TIE = 1e-12  # distances that differ by less, in float64, are one
-_PIECE = 1024  # rows brought to float64 at a time
-_ULP = 2.0**-24  # of float32, relative, half of it
+_PIECE = 1 << 10  # rows brought to float64 at a time
+#: what a length of 1 becomes: products of such rows sum to less than 2^53 on any way, by
+#: Cauchy-Schwarz, rounding of up to 10^8 columns included
+_SCALE = 2.0**26 - 2.0**13
 
 
 def nearest_neighbours(profiles, labels, compounds, batches=None) -> dict:
@@ -53,8 +58,8 @@ def nearest_neighbours(profiles, labels, compounds, batches=None) -> dict:
 
     Notes
     -----
-    Distances are float32 products; whatever lies within their error of the least is computed again
-    in float64, without BLAS: neither threads nor its version change the answer.
+    Distances are compared in float32; whatever lies within their error of the least is computed
+    again from the profiles themselves, in float64.
     """
     profiles = np.asarray(profiles)
     label, compound = _codes(labels), _codes(compounds)
@@ -70,13 +75,13 @@ def nearest_neighbours(profiles, labels, compounds, batches=None) -> dict:
         answerable[rows] = (allowed(rows) & (label[rows, None] == label)).any(axis=1)
     nearest, distance, tied = np.full(n, -1), np.full(n, np.nan), np.zeros(n, bool)
     chance = []
-    unit = _unit(profiles)
+    whole = _whole(profiles)
     for rows in _blocks(np.flatnonzero(answerable), n):
         may = allowed(rows)
         if shared is not None:
             may &= answerable
         chance += ((may & (label[rows, None] == label)).sum(axis=1) / may.sum(axis=1)).tolist()
-        far = np.where(may, _distances(unit, rows), np.inf)
+        far = np.where(may, _distances(whole, rows), np.inf)
         for row, mine in zip(rows, far):
             nearest[row], distance[row], tied[row] = _least(profiles, row, mine)
     right = answerable & (label[nearest] == label)
@@ -119,8 +124,8 @@ def average_precision(profiles, groups, apart=None, kin=None, controls=None) -> 
     ValueError
         For a row that is of length 0, or not finite.
     """
-    unit = _unit(np.asarray(profiles))
-    n, group = len(unit), _codes(groups)
+    whole = _whole(np.asarray(profiles))
+    n, group = len(whole), _codes(groups)
     other = np.arange(n) if apart is None else _codes(apart)
     is_control = np.zeros(n, bool) if controls is None else np.asarray(controls, bool)
     kin = group if kin is None else _codes(kin)
@@ -129,7 +134,7 @@ def average_precision(profiles, groups, apart=None, kin=None, controls=None) -> 
     found = {"precision": np.full(n, np.nan), "n_pos": np.zeros(n, np.int64),
              "n_total": np.zeros(n, np.int64), "tied": np.zeros(n, bool)}
     for rows in _blocks(np.flatnonzero(~is_control), n):
-        for row, far in zip(rows, _distances(unit, rows)):
+        for row, far in zip(rows, _distances(whole, rows)):
             mine = order[starts[group[row]] : starts[group[row] + 1]]
             positives = np.sort(far[mine[(other[mine] != other[row]) & ~is_control[mine]]])
             negative = (kin != kin[row]) & (group != group[row])
@@ -162,28 +167,31 @@ def _blocks(rows, n: int):
         yield rows[at : at + size]
 
 
-def _unit(profiles) -> np.ndarray:
-    """Rows of length 1, float32 (n, d); lengths are summed in float64."""
-    unit = np.empty(profiles.shape, np.float32)
+def _whole(profiles) -> np.ndarray:
+    """Rows of length `_SCALE` in whole numbers, float32 (n, d); lengths are summed in float64."""
+    whole = np.empty(profiles.shape, np.float32)  # which rounds whole numbers to whole numbers
     for at in range(0, len(profiles), _PIECE):
         rows = profiles[at : at + _PIECE].astype(np.float64)
-        lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+        lengths = np.sqrt((rows * rows).sum(axis=1))
         bad = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
         if len(bad):
             raise ValueError(f"profile {at + bad[0]} has the length {lengths[bad[0]]}")
-        unit[at : at + len(rows)] = rows / lengths[:, None]
-    return unit
+        whole[at : at + len(rows)] = np.rint(rows * (_SCALE / lengths)[:, None])
+    return whole
 
 
-def _distances(unit, rows) -> np.ndarray:
+def _distances(whole, rows) -> np.ndarray:
     """Cosine distances of some rows to all, float32 (rows, n)."""
-    far = unit[rows] @ unit.T
+    mine, far = whole[rows].astype(np.float64), np.empty((len(rows), len(whole)), np.float32)
+    for at in range(0, len(whole), _PIECE):
+        others = whole[at : at + _PIECE].astype(np.float64)
+        far[:, at : at + _PIECE] = mine @ others.T / _SCALE**2
     return np.subtract(1, far, out=far)
 
 
 def _least(profiles, row: int, far) -> tuple[int, float, bool]:
     """The nearest of a row, its distance, and whether another is as near; inf: not allowed."""
-    error = 2 * (profiles.shape[1] + 4) * _ULP
+    error = 2.0**-22 + 2.0**-25 * np.sqrt(profiles.shape[1])  # of float32, of whole numbers: twice
     near = np.flatnonzero(far <= far.min() + error)
     exact = np.concatenate([_exact(profiles, row, near[at : at + _PIECE])
                             for at in range(0, len(near), _PIECE)])
@@ -192,7 +200,7 @@ def _least(profiles, row: int, far) -> tuple[int, float, bool]:
 
 
 def _exact(profiles, row: int, others) -> np.ndarray:
-    """Cosine distances of a row to some, float64 (others,), summed in one order everywhere."""
+    """Cosine distances of a row to some, float64 (others,)."""
     a, b = profiles[row].astype(np.float64), profiles[others].astype(np.float64)
     lengths = np.sqrt((a * a).sum() * (b * b).sum(axis=1))
     return 1 - (b * a).sum(axis=1) / lengths
