@@ -26,5 +26,5 @@ def verb(table, label, features, out, about):
     found = match_profiles(read_profiles(table, label, listed_words(features), **about))
     print(found.text())
     if out is not None:
-        for path in write_matching(found, out):
+        for path in write_matching(found, out, [table, *about["join"]]):
             print(path)

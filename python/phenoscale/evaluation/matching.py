@@ -20,6 +20,7 @@ from phenoscale.files.csv import write_csv
 from phenoscale.scores.chance import cluster_interval, mean_average_precision
 from phenoscale.scores.classification import classification
 from phenoscale.scores.retrieval import average_precision, nearest_neighbours
+from phenoscale.tables.outputs import refuse_to_lose
 from phenoscale.tables.roles import row_groups
 from phenoscale.words import count, listed
 
@@ -31,6 +32,7 @@ __all__ = ["Matching", "match_profiles", "write_matching"]
 _NULL, _SEED = 10_000, 0  # random orders behind a p, and the numbers they and intervals begin with
 _RATE = 0.05  # of false discoveries
 _NAMED = 3  # treatments named in a sentence
+_WIDE = 100  # times as wide a range is another scale
 _WHY = {"NSC": "no other compound has its label",
         "NSCB": "no other compound in another batch has its label"}
 _LONG = {"NSC": "not same compound", "NSCB": "not same compound or batch"}
@@ -111,7 +113,7 @@ def match_profiles(profiles: Profiles) -> Matching:
     notes, scores, parts = list(wells.notes), {}, []
     frame = treatments.frame
     is_in = ~frame["is_control"].to_numpy() & (frame["label"] != "").to_numpy()
-    notes += _left_out(frame)
+    notes += [*_scales(wells.values), *_left_out(frame)]
     neighbours = _about(frame)
     neighbours["Left_Out"] = np.where(frame["is_control"], "negative control",
                                       np.where(frame["label"] == "", "no label", ""))
@@ -134,14 +136,18 @@ def match_profiles(profiles: Profiles) -> Matching:
                     pandas.DataFrame(columns=["Score"]), notes)
 
 
-def write_matching(found: Matching, folder) -> list[str]:
-    """Write match.json, neighbours.csv and average_precision.csv into a folder; their paths."""
+def write_matching(found: Matching, folder, inputs=()) -> list[str]:
+    """Write match.json, neighbours.csv and average_precision.csv into a folder; their paths.
+
+    inputs: paths of what was read, which is not written over.
+    """
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from error
     paths = [os.path.join(folder, name)
              for name in ("match.json", "neighbours.csv", "average_precision.csv")]
+    refuse_to_lose(*paths, inputs=inputs)
     about = _plain({"notes": found.notes, "scores": found.scores})
     write_atomically(paths[0], [(json.dumps(about, indent=1) + "\n").encode()])
     write_csv(found.neighbours, paths[1])
@@ -184,6 +190,16 @@ def _about(frame) -> pandas.DataFrame:
     """Compound, concentration and label, as files name them."""
     return frame[["compound", "concentration", "label"]].rename(columns=str.capitalize).reset_index(
         drop=True)
+
+
+def _scales(values) -> list[str]:
+    """A sentence where a few features are all that a cosine hears."""
+    ranges = np.ptp(values, axis=0)
+    narrow, wide = np.quantile(ranges[ranges > 0] if ranges.any() else [1], [0.1, 0.9])
+    if wide < _WIDE * narrow:
+        return []
+    return [f"features differ in scale: a tenth ranges over {wide:.2g} or more, a tenth over "
+            f"{narrow:.2g} or less, which the cosine does not hear: standardise them first"]
 
 
 def _left_out(frame) -> list[str]:

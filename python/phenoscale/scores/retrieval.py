@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Who is nearest to whom: matching of profiles by cosine distance.
 
-After profiles are made; `evaluation.matching` gives them to it, chance.py says what chance would do.
-A block of rows meets all others at a time, so that no n x n matrix is ever held: 100,000 wells of
+After profiles are made; `evaluation.matching` gives them to it, chance.py says what chance does.  A
+block of rows meets all others at a time, so that no n x n matrix is ever held: 100,000 wells of
 2,048 float32 columns take their own 0.8 GB once more, and a few times `BLOCK_BYTES`.
 
 Profiles are brought to length 1 and to whole numbers, multiples of 2^-26, whose float64 products
