@@ -4,8 +4,8 @@
     python tools/studies/bbbc021_profiles.py published WELLS IMAGES MOA OUT
     python tools/studies/bbbc021_profiles.py measured MEASURES OUT
 
-WELLS: the means of wells of Ljosa 2013; IMAGES, MOA: the tables of BBBC021; MEASURES: of `phenoscale
-measure`.  `phenoscale match OUT` then scores them.
+WELLS: the means of wells of Ljosa 2013; IMAGES, MOA: the tables of BBBC021; MEASURES: what
+`phenoscale measure` wrote.  `phenoscale match OUT` then scores them.
 """
 
 import itertools
