@@ -2,6 +2,7 @@
 """Nearest neighbours and average precision: plain loops, copairs, chance, memory, threads."""
 
 import math
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -268,6 +269,7 @@ print(hashlib.sha256(b"".join(np.asarray(parts[key]).tobytes() for key in parts)
 
 def test_the_same_bits_for_any_number_of_threads():
     said = {subprocess.run([sys.executable, "-c", THREADS], check=True, capture_output=True,
-                           text=True, env={"OPENBLAS_NUM_THREADS": threads}).stdout
+                           text=True,
+                           env={**os.environ, "OPENBLAS_NUM_THREADS": threads}).stdout
             for threads in ("1", "2", "3")}
     assert len(said) == 1
