@@ -9,8 +9,8 @@ TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Contro
     --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
-VERSIONED := tables files images models scores profiles prediction checks reports simulation \
-    test_estimator.py test_machine.py
+VERSIONED := tables files images models scores profiles prediction evaluation checks reports \
+    simulation test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
 .PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean

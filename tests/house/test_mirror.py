@@ -34,6 +34,7 @@ NOT_MIRRORED = {
     "cli/report": "cli/test_verbs",
     "cli/serve": "hosts/test_serve",
     "cli/simulate": "cli/test_verbs",
+    "cli/match": "evaluation/test_matching",
     "cli/measure": "prediction/test_measure",
     "cli/ranked": "prediction/test_file_ranks",
     "cli/train": "cli/test_verbs",

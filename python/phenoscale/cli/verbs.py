@@ -22,6 +22,7 @@ VERBS = {
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",
+    "match": "Match the profiles of a TABLE: does the nearest have...",
     "measure": "Measure every field of a TABLE or FOLDER: the classic...",
     "predict": "Classify every field of a TABLE or FOLDER:...",
     "report": "Write RUN/report.html from what is in the run folder.",

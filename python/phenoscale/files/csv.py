@@ -23,8 +23,8 @@ from phenoscale.files.atomic import write_atomically
 from phenoscale.files.kinds import is_parquet, refuse_other_kinds
 from phenoscale.files.names import check_name
 
-__all__ = ["as_table", "cell_text", "plain_cell", "read_cells", "read_csv", "read_parquet",
-           "table_bytes", "write_csv"]
+__all__ = ["as_table", "cell_text", "check_packed", "delimiter_of", "plain_cell", "read_cells",
+           "read_csv", "read_parquet", "table_bytes", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
@@ -96,7 +96,7 @@ def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
     begin = skipped + 1
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True,
-                            delimiter=mark[1] if mark else _delimiter(text))
+                            delimiter=mark[1] if mark else delimiter_of(text))
         for row in reader:
             # a plate or a folder stands in a thousand rows: one text for all
             cells, line = [seen.setdefault(cell, cell) for cell in map(plain_cell, row)], begin
@@ -120,7 +120,7 @@ def plain_cell(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """Comma, semicolon or tab: what cuts the first line that any of them cuts into the most
     cells."""
     lines = (re.sub(r'"[^"]*"', "", line) for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS))
@@ -310,7 +310,7 @@ def _blocks(file, most: int):
         yield block
 
 
-def _check_packed(path: str) -> None:
+def check_packed(path: str) -> None:
     """InputError for a packed file that holds far too much; nothing of it is kept.  A table shrinks
     to a tenth or so, a bomb to nothing."""
     most = min(_LIMIT_BYTES, max(_LIMIT_SMALL, _EXPANSION * os.path.getsize(path)))
@@ -329,7 +329,7 @@ def table_bytes(path: str) -> bytes:
         with open(path, "rb") as file:
             is_packed = path.endswith(".gz") or file.read(2) == b"\x1f\x8b"
         if is_packed:
-            _check_packed(path)
+            check_packed(path)
         with (gzip.open if is_packed else open)(path, "rb") as file:
             content = b"".join(_blocks(file, _LIMIT_BYTES))
     except FileNotFoundError:

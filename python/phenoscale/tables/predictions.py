@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY", "SETS",
-           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
-           "known_columns", "opinion_column", "predictions_cells",
-           "probability_column", "probability_columns", "text_frame"]
+           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
+           "is_own", "known_columns", "opinion_column", "predictions_cells", "probability_column",
+           "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 NOVELTY, SETS = "Phenoscale_Novelty", {"95": "Phenoscale_Set", "90": "Phenoscale_Set90"}
