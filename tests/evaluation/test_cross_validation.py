@@ -57,7 +57,7 @@ def test_each_fold_is_a_run_that_did_not_see_its_fields(screen, run):
 
 
 def test_the_pooled_folder_is_a_run(run):
-    from phenoscale.reports.run import read_run
+    from phenoscale.evaluation.run import read_run
 
     found = read_run(pooled_folder(run.path).path)
     assert found.side == "test" and not found.refused and len(found.scored) == 16

@@ -23,6 +23,7 @@ from phenoscale.cli.options import (
 )
 from phenoscale.errors import InputError
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
+from phenoscale.evaluation.evaluate import evaluate
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -40,6 +41,7 @@ from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.running import DATA_CHANGED, Running
+from phenoscale.words import visible
 
 __all__ = ["verb"]
 
@@ -192,8 +194,15 @@ def verb(table, label, out, recipe, split, running, reading, machine):
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(out))
     if folds:
-        print(write_report(pooled_folder(out).path))
+        _say_folds(pooled_folder(out).path)
     return _say_left_out(folder)
+
+
+def _say_folds(pooled: str) -> None:
+    """The score of all folds, and where it lies."""
+    print(write_report(pooled))
+    found = evaluate(pooled)
+    print(found.write(pooled)[0], visible(found.text(), keep="\n"), sep="\n")
 
 
 def _say_ended(folder: RunFolder) -> int:

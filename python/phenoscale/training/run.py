@@ -121,7 +121,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
                  *_lost(trained, fields)]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
-                                 "unscored": why_unscored(fields, split),
+                                 "unscored": why_unscored(fields, split, running.certainty),
                                  "seconds": round(time.monotonic() - since, 1)})
             keeper.save_model(model)
     return model, folder.path
