@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What changed against the negative controls, class by class and well by well, in words."""
+
+from __future__ import annotations
+
+from phenoscale.errors import InputError
+from phenoscale.profiles.explain import explain, in_words
+from phenoscale.reports import pictures
+from phenoscale.reports.page import encode
+from phenoscale.reports.run import Run
+from phenoscale.tables.keys import KEY
+from phenoscale.tables.measured import measured_table
+from phenoscale.tables.predictions import CLASS
+
+__all__ = ["section"]
+
+_MOST_WELLS = 400  # in the table
+
+
+def section(run: Run) -> dict:
+    """Words and bars of effects of the classes, and words of each well."""
+    if run.scored is None:
+        return {"why": "There are no predictions of fields that were not trained on."}
+    try:
+        fields, numbers = _measured(run)
+        found = explain(fields, numbers)
+    except InputError as error:
+        return {"why": f"Not said: {error}."}
+    classes = [(name, found.classes[name]) for name in run.classes if name in found.classes]
+    bars = {name: [(one.words, one.effect) for one in told.changes or []] for name, told in classes}
+    wells = [(where, mark, in_words(changes)) for where, mark, changes in zip(
+        (found.wells["Plate"] + " " + found.wells["Well"]).str.strip(), found.wells["Mark"],
+        found.each)]
+    view = {"rows": [(name, told.wells, in_words(told.changes)) for name, told in classes],
+            "notes": found.notes, "wells": wells[:_MOST_WELLS], "more": wells[_MOST_WELLS:],
+            "is_called": bool((fields["Truth"] == fields[CLASS]).all()), "image": None}
+    if any(bars.values()):
+        view["image"] = encode(pictures.effect_bars(bars), "svg+xml")
+    return view
+
+
+def _measured(run: Run):
+    """The fields that were not trained on, and their measures; by predicted class where none has a
+    label."""
+    fields = run.scored
+    about, numbers = measured_table(run.folder.file(run.folder.PREDICTIONS))
+    if KEY not in fields or KEY not in about or not len(numbers.columns):
+        raise InputError("predictions.csv has no measures")
+    place = about.reset_index().drop_duplicates(KEY).set_index(KEY)["index"]
+    numbers = numbers.iloc[place[fields[KEY]]].reset_index(drop=True)
+    if not fields["Truth"].isin(run.classes).any():
+        fields = fields.assign(Truth=fields[CLASS])
+    return fields, numbers
