@@ -130,12 +130,13 @@ def explain(fields: pandas.DataFrame, numbers: pandas.DataFrame) -> Explained:
             f"{LEAST_CONTROLS} to say what differs from them: mark them in a column "
             "Metadata_Control, or name them by --controls COLUMN=VALUE")
     effect, ratio, used = effects(values, plates, is_control)
-    wells["Controls"] = [_said(used[plate], plates == plate) for plate in plates]
+    said = {plate: _said(rows, plates == plate) for plate, rows in used.items()}
+    wells["Controls"] = [said[plate] for plate in plates]
     ways = [f"{count(n, 'well')} each with {way}"
             for way, n in wells["Controls"].value_counts().items()]
     notes.insert(0, f"compared: {listed(ways, limit=8)}")
     alike, words = likeness(effect), list(known.items())
-    families = [said.family for said in known.values()]
+    families = [one.family for one in known.values()]
 
     def told(rows):
         middle, share = quantile(effect[rows]), quantile(ratio[rows])

@@ -42,7 +42,7 @@ _ROWS = {
     f"Cells_Radius_{_A}": ("nuclei", "larger nuclei", "smaller nuclei", _AMOUNT),
     f"Intensity_MeanIntensity_{_A}": ("brightness", "{a} brighter", "{a} dimmer", _AMOUNT),
     f"Intensity_MedianIntensity_{_A}": (
-        "brightness", "middle pixel of {a} brighter", "middle pixel of {a} dimmer", _AMOUNT),
+        "brightness", "typical pixel of {a} brighter", "typical pixel of {a} dimmer", _AMOUNT),
     f"Intensity_MinIntensity_{_A}": (
         "brightness", "darkest pixel of {a} brighter", "darkest pixel of {a} darker"),
     f"Intensity_MaxIntensity_{_A}": (
@@ -95,7 +95,7 @@ _ROWS = {
     f"Texture_Contrast_{_A}_(?P<apart>\\d+)_(?P<way>0\\d)_256": (
         "texture", "{a} rougher over {px} px {way}", "{a} smoother over {px} px {way}"),
     f"Texture_Correlation_{_A}_(?P<apart>\\d+)_(?P<way>0\\d)_256": (
-        "coarseness", "{a} coarser than {px} px {way}", "{a} finer than {px} px {way}"),
+        "coarseness", "{a} coarser over {px} px {way}", "{a} finer over {px} px {way}"),
     f"Texture_Entropy_{_A}_(?P<apart>\\d+)_(?P<way>0\\d)_256": (
         "texture", "{a} of more varied greys over {px} px {way}",
         "{a} of more uniform greys over {px} px {way}"),
@@ -117,7 +117,8 @@ _ROWS = {re.compile(f"Image_{name}"): row for name, row in _ROWS.items()}
 _KINDS = dict(zip([*"012345678", "Other"], [
     "bright spots", "bright tips", "bright corners", "outward edges", "straight edges",
     "inward edges", "dark corners", "dark tips", "dark spots or even places", "irregular places"]))
-_WAYS = {"00": "across", "01": "aslant down", "02": "down", "03": "aslant up"}
+_WAYS = {"00": "across", "01": "along a falling diagonal", "02": "down",
+         "03": "along a rising diagonal"}
 #: what of a name is a scale -> pixels: CellProfiler's granularity looks at every fourth pixel
 _PIXELS = {"octave": lambda k: 2 ** (k - 1), "size": lambda k: 4 * k, "scale": int, "apart": int}
 

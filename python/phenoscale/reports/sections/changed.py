@@ -21,9 +21,11 @@ def section(run: Run) -> dict:
     """Words and bars of effects of the classes, and words of each well."""
     if run.scored is None:
         return {"why": "There are no predictions of fields that were not trained on."}
+    fields, is_called = run.scored, not run.scored["Truth"].isin(run.classes).any()
+    if is_called:
+        fields = fields.assign(Truth=fields[CLASS])
     try:
-        fields, numbers = _measured(run)
-        found = explain(fields, numbers)
+        found = explain(fields, _measures(run))
     except InputError as error:
         return {"why": f"Not said: {error}."}
     classes = [(name, found.classes[name]) for name in run.classes if name in found.classes]
@@ -33,21 +35,16 @@ def section(run: Run) -> dict:
         found.each)]
     view = {"rows": [(name, told.wells, in_words(told.changes)) for name, told in classes],
             "notes": found.notes, "wells": wells[:_MOST_WELLS], "more": wells[_MOST_WELLS:],
-            "is_called": bool((fields["Truth"] == fields[CLASS]).all()), "image": None}
+            "is_called": is_called, "image": None}
     if any(bars.values()):
         view["image"] = encode(pictures.effect_bars(bars), "svg+xml")
     return view
 
 
-def _measured(run: Run):
-    """The fields that were not trained on, and their measures; by predicted class where none has a
-    label."""
-    fields = run.scored
+def _measures(run: Run):
+    """The measures of the fields that were not trained on."""
     about, numbers = measured_table(run.folder.file(run.folder.PREDICTIONS))
-    if KEY not in fields or KEY not in about or not len(numbers.columns):
-        raise InputError("predictions.csv has no measures")
+    if not len(numbers.columns) or not {KEY} <= {*run.scored} & {*about}:
+        raise InputError("predictions.csv has no measures: predict again with --measures all")
     place = about.reset_index().drop_duplicates(KEY).set_index(KEY)["index"]
-    numbers = numbers.iloc[place[fields[KEY]]].reset_index(drop=True)
-    if not fields["Truth"].isin(run.classes).any():
-        fields = fields.assign(Truth=fields[CLASS])
-    return fields, numbers
+    return numbers.iloc[place[run.scored[KEY]]]
