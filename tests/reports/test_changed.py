@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib"), pytest.importorskip("jinja2")
 from phenoscale.files.csv import write_csv
 from phenoscale.images.measures import measure_names
 from phenoscale.reports import pictures
+from phenoscale.reports.report import write_report
 from phenoscale.reports.run import read_run
 from phenoscale.reports.sections.changed import section
 from phenoscale.tables.class_keys import class_key
@@ -53,6 +54,15 @@ def test_planted_words_are_said(tmp_path):
     assert len(found["wells"]) == 40 and not found["more"]
     words = {where: (mark, said) for where, mark, said in found["wells"]}
     assert words["P1 A09"][0] == "-" and words["P1 D12"][1].startswith("fewer cells")
+
+
+def test_the_page_has_the_words(tmp_path):
+    write_run(tmp_path / "run")
+    with open(write_report(tmp_path / "run"), encoding="utf-8") as file:
+        part = file.read().partition('<section id="changed">')[2].partition("</section>")[0]
+    assert "fewer cells (-9" in part and "data:image/svg+xml" in part
+    assert "&lt;b&gt;fine" in part and "<b>fine" not in part
+    assert part.count("<tr>") == 2 + 2 + 40 and "compared: 40 wells each with the 8" in part
 
 
 def test_by_predicted_class_where_nothing_has_a_label(tmp_path):
