@@ -33,11 +33,13 @@ def test_channels_scales_and_kinds_are_said():
              "DNA with fewer bright spots at 4 px"),
             ("Texture_Correlation_DNA_3_02_256", "DNA coarser over 3 px down",
              "DNA finer over 3 px down"),
+            ("CoarseTexture_Contrast_DNA_12", "DNA rougher over 12 px",
+             "DNA smoother over 12 px"),
             ("ImageQuality_Laplacian_DNA", "DNA sharper", "DNA blurrier"),
             ("Correlation_Overlap_DNA_Actin", "DNA and Actin overlap more",
              "DNA and Actin overlap less")]:
         word = wording(f"Image_{column}", ["DNA", "Actin"])
-        assert (word.up, word.down) == (up, down)
+        assert (word.up, word.down) == (up, down) and is_measure(f"Image_{column}")
 
 
 def test_channels_with_lines_in_their_names_are_told_apart():

@@ -99,6 +99,13 @@ _ROWS = {
     f"Texture_Entropy_{_A}_(?P<apart>\\d+)_(?P<way>0\\d)_256": (
         "texture", "{a} of more varied greys over {px} px {way}",
         "{a} of more uniform greys over {px} px {way}"),
+    f"CoarseTexture_Contrast_{_A}_(?P<apart>\\d+)": (
+        "texture", "{a} rougher over {px} px", "{a} smoother over {px} px"),
+    f"CoarseTexture_Correlation_{_A}_(?P<apart>\\d+)": (
+        "coarseness", "{a} coarser over {px} px", "{a} finer over {px} px"),
+    f"CoarseTexture_Entropy_{_A}_(?P<apart>\\d+)": (
+        "texture", "{a} of more varied greys over {px} px",
+        "{a} of more uniform greys over {px} px"),
     f"Correlation_Correlation_{_BOTH}": (
         "overlap", "{a} and {b} rise and fall together more",
         "{a} and {b} rise and fall together less"),
