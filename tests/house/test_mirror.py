@@ -63,6 +63,7 @@ NOT_MIRRORED = {
     "reports/check_pictures": "checks/test_check",
     "reports/fields": "reports/test_report",
     "reports/gallery": "reports/test_pictures",
+    "reports/sections/changed": "reports/test_changed",
     "reports/sections/curves": "reports/test_report",
     "reports/sections/doses": "reports/test_report",
     "reports/sections/evidence": "reports/test_report",

@@ -19,6 +19,7 @@ VERBS = {
     "check": "Look at a table or FOLDER and all its files before a...",
     "doctor": "What is installed, what is used, what is missing.",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
+    "explain": "Say what changed against the controls, from a TABLE of...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",
     "measure": "Measure every field of a TABLE or FOLDER: the classic...",

@@ -323,3 +323,34 @@ def dose_curves(frame, compound, dose, score, reference=None, score_label=None, 
         axes.text(0, 1.03, label_text((notes or {}).get(name, ""), 48), color=INK, fontsize=8.5,
                   transform=axes.transAxes)
     return figure
+
+
+def effect_bars(changes):
+    """What changed in each class: bars of effects in deviations of the controls, the words beside.
+
+    Parameters
+    ----------
+    changes : dict of str to list of (str, float)
+        Class to words and effect of its measures, the largest first; at least one in all.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heights = [max(len(rows), 1) + 1.6 for rows in changes.values()]
+    figure = new_figure(9.0, 0.27 * sum(heights) + 0.3)
+    panels = figure.subplots(len(changes), 1, sharex=True, squeeze=False, height_ratios=heights)
+    for axes, (name, rows) in zip(panels[:, 0], changes.items()):
+        effects = [effect for _, effect in rows]
+        axes.barh(range(len(rows)), effects, height=0.7,
+                  color=[CLASS_COLOURS[5 if effect > 0 else 0] for effect in effects])
+        tidy(axes, label_text(name, 60), "", "")
+        axes.set_yticks(range(len(rows)), [label_text(words, 70) for words, _ in rows])
+        axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.grid(axis="x", color="#e6e9ec", linewidth=0.8)
+        if not rows:
+            axes.text(0.01, 0.5, "like the controls", transform=axes.transAxes, va="center",
+                      fontsize=9, color=FAINT)
+    axes.set_xlabel("effect, deviations of the control wells", fontsize=9, color=INK)
+    return figure

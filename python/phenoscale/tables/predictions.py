@@ -42,8 +42,8 @@ PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 #: by the families of docs/measures.md
-_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|Texture|Correlation|ImageQuality"
-                         r"|Foreground|Bands|Patterns|Gradient|Cells)_.+")
+_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|(?:Coarse)?Texture|Correlation|"
+                         r"ImageQuality|Foreground|Bands|Patterns|Gradient|Cells)_.+")
 _OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
 
 
