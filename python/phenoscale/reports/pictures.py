@@ -170,8 +170,8 @@ def heads(rows, opinions, unit):
         axes.text(at, row["high"] + 0.02, f"{100 * row['share']:.1f} %", ha="center", va="bottom",
                   fontsize=9, color=INK, fontweight="bold" if row["is_chosen"] else "normal")
     tidy(axes, "", "", f"share of {unit}s right")
-    axes.set_xticks(places, [label_text(row["name"]).replace(" ", "\n", 1)
-                             + "\n(chosen)" * row["is_chosen"] for row in rows])
+    axes.set_xticks(places, ["\n".join(label_text(row["name"]).rsplit(" ", 1)
+                                   + ["(chosen)"] * row["is_chosen"]) for row in rows])
     axes.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
     axes.tick_params(axis="x", length=0)
     return figure
