@@ -11,11 +11,10 @@ from pathlib import Path
 
 import phenoscale
 from baselines import LABEL, baselines
-from heads import floors, opinions, said, show
+from heads import floors, opinions, over_wells, show
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
-from phenoscale.scores.intervals import wilson
 from phenoscale.tables.predictions import CLASS
 from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
@@ -49,7 +48,7 @@ def held_out(folder, seed, progress=None):
 
 
 def main(seeds="0,1,2"):
-    """Print two lines for each seed: scores, then counts."""
+    """Print a line of scores for each seed, and a line of counts for each head."""
     scores, counts = [], []
     for seed in map(int, seeds.split(",")):
         with tempfile.TemporaryDirectory() as folder:
@@ -58,14 +57,15 @@ def main(seeds="0,1,2"):
                     f"seed {seed} epoch {event['epoch']}: loss {event['loss']:.3f}",
                     file=sys.stderr))
         scores.append({"seed": seed, **{name: f"{value:.2f}" for name, value in score.items()}})
-        counts += [{"seed": seed, "head": head, **{
-            what: said(*of, *wilson(*of)) for what, of in zip(("fields", "wells"), (n[:2], n[2:]))
-            if of}} for head, n in right.items()]
+        counts.append(right)
     print(f"balanced accuracy of fields of {HELD_OUT}, which no classifier was trained on; chance "
           f"{1 / SCREEN['phenotypes']:.2f}")
     show(scores)
-    print("right there, with the 95 % interval")
-    show(counts)
+    print(f"right there at seed {seeds}: mean share, 95 % interval if they were independent")
+    show([{"head": head, **{
+        what: over_wells([one[head][at] for one in counts], first[at + 1])
+        for what, at in (("fields", 0), ("wells", 2)) if first[at:]}}
+        for head, first in counts[0].items()])
 
 
 if __name__ == "__main__":

@@ -43,27 +43,40 @@ def left_out(fields, label, compound, folder, seed):
 def main(table, label, channels, out, seeds="0,1,2", compounds=""):
     """Train, score, print; by default all compounds."""
     fields = read_table(table, channels=channels.split(","))
-    known = sorted(set(fields.role("compound")))
-    for seed in map(int, seeds.split(",")):
-        scores = {}
-        for compound in compounds.split(",") if compounds else known:
+    compounds = compounds.split(",") if compounds else sorted(set(fields.role("compound")))
+    scores = {}
+    for seed in seeds.split(","):
+        for compound in compounds:
             print(f"seed {seed}, without {compound}", file=sys.stderr)
             name = "".join(c if c.isalnum() else "_" for c in compound)
-            scores[compound] = left_out(fields, label, compound, Path(out) / f"{name}_{seed}", seed)
-        print(f"seed {seed}: right, with the 95 % interval over {len(scores)} compounds")
-        show([{"head": head, **{what: _over(scores, head, at) for what, at in (
-            ("fields", 0), ("treatments", 2))}} for head in (*HEADS, *FLOORS)])
-        show([{"fields right of": compound, **{head: found[head][0] for head in found},
-               "of": found[HEADS[0]][1]} for compound, found in scores.items()])
+            scores[seed, compound] = left_out(fields, label, compound,
+                                              Path(out) / f"{name}_{seed}", int(seed))
+    print(f"right at seed {seeds}; mean, 95 % interval over {len(compounds)} compounds")
+    show([{"head": head, "fields": _over(scores, head, 0), "treatments": _over(scores, head, 2)}
+          for head in (*HEADS, *FLOORS)])
+    print("fields right by compound, over the seeds")
+    show([{"compound": compound, **{
+        head: f"{right} of {n}" for head in (*HEADS, *FLOORS)
+        for right, n in [_sums(scores, head, 0, lambda key, c=compound: key[1] == c)]}}
+        for compound in compounds])
+
+
+def _sums(scores, head, at, is_meant):
+    """(right, all) of a head, summed over the trainings that are meant; at: 0 fields, 2
+    treatments."""
+    parts = [found[head][at : at + 2] for key, found in scores.items() if is_meant(key)]
+    return tuple(int(sum(numbers)) for numbers in zip(*parts))
 
 
 def _over(scores, head, at):
-    """What is said of a head, over compounds; "" where that is not known."""
-    parts = [found[head][at : at + 2] for found in scores.values() if head in found]
-    if not parts or not parts[0]:
+    """What is said of a head; "" where that is not known."""
+    seeds, compounds = (list(dict.fromkeys(names)) for names in zip(*scores))
+    by_seed = [_sums(scores, head, at, lambda key, one=seed: key[0] == one) for seed in seeds]
+    by_compound = [_sums(scores, head, at, lambda key, one=name: key[1] == one)
+                   for name in compounds]
+    if not by_seed[0]:
         return ""
-    right, n = zip(*parts)
-    return said(sum(right), sum(n), *over_groups(right, n))
+    return said([right for right, _ in by_seed], by_seed[0][1], over_groups(*zip(*by_compound)))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,11 @@ score, the log-odds of positive against negative, follows the rank of the dose.
 import sys
 from pathlib import Path
 
-from heads import floors, opinions, said, show
+from heads import floors, opinions, over_wells, show
 from phenoscale.profiles.aggregate import log_odds
 from phenoscale.profiles.dose_response import dose_response
 from phenoscale.progress import Progress
 from phenoscale.ranks.crew import Crew
-from phenoscale.scores.intervals import wilson
 from phenoscale.tables.predictions import CLASS
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
@@ -42,26 +41,32 @@ def plate_figures(frame, holdout):
     return right, len(controls), dict(zip(table["compound"], table["spearman"]))
 
 
+def trained(fields, holdout, folder, seed):
+    """{head: (controls right, controls, {compound: Spearman})} of a training; floors are known by
+    controls alone."""
+    with Progress(quiet=False) as progress:
+        train_run(fields, LABEL, folder, Recipe(seed=seed, **RECIPE), Split(holdout=holdout),
+                  {LABEL: ["negative"]}, crew=Crew(progress=progress))
+    run = RunFolder(folder)
+    return {**{head: plate_figures(frame, holdout) for head, frame in
+               opinions(run, fields).items()},
+            **{head: (*counts, {}) for head, counts in floors(run).items()}}
+
+
 def main(table, out, seeds="0,1,2"):
-    """Train, score, print a table for each training."""
-    fields = read_table(table)
-    for seed in map(int, seeds.split(",")):
-        for name, holdout in HELD_OUT.items():
-            folder = Path(out) / f"without_{name}_{seed}"
-            with Progress(quiet=False) as progress:
-                train_run(fields, LABEL, folder, Recipe(seed=seed, **RECIPE),
-                          Split(holdout=holdout), {LABEL: ["negative"]},
-                          crew=Crew(progress=progress))
-            run, rows = RunFolder(folder), []
-            for head, frame in opinions(run, fields).items():
-                right, n, spearman = plate_figures(frame, holdout)
-                rows.append({"head": head, "controls": said(right, n, *wilson(right, n)),
-                             **{drug: f"{value:.2f}" for drug, value in spearman.items()}})
-            rows += [{"head": head, "controls": said(right, n, *wilson(right, n))}
-                     for head, (right, n) in floors(run).items()]
-            print(f"seed {seed}, without {name}: held-out controls right, with the 95 % interval; "
-                  "Spearman of the score with the dose rank")
-            show(rows)
+    """Train, score, print a line for each head of each side that is held out."""
+    fields, rows = read_table(table), []
+    for name, holdout in HELD_OUT.items():
+        found = [trained(fields, holdout, Path(out) / f"without_{name}_{seed}", int(seed))
+                 for seed in seeds.split(",")]
+        for head, (_, n, drugs) in found[0].items():
+            rows.append({"held out": name, "head": head,
+                         "controls right": over_wells([one[head][0] for one in found], n),
+                         **{drug: " ".join(f"{one[head][2][drug]:.2f}" for one in found)
+                            for drug in drugs}})
+    print(f"at seed {seeds}: held-out controls right (mean, 95 % interval if wells were "
+          "independent), Spearman of the score with the dose rank")
+    show(rows)
 
 
 if __name__ == "__main__":
