@@ -68,6 +68,7 @@ NOT_MIRRORED = {
     "reports/sections/doses": "reports/test_report",
     "reports/sections/evidence": "reports/test_report",
     "reports/sections/examples": "reports/test_report",
+    "reports/sections/heads": "reports/test_heads",
     "reports/sections/plates": "reports/test_report",
     "reports/sections/result": "reports/test_report",
     "signals": "training/test_interrupt",

@@ -143,6 +143,40 @@ def confusion(matrix, classes):
     return figure
 
 
+def heads(rows, opinions, unit):
+    """Share right by head: the opinions a model may have, and in grey what these have to beat.
+
+    Parameters
+    ----------
+    rows : list of dict
+        ``name``, ``share`` from 0 to 1, ``low`` and ``high`` of its interval, ``is_chosen``.
+    opinions : int
+        How many of the rows, the first, are opinions of the model.
+    unit : str
+        What the shares are of: "well" or "field".
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(5.2, 3.2)
+    axes = figure.add_subplot()
+    places = [k + 0.5 * (k >= opinions) for k in range(len(rows))]
+    for k, (at, row) in enumerate(zip(places, rows)):
+        axes.bar(at, row["share"], 0.72, color=class_colour(k) if k < opinions else UNSEEN,
+                 edgecolor=INK, linewidth=2.2 if row["is_chosen"] else 0)
+        axes.errorbar(at, row["share"], [[row["share"] - row["low"]], [row["high"] - row["share"]]],
+                      color=INK, linewidth=1.2, capsize=4)
+        axes.text(at, row["high"] + 0.02, f"{100 * row['share']:.1f} %", ha="center", va="bottom",
+                  fontsize=9, color=INK, fontweight="bold" if row["is_chosen"] else "normal")
+    tidy(axes, "", "", f"share of {unit}s right")
+    axes.set_xticks(places, ["\n".join(label_text(row["name"]).rsplit(" ", 1)
+                                   + ["(chosen)"] * row["is_chosen"]) for row in rows])
+    axes.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
+    axes.tick_params(axis="x", length=0)
+    return figure
+
+
 def plate_map(frame, classes, score=None, score_label=None, limits=None, title="",
               well="Metadata_Well", layout=None):
     """One plate as it lies on the bench: predicted class and, beside it, a score per well.

@@ -19,6 +19,7 @@ from phenoscale.reports.sections import (
     doses,
     evidence,
     examples,
+    heads,
     plates,
     result,
 )
@@ -26,7 +27,7 @@ from phenoscale.reports.sections import (
 __all__ = ["write_report"]
 
 #: name in the template -> the module whose function `section` makes it, in its order
-_SECTIONS = {"result": result, "curves": curves, "plates": plates, "doses": doses,
+_SECTIONS = {"result": result, "heads": heads, "curves": curves, "plates": plates, "doses": doses,
              "changed": changed, "gallery": examples, "evidence": evidence}
 
 
