@@ -6,9 +6,9 @@
                what docs/measures.md says of it
     saturated  more than 1 % of a channel's pixels have its largest value, and that is more than
                three levels of eight bits above the least, as no blank plane's is
-    blurred    in the channel of the nuclei, or without one in every channel, both the slope of the
-               power spectrum and the Laplacian lie further below the other fields of the plate than
-               5 of their robust deviations; a plate of less than 8 fields tells nothing
+    blurred    in the channel of the nuclei, or without one in every channel, the slope of the power
+               spectrum lies further below the other fields of the plate than 5 of their robust
+               deviations; a plate of less than 8 fields tells nothing
 
 Words are given where they are sure rather than wherever they may hold: docs/measures.md has the
 figures.  A number that is not defined gives none.
@@ -26,8 +26,8 @@ _CLIPPED = 1.0  # percent of the pixels
 _LEVELS = 3 / 255  # of what the type can hold
 _FAR = 5.0  # robust deviations
 _LEAST = 8  # fields of a plate
-#: what falls as the focus is lost
-_FOCUS = ("ImageQuality_PowerLogLogSlope", "ImageQuality_Laplacian")
+#: falls as the focus is lost; other measures of it rise with the camera's noise, or hardly move
+_FOCUS = "ImageQuality_PowerLogLogSlope"
 
 
 def _places(names, family: str) -> list[int]:
@@ -73,12 +73,11 @@ def quality_of(names, numbers, is_blurred=None) -> list[str]:
 
 
 def focus_in(names) -> list[int]:
-    """Which of the measures `blurred` looks at: those of the focus, of the channel of the nuclei
-    where cells are counted, else of all; measure by measure."""
+    """Which of the measures `blurred` looks at: that of the channel of the nuclei, where cells are
+    counted, else those of all channels."""
     nuclei = [names[k].removeprefix("Image_Cells_Count_") for k in _places(names, "Cells_Count")]
-    wanted = [[f"Image_{family}_{channel}" for channel in nuclei] for family in _FOCUS]
-    return [k for family, names_of in zip(_FOCUS, wanted) for k in _places(names, family)
-            if not nuclei or names[k] in names_of]
+    return [k for k in _places(names, _FOCUS)
+            if not nuclei or names[k] == f"Image_{_FOCUS}_{nuclei[0]}"]
 
 
 def blurred(focus, plates) -> np.ndarray:

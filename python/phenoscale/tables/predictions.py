@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "QUALITY",
-           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
-           "known_columns", "probability_column", "probability_columns", "text_frame"]
+           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
+           "is_own", "known_columns", "probability_column", "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
