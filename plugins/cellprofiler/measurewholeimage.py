@@ -52,8 +52,9 @@ Measurements made by this module
    classes of the model come from measures, or because they are asked for.
 -  *Phenoscale_Quality:* What is wrong with the field, if it is measured: *empty*, *crowded*,
    *saturated*, or nothing.
--  *Intensity_MeanIntensity_DNA*, *Granularity_3_DNA* and on: The classic measures, if they are asked
-   for, by the names of the model's channels; where other modules measure the same, by their names.
+-  *Intensity_MeanIntensity_DNA*, *Granularity_3_DNA* and on: The classic measures, if they are
+   asked for, by the names of the model's channels, and those of CellProfiler's own measurements
+   where they are the same.
 
 See also
 ^^^^^^^^
