@@ -2,7 +2,7 @@
 """What is wrong with a field, told from its measures: words that go with its row.
 
     empty      no cells are counted, or a channel is the same everywhere
-    crowded    the nearest nucleus lies nearer than 2.95 radii of a nucleus: the count is no longer
+    crowded    the nearest nucleus lies nearer than 3 radii of a nucleus: the count is no longer
                what docs/measures.md says of it
     saturated  more than 1 % of a channel's pixels have its largest value, and that is more than
                three levels of eight bits above the least, as no blank plane's is
@@ -21,7 +21,7 @@ import numpy as np
 __all__ = ["BLURRED", "blurred", "focus_in", "quality_of"]
 
 BLURRED = "blurred"
-_NEAR = 2.95  # radii
+_NEAR = 3.0  # radii
 _CLIPPED = 1.0  # percent of the pixels
 _LEVELS = 3 / 255  # of what the type can hold
 _FAR = 5.0  # robust deviations
