@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from phenoscale.images.measures import Measurer
 from phenoscale.images.quality import blurred, focus_in, quality_of
+from phenoscale.simulation import simulate
 from phenoscale.simulation.simulate import plan_plate, render_field
 
 CHANNELS = ["DNA", "Actin", "Tubulin"]
@@ -44,20 +45,18 @@ def test_saturated_is_no_blank_plane_of_few_levels(plate):
     assert words_of(bright, hardly, blank) == ["saturated", "", ""]
 
 
-def test_crowded():
-    """Nuclei in rows so near that they touch, and twice as far apart."""
-    def rows(step):
-        y, x = np.mgrid[:240, :240]
-        spots = np.exp(-(((y % step) - step / 2) ** 2 + ((x % step) - step / 2) ** 2) / 72)
-        plane = (200 + 3000 * spots).astype(np.uint16)
-        return np.stack([plane] * 3)
-
-    near, far = (words_of(rows(step))[0] for step in (24, 60))
-    assert "crowded" in near.split() and "crowded" not in far.split()
+def test_crowded_where_nuclei_lie_over_each_other(monkeypatch):
+    """Four fields in one, whose own nuclei lie far apart."""
+    monkeypatch.setattr(simulate, "CROWDING", (-0.45, -0.45))
+    wells = plan_plate(0, 4, 20, 3)[::3]
+    layers = [[render_field(well, (256, 320), 3, site)[0] for site in range(4)] for well in wells]
+    over = [np.sum(one, axis=0).astype(np.uint16) for one in layers]
+    assert words_of(*(one[0] for one in layers)).count("crowded") == 0
+    assert words_of(*over).count("crowded") >= len(wells) - 1
 
 
 def test_blurred_beside_its_own_plate(plate):
-    soft = np.stack([np.rint(gaussian_filter(plane.astype(float), 4)).astype(np.uint16)
+    soft = np.stack([np.rint(gaussian_filter(plane.astype(float), 8)).astype(np.uint16)
                      for plane in plate[4]])
     numbers = np.array(MEASURER([*plate, soft]))
     focus = numbers[:, focus_in(MEASURER.names)]
