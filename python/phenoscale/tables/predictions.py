@@ -6,6 +6,7 @@
     Phenoscale_Class, Phenoscale_Prob_<Key> ...      the likeliest class, the probability of each
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Model                                 the beginning of the digest of its weights
+    Metadata_CellCount, Phenoscale_Quality           where the field is measured
     Image_Phenoscale_Emb0000 ...                     the embedding
     Image_Intensity_MeanIntensity_DNA ...            the measures; both are features
 
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "about_columns",
-           "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
-           "known_columns", "probability_column", "probability_columns", "text_frame"]
+__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "PROBABILITY", "QUALITY",
+           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
+           "is_own", "known_columns", "probability_column", "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
+QUALITY = "Phenoscale_Quality"  # what is wrong with a field, in the words of images/quality.py
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
@@ -44,7 +46,8 @@ _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 #: by the families of docs/measures.md
 _IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|(?:Coarse)?Texture|Correlation|"
                          r"ImageQuality|Foreground|Bands|Patterns|Gradient|Cells)_.+")
-_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{PROBABILITY}_.+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{QUALITY}|{FIELDS}"
+                  rf"|{PROBABILITY}_.+")
 
 
 def probability_column(key: str) -> str:
