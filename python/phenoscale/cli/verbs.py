@@ -20,6 +20,7 @@ VERBS = {
     "doctor": "What is installed, what is used, what is missing.",
     "evaluate": "Score the folder of a run, or a file of predictions,...",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
+    "explain": "Say what changed against the controls, from a TABLE of...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",
     "match": "Match the profiles of a TABLE: does the nearest have...",

@@ -10,6 +10,7 @@
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Network_<Key>, _Measures_<Key>        in a run folder: what each of them says
     Phenoscale_Model                                 the beginning of the digest of its weights
+    Metadata_CellCount, Phenoscale_Quality           where the field is measured
     Image_Phenoscale_Emb0000 ...                     the embedding
     Image_Intensity_MeanIntensity_DNA ...            the measures; both are features
 
@@ -37,22 +38,23 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY", "SETS",
-           "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
+__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY", "QUALITY",
+           "SETS", "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
            "is_own", "known_columns", "opinion_column", "predictions_cells", "probability_column",
            "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 NOVELTY, SETS = "Phenoscale_Novelty", {"95": "Phenoscale_Set", "90": "Phenoscale_Set90"}
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
+QUALITY = "Phenoscale_Quality"  # what is wrong with a field, in the words of images/quality.py
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 #: by the families of docs/measures.md
-_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|Texture|Correlation|ImageQuality"
-                         r"|Foreground|Bands|Patterns|Gradient|Cells)_.+")
-_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{NOVELTY}"
+_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|(?:Coarse)?Texture|Correlation|"
+                         r"ImageQuality|Foreground|Bands|Patterns|Gradient|Cells)_.+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{QUALITY}|{FIELDS}|{NOVELTY}"
                   rf"|Phenoscale_(?:Prob|Network|Measures)_.+|{'|'.join(SETS.values())}")
 
 
