@@ -5,15 +5,13 @@ BIN := $(VENV)/bin
 DEMO := demo
 PLATE := bbbc013
 FIELDS := bbbc021
-TRAIN_PLATE = $(BIN)/phenoscale train $(PLATE)/table.csv --label Metadata_Control --network mcnn \
-    --epochs 16 --augment flip,turn --controls Metadata_Control=negative
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
-VERSIONED := tables files images models scores profiles prediction checks reports simulation \
-    test_estimator.py test_machine.py
+VERSIONED := tables files images models scores profiles prediction evaluation checks reports \
+    simulation test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
-.PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures counts wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -75,10 +73,7 @@ bbbc013: dev                 ## the real plate: make bbbc013 BBBC013=FOLDER_OF_I
 	rm -rf $(PLATE) && mkdir $(PLATE)
 	$(BIN)/phenoscale check "$(BBBC013)" --preset bbbc013 --label Metadata_Control \
 	    --write $(PLATE)/table.csv
-	$(TRAIN_PLATE) --holdout Metadata_Row=B,D,F,H --out $(PLATE)/other_rows
-	$(TRAIN_PLATE) --holdout Metadata_Compound=LY294002 --out $(PLATE)/other_drug_LY294002
-	$(TRAIN_PLATE) --holdout Metadata_Compound=Wortmannin --out $(PLATE)/other_drug_Wortmannin
-	$(BIN)/python tools/studies/plate_figures.py $(PLATE)
+	$(BIN)/python tools/studies/plate_figures.py $(PLATE)/table.csv $(PLATE)
 
 bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_PNGS_AND_LABELS
 	rm -rf $(FIELDS) && mkdir $(FIELDS)
@@ -87,6 +82,10 @@ bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_
 	    --html $(FIELDS)/check.html
 	$(BIN)/python tools/studies/leave_compound_out.py $(FIELDS)/table.csv moa Actin,Tubulin,DNA \
 	    $(FIELDS)
+
+counts: dev                  ## cells counted: make counts BBBC021=FOLDER, with CellProfiler installed
+	$(BIN)/python tools/studies/cell_count.py truth
+	$(BIN)/python tools/studies/cell_count.py "$(BBBC021)"
 
 figures: dev                 ## held-out plates of simulated screens, beside simple classifiers
 	$(BIN)/python tools/studies/figures.py

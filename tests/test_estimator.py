@@ -286,3 +286,13 @@ def test_save_and_load(data, fitted, tmp_path):
         WholeImageClassifier.load(tmp_path / "none")
     with pytest.raises(InputError, match="cannot be written"):
         fitted.save(tmp_path / "no" / "model")
+
+
+def test_measures_beside_embeddings(data, fitted):
+    images = data[0][:3]
+    plain, both = fitted.transform(images), fitted.transform(images, measures=True)
+    names = fitted.get_feature_names_out(measures=True)
+    assert len(fitted.get_feature_names_out()) == plain.shape[1] == 2048
+    assert (both[:, :2048] == plain).all() and both.shape == (3, len(names))
+    mean = both[:, names.tolist().index("Image_Intensity_MeanIntensity_channel2")]
+    np.testing.assert_allclose(mean, images[:, 1].mean(axis=(1, 2)) / 65535, rtol=1e-5)

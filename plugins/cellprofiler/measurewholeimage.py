@@ -48,6 +48,13 @@ Measurements made by this module
 -  *Phenoscale_ControlDistance:* How far the field is from the controls that the model was trained
    on; the controls themselves are at 1 (root mean square). Only with a model that has controls.
 -  *Phenoscale_Emb0000* and on: The embedding, if it is asked for.
+-  *Count_WholeImageCells:* Cells, counted without objects, if the field is measured: because the
+   classes of the model come from measures, or because they are asked for.
+-  *Phenoscale_Quality:* What is wrong with the field, if it is measured: *empty*, *crowded*,
+   *saturated*, or nothing.
+-  *Intensity_MeanIntensity_DNA*, *Granularity_3_DNA* and on: The classic measures, if they are
+   asked for, by the names of the model's channels, and those of CellProfiler's own measurements
+   where they are the same.
 
 See also
 ^^^^^^^^
@@ -81,15 +88,16 @@ from cellprofiler_core.setting.text import Filename, Integer, Text
 
 CATEGORY = "Phenoscale"
 CLASS, DISTANCE = f"{CATEGORY}_Class", f"{CATEGORY}_ControlDistance"
+COUNT, QUALITY = "Count_WholeImageCells", f"{CATEGORY}_Quality"
 PROBABILITY, EMBEDDING = f"{CATEGORY}_Prob_{{}}", f"{CATEGORY}_Emb{{:04d}}"
-FIXED = 8  # settings before those of the channels
+FIXED = 9  # settings before those of the channels
 SIDE = 512  # pixels of the pictures in the window, at most
 
 
 class MeasureWholeImage(Module):
     module_name = "MeasureWholeImage"
     category = "Measurement"
-    variable_revision_number = 1
+    variable_revision_number = 2
     doi = {"Please cite the network when publishing: Godinez et al., Bioinformatics 2017":
            "https://doi.org/10.1093/bioinformatics/btx069"}
 
@@ -110,6 +118,11 @@ class MeasureWholeImage(Module):
             "Measure the embedding?", False,
             doc="Select \"*Yes*\" to add the numbers by which the network describes the field "
             "(2048 for *mcnn-gap*, 512 for *mcnn*): features for profiles and clustering.")
+        self.wants_measures = Binary(
+            "Record the measures?", False,
+            doc="Select \"*Yes*\" to add the classic measures of the whole field: intensity, "
+            "granularity, texture, focus and more, some 84 of each channel. *Yes* by itself once a "
+            "model is chosen whose classes come from them; *No* leaves the classes as they are.")
         self.threads = Integer(
             "Threads, 0 for automatic", 0, minval=0,
             doc="How many cores one field uses. With 0, each of CellProfiler's worker processes "
@@ -120,13 +133,19 @@ class MeasureWholeImage(Module):
         self.channel_count = HiddenCount(self.channels, "Number of channels")
 
     def settings(self):
-        return [self.model_folder, self.model_file, self.wants_embedding, self.threads,
-                *self.place, self.channel_count,
+        return [self.model_folder, self.model_file, self.wants_embedding,
+                self.wants_measures, self.threads, *self.place, self.channel_count,
                 *(setting for group in self.channels for setting in group.settings)]
 
     def visible_settings(self):
         return [self.model_folder, self.model_file, *(group.image for group in self.channels),
-                self.wants_embedding, self.threads, *self.place]
+                self.wants_embedding, self.wants_measures, self.threads, *self.place]
+
+    def upgrade_settings(self, setting_values, variable_revision_number, module_name):
+        if variable_revision_number == 1:  # nothing was measured
+            setting_values = [*setting_values[:3], "No", *setting_values[3:]]
+            variable_revision_number = 2
+        return setting_values, variable_revision_number
 
     def prepare_settings(self, setting_values):
         self._set_channels(setting_values[FIXED::2])
@@ -147,9 +166,12 @@ class MeasureWholeImage(Module):
     def on_setting_changed(self, setting, pipeline):
         if setting in (self.model_folder, self.model_file, *self.place):
             try:
-                names = self._about()["channels"]
+                about = self._about()
             except Failure:  # validate_module says what is wrong
                 return
+            names = about["channels"]
+            if setting is self.model_file:
+                self.wants_measures.value = _needs_measures(about)
             if names != [group.channel.value for group in self.channels]:
                 self._set_channels(names)
 
@@ -174,6 +196,17 @@ class MeasureWholeImage(Module):
         if any(type(module) is type(self) for module in pipeline.modules()[: self.module_num - 1]):
             raise ValidationError("A pipeline has one MeasureWholeImage: its measurements would be "
                                   "written over; use a second pipeline", self.model_file)
+        self._check_others(pipeline)
+
+    def _check_others(self, pipeline):
+        """ValidationError where an earlier module measures what would be written over."""
+        ours = {name for _, name, _ in self.get_measurement_columns(pipeline)}
+        for module in pipeline.modules()[: self.module_num - 1]:
+            twice = [name for where, name, *_ in module.get_measurement_columns(pipeline)
+                     if where == IMAGE and name in ours]
+            if twice:
+                raise ValidationError(f"{module.module_name} measures {twice[0]}, too: take it "
+                                      "away, or record no measures here", self.wants_measures)
 
     def prepare_run(self, workspace):
         try:  # CellProfiler itself does not validate a pipeline that runs without a window
@@ -212,21 +245,29 @@ class MeasureWholeImage(Module):
             names.append(DISTANCE)
         if self.wants_embedding.value:
             names += map(EMBEDDING.format, range(about["embedding"]))
+        if self.wants_measures.value or _needs_measures(about):
+            names += [COUNT] * _counts_cells(about) + [QUALITY]
+        if self.wants_measures.value:
+            names += map(_plain, about["measure_names"])
         return names
 
     def get_measurement_columns(self, pipeline):
         names = self._features()
         widest = max(map(len, self._about()["classes"])) if names else 0
         text = COLTYPE_VARCHAR_FORMAT % max(64, widest)
-        return [(IMAGE, name, text if name == CLASS else COLTYPE_FLOAT) for name in names]
+        return [(IMAGE, name, text if name in (CLASS, QUALITY) else COLTYPE_FLOAT)
+                for name in names]
 
     def get_categories(self, pipeline, object_name):
-        return [CATEGORY] if object_name == IMAGE else []
+        if object_name != IMAGE:
+            return []
+        return list(dict.fromkeys([CATEGORY, *(name.split("_")[0] for name in self._features())]))
 
     def get_measurements(self, pipeline, object_name, category):
-        if object_name != IMAGE or category != CATEGORY:
+        if object_name != IMAGE:
             return []
-        return [name[len(CATEGORY) + 1:] for name in self._features()]
+        return [name[len(category) + 1:] for name in self._features()
+                if name.startswith(f"{category}_")]
 
     # ---- the run ---------------------------------------------------------------------------------
 
@@ -236,7 +277,8 @@ class MeasureWholeImage(Module):
                  for group in self.channels]
         task = {"model": place.shared(self._model()), "threads": threads_of(self.threads.value)}
         found = place.execute("predict", {**task, "fields": [field],
-                                          "embeddings": self.wants_embedding.value})
+                                          "embeddings": self.wants_embedding.value,
+                                          "measures": self.wants_measures.value})
         warnings = found.get("warnings", [])  # a worker of an earlier version has none
         for words in warnings:
             logging.warning("MeasureWholeImage, image set %d: %s",
@@ -246,10 +288,15 @@ class MeasureWholeImage(Module):
             values.append(found["distance"][0])
         if self.wants_embedding.value:
             values += found["embeddings"][0]
+        if self.wants_measures.value or _needs_measures(about):
+            values += [_number(found["cells"][0])] * _counts_cells(about) + [found["quality"][0]]
+        if self.wants_measures.value:
+            values += map(_number, found["measures"][0])
         for name, value in zip(self._features(), values):
             workspace.measurements.add_image_measurement(name, value)
         if self.show_window:
-            evidence = place.execute("evidence", {**task, "field": field})
+            evidence = place.execute("evidence", {**task, "field": field,
+                                                  "class": found["class"][0]})
             images = [workspace.image_set.get_image(group.image.value, must_be_grayscale=True)
                       for group in self.channels]
             shown = workspace.display_data
@@ -280,6 +327,25 @@ class MeasureWholeImage(Module):
             figure.figure.suptitle(textwrap.fill(shown.warnings[0], 90), fontsize=8, color="red")
         if shown.distance is not None:
             axes.set_title(f"Distance from the controls: {shown.distance:.2f}")
+
+
+def _needs_measures(about):
+    """Whether the classes of a model come from measures."""
+    return about.get("head", "network") != "network"  # a worker of an earlier version has none
+
+
+def _counts_cells(about):
+    return any("Cells_Count_" in name for name in about["measure_names"])
+
+
+def _plain(name):
+    """As CellProfiler, whose exports are of the Image table, has it."""
+    return name[len("Image_"):]
+
+
+def _number(value):
+    """What is not defined is None from a worker."""
+    return numpy.nan if value is None else value
 
 
 def _pictures(images, heat):

@@ -3,7 +3,7 @@
 
     >>> import phenoscale
     >>> sorted(phenoscale.__all__)[:3]
-    ['Crew', 'Evidence', 'Explainer']
+    ['Crew', 'Evaluation', 'Evidence']
 
 What is named here is found when it is first used: importing the package needs only numpy, and
 predicting only safetensors beside it.
@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 #: name -> module that has it
 _HOMES = {
     "Crew": "phenoscale.ranks.crew",
+    "Evaluation": "phenoscale.evaluation.evaluate",
     "Evidence": "phenoscale.prediction.evidence",
     "Explainer": "phenoscale.prediction.evidence",
     "ImageError": "phenoscale._core",
@@ -29,6 +30,7 @@ _HOMES = {
     "UnsupportedImage": "phenoscale._core",
     "WholeImageClassifier": "phenoscale.estimator",
     "Writing": "phenoscale.prediction.file",
+    "evaluate": "phenoscale.evaluation.evaluate",
     "load": "phenoscale.models.model",
     "measure_to_file": "phenoscale.prediction.measure",
     "predict": "phenoscale.prediction.predict",

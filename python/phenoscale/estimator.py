@@ -19,10 +19,11 @@ from phenoscale.images.usable import usable
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.measure import measure_fields
+from phenoscale.prediction.predict import measurer_of, predict_table
 from phenoscale.prediction.predict import predict as predict_fields
-from phenoscale.prediction.predict import predict_table
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.labels import class_cells, class_numbers, label_words
+from phenoscale.tables.predictions import embedding_column
 from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.tables.split import Split
@@ -181,13 +182,13 @@ class WholeImageClassifier:
             raise _not_fitted("this classifier is not trained: call fit or load first")
         return self.model_
 
-    def _predictions(self, table):
+    def _predictions(self, table, measures: str | None = None):
         model = self._trained()
         if isinstance(table, np.ndarray):
-            return predict_fields(model, table, self.threads)
+            return predict_fields(model, table, self.threads, measures=measures)
         if not isinstance(table, Table):
             table = read_fields(model, table)
-        return predict_table(model, table, self.threads)
+        return predict_table(model, table, self.threads, measures=measures)
 
     def predict_proba(self, table) -> np.ndarray:
         """Probabilities (n, k), float32, in the order of `classes_`."""
@@ -198,10 +199,22 @@ class WholeImageClassifier:
         probabilities = self.predict_proba(table)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def transform(self, table) -> np.ndarray:
-        """Embeddings (n, e), float32: the input of the last dense layer, before a ReLU and not
-        normalised."""
-        return self._predictions(table).embeddings
+    def transform(self, table, measures: bool = False) -> np.ndarray:
+        """What describes each field, (n, e), float32: embeddings, the input of the last dense
+        layer, before a ReLU and not normalised.
+
+        measures: whether the classic numbers stand beside them, (n, e + m); those that are not
+        defined are NaN.  `get_feature_names_out` has the names.
+        """
+        found = self._predictions(table, "all" if measures else None)
+        return np.hstack([found.embeddings, found.numbers]) if measures else found.embeddings
+
+    def get_feature_names_out(self, input_features=None, measures: bool = False) -> np.ndarray:
+        """Names of the columns of `transform`, of type object: as the file of predictions has
+        them.  input_features: not looked at, pixels have no names."""
+        model = self._trained()
+        names = [embedding_column(k) for k in range(model.embedding["size"])]
+        return np.array(names + (measurer_of(model, 1, "all").names if measures else []), object)
 
     def score(self, table, label) -> float:
         """Accuracy on the fields of known class: a column, or the classes themselves (n,)."""

@@ -12,9 +12,15 @@ import cellprofilers
 import host_imagej
 import phenoscale
 from phenoscale.hosts.install_plugin import install
+from phenoscale.hosts.tasks import execute
+from phenoscale.images.measures import measure_names
 from phenoscale.models.controls import controls_of
+from phenoscale.models.head import Head
 from screens import CLASSES, draw_field, make_model
 
+#: what the head of the models measures, of a channel that is no nuclei's by its name
+MEASURES = measure_names(["Gray"], 0)
+PLAIN = [name.removeprefix("Image_") for name in MEASURES]  # as hosts call them
 COLUMNS = ["Class", *(f"Prob_{name}" for name in CLASSES), "ControlDistance"]
 RAMP = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
 RNG = np.random.default_rng(0)
@@ -36,6 +42,13 @@ FILES = {
         "white.tif": (GRAY16.T[::-1], {"photometric": "miniswhite"})}}
 
 
+def both_of():
+    """A head of network and measures that nobody fitted."""
+    rng, n = np.random.default_rng(5), len(MEASURES)
+    return Head("both", MEASURES, "Gray", 1.0, "made up", np.zeros(n, np.float32),
+                np.full(n, 0.1, np.float32), rng.normal(0, 0.1, (n + 1, 2)).astype(np.float32))
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     """The folder of an ImageJ, with files, tables and models too."""
@@ -45,6 +58,7 @@ def home(tmp_path_factory):
         model.controls = controls_of(phenoscale.predict(
             model, np.stack([draw_field(name, RNG, channels=1, dtype=kind)
                              for name in CLASSES])).embeddings)
+        model.head = both_of()
         model.save(home / f"{kind}.safetensors")
         for name, (pixels, words) in files.items():
             tifffile.imwrite(home / name, pixels, **{"photometric": "minisblack"} | words)
@@ -57,23 +71,32 @@ def home(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wanted(home):
-    """{model: rows} of the library, from the pixels themselves."""
+    """{model: rows} of the library, from the pixels themselves: class, quality, and numbers."""
     rows = {}
     for kind, files in FILES.items():
         model = phenoscale.load(home / f"{kind}.safetensors")
         fields = np.stack([pixels for pixels, _ in files.values()])[:, None]
         found = phenoscale.predict(model, fields)
-        rows[kind] = [[CLASSES[int(logits.argmax())], *probabilities, distance]
-                      for logits, probabilities, distance in zip(
-                          found.logits, found.probabilities, model.distances(found.embeddings))]
+        rows[kind] = [
+            [CLASSES[int(one.argmax())], quality, *one, distance, cells, *numbers]
+            for one, quality, distance, cells, numbers in zip(
+                found.probabilities, found.quality, model.distances(found.embeddings),
+                found.cells, found.numbers)]
     return rows
 
 
 def check(rows, wanted):
-    assert [row[0] for row in rows] == [row[0] for row in wanted]
-    numbers = [np.array([row[1:] for row in some], float) for some in (rows, wanted)]
-    assert np.abs(numbers[0] - numbers[1]).max() < 1e-6
-    assert np.ptp(numbers[1][:, 0]) > 1e-4  # the files are not all alike to the model
+    assert [row[:2] for row in rows] == [row[:2] for row in wanted]
+    found, right = (np.array([row[2:] for row in some], float) for some in (rows, wanted))
+    np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
+    assert np.ptp(right[:, 0]) > 1e-4  # the files are not all alike to the model
+
+
+def named(frame, prefix, cells, measures):
+    """Rows of a table whose columns are called so."""
+    names = [*(f"{prefix}{name}" for name in ("Class", "Quality", *COLUMNS[1:])), cells, *measures]
+    frame = frame[names].astype({f"{prefix}Quality": object})
+    return frame.fillna({f"{prefix}Quality": ""}).to_numpy().tolist()
 
 
 @pytest.mark.parametrize("kind", FILES)
@@ -82,21 +105,41 @@ def test_command_line(home, wanted, call, tmp_path, kind):
     status, _, err = call("predict", home / f"{kind}.safetensors", home / f"{kind}.csv", "--out",
                           out, "--quiet")
     assert status == 0, err
-    check(pandas.read_csv(out)[[f"Phenoscale_{c}" for c in COLUMNS]].to_numpy().tolist(),
+    frame = pandas.read_csv(out)
+    check(named(frame, "Phenoscale_", "Metadata_CellCount", MEASURES), wanted[kind])
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_serve_and_python(home, wanted, kind):
+    model = str(home / f"{kind}.safetensors")
+    found = execute("predict", {"model": model, "measures": True, "fields": [
+        [str(home / name)] for name in FILES[kind]]})
+    assert found["measure_names"] == MEASURES
+    check([[name, quality, *chances, distance, cells, *numbers]
+           for name, quality, chances, distance, cells, numbers in zip(*(found[word] for word in (
+               "class", "quality", "probabilities", "distance", "cells", "measures")))],
           wanted[kind])
+    one = phenoscale.WholeImageClassifier.load(model)
+    fields = np.stack([pixels for pixels, _ in FILES[kind].values()])[:, None]
+    described, names = one.transform(fields, measures=True), one.get_feature_names_out(
+        measures=True)
+    assert described.shape[1] == len(names) and list(names[-len(MEASURES):]) == MEASURES
+    np.testing.assert_array_equal(described[:, -len(MEASURES):].astype(float), np.array(
+        [row[-len(MEASURES):] for row in wanted[kind]], float))
+    assert one.predict(fields).tolist() == [row[0] for row in wanted[kind]]
 
 
 def test_imagej(home, wanted):
     for kind, files in FILES.items():
         macro = "".join(f'open(d + "{name}"); run("Phenoscale Classify Image...", '
-                        f'"model=[" + d + "{kind}.safetensors]"); run("Close All");\n'
+                        f'"model=[" + d + "{kind}.safetensors] measures"); run("Close All");\n'
                         for name in files)
         said = host_imagej.batch(home, macro + 'selectWindow("phenoscale");\n'
                                  f'saveAs("Results", d + "{kind} results.csv");\n')
         assert (home / f"{kind} results.csv").exists(), said
         found = pandas.read_csv(home / f"{kind} results.csv")
-        names = [{"ControlDistance": "Distance"}.get(name, name) for name in COLUMNS]
-        check(found[names].to_numpy().tolist(), wanted[kind])
+        found = found.rename(columns={"Distance": "ControlDistance"})
+        check(named(found, "", "CellCount", PLAIN), wanted[kind])
 
 
 @cellprofilers.needs_cellprofiler
@@ -111,7 +154,7 @@ def test_cellprofiler(home, wanted, tmp_path, here):
     for kind in FILES:
         pipeline = cellprofilers.pipeline_of([
             cellprofilers.load_data(f"{kind}.csv"),
-            cellprofilers.measure(home / f"{kind}.safetensors", {"Gray": "Gray"},
+            cellprofilers.measure(home / f"{kind}.safetensors", {"Gray": "Gray"}, measures=True,
                                   **{} if here else {"command": cellprofilers.WORKER,
                                                      "here": home, "there": there}),
             cellprofilers.export()])
@@ -119,4 +162,5 @@ def test_cellprofiler(home, wanted, tmp_path, here):
     for kind, run in runs.items():
         rows, said = run.result()
         assert rows, said[-3000:]
-        check([[row[f"Phenoscale_{c}"] for c in COLUMNS] for row in rows], wanted[kind])
+        check(named(pandas.DataFrame(rows), "Phenoscale_", "Count_WholeImageCells", PLAIN),
+              wanted[kind])

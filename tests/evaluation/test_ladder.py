@@ -9,9 +9,9 @@ import pytest
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 from phenoscale import InputError
-from phenoscale.evaluation.ladder import climb, measured_fields
+from phenoscale.evaluation.ladder import climb
+from phenoscale.evaluation.measured import measured_fields
 from phenoscale.evaluation.rungs import RUNGS
-from phenoscale.tables.measured import read_measured
 from screens import write_screen
 
 MEASURES = 64  # more than groups: a regression can know each
@@ -42,7 +42,7 @@ def write_measures(path, wells, tells, strength=6.0):
 
 def rungs_of(path, label="Metadata_Class", **words):
     """{what is held apart: Climbed} and the ladder."""
-    ladder = climb(read_measured(path), label, **words)
+    ladder = climb(measured_fields(path, label), label, **words)
     return {one.rung.apart: one for one in ladder.rungs}, ladder
 
 
@@ -155,7 +155,7 @@ def test_wells_stand_for_the_mean_of_their_fields(tmp_path):
     found, _ = rungs_of(path)
     row = found["plate",].row
     assert 0 < row["FieldsRight"] < row["Fields"] == 72 and row["Wells"] == 36
-    assert row["WellsRight"] == slow_wells_right(read_measured(path))
+    assert row["WellsRight"] == slow_wells_right(measured_fields(path, "Metadata_Class"))
 
 
 def slow_wells_right(fields):
@@ -193,16 +193,6 @@ def test_one_class_is_an_error(tmp_path):
         rungs_of(path)
     with pytest.raises(InputError, match="no column Class2"):
         rungs_of(path, "Class2")
-
-
-def test_images_are_measured_and_those_that_are_broken_listed(tmp_path):
-    screen = write_screen(tmp_path, plates=2, wells=6)
-    (tmp_path / "P2" / "A03_DNA.tif").write_bytes(b"II*\0")
-    fields = measured_fields(screen, "Metadata_Class")
-    assert len(fields.table) == 12 and list(fields.skipped) == [8]
-    assert np.isnan(fields.numbers[8]).all() and np.isfinite(fields.numbers[0]).any()
-    row = {one.rung.apart: one for one in climb(fields, "Metadata_Class").rungs}["plate",].row
-    assert row["Fields"] == 11 and row["Accuracy"] == 1  # texture tells them
 
 
 def test_the_verb(call, tmp_path):

@@ -102,6 +102,17 @@ def test_both_back_ends_at_once_on_the_screen(screen, plugins, tmp_path):
     check_rows(runs[1].result()[0], plain)
 
 
+def test_a_pipeline_of_an_earlier_version(screen, plugins, tmp_path):
+    """Its settings had no measures, and nothing of what it records changes."""
+    folder, model = screen
+    module = cp.measure(folder / "model.safetensors", IMAGES)
+    old = module.replace("variable_revision_number:2", "variable_revision_number:1").replace(
+        "    Record the measures?:No\n", "")
+    assert old.count("\n") == module.count("\n") - 1
+    run = cp.start(cp.pipeline_of([cp.load_data(), old, cp.export()]), folder, tmp_path, plugins)
+    check_rows(run.result()[0], expected(model, files_of(folder))[0])
+
+
 def test_in_public_pipelines(shared_data, plugins, tmp_path):
     """In ExampleHuman through a worker, files and sent pixels; and on 16-bit fields of a screen,
     odd sizes, with "Rescale intensities" off."""

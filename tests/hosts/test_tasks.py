@@ -305,3 +305,28 @@ def test_other_bad_files(screen, tmp_path):
     assert "the fields are uint8, the model was trained on uint16" in found["skipped"]["0"]
     assert "x.tif cannot be read" in found["skipped"]["2"]
     assert found["class"][0] is None and found["probabilities"][1] is not None
+
+
+def test_measures_where_they_are_wanted_or_needed(screen, tmp_path):
+    """Of a model whose classes do not come from them only where they are asked for."""
+    folder, path, fields, files = screen
+    about = execute("about", {"model": path})
+    found = execute("predict", {"model": path, "fields": files, "measures": True})
+    wanted = phenoscale.predict(phenoscale.load(path), fields, measures="all")
+    assert about["head"] == "network" and about["measure_names"] == wanted.measures
+    assert found["measure_names"] == wanted.measures and found["quality"] == wanted.quality
+    assert found["cells"] == wanted.cells.tolist()
+    np.testing.assert_array_equal(np.array(found["measures"], np.float32), wanted.numbers)
+    plain = execute("predict", {"model": path, "fields": files})
+    assert plain["cells"] == plain["quality"] == [None] * 6 and "measures" not in plain
+    assert plain["probabilities"] == found["probabilities"]
+
+
+@pytest.mark.parametrize("measures", [None, True, False])
+def test_measures_of_a_table(screen, tmp_path, measures):
+    folder, path, fields, files = screen
+    out = str(tmp_path / "p.csv")
+    execute("table", {"model": path, "source": str(folder / "screen.csv"), "out": out,
+                      "measures": measures})
+    there = {"Metadata_CellCount", "Phenoscale_Quality", "Image_Cells_Count_DNA"}
+    assert there & set(pandas.read_csv(out)) == (there if measures else set())

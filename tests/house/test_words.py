@@ -133,7 +133,7 @@ PLANTED = [
     (probabilities_are_named_once, CSV, "def f(name):\n    return f'Phenoscale_Prob_{name}'"),
     (run_files_are_named_once, CSV, "A = 'log.csv'"),
     (run_files_are_named_once, CSV, "def f(run):\n    return f'{run}/model.safetensors'"),
-    (run_files_are_named_once, f"{PACKAGE}reports/run.py", "A = {'predictions.csv': 1}"),
+    (run_files_are_named_once, f"{PACKAGE}evaluation/run.py", "A = {'predictions.csv': 1}"),
     (rows_are_lettered_once, f"{PACKAGE}reports/pictures.py", "A = chr(65)"),
     (rows_are_lettered_once, CSV, "import string\nA = string.ascii_uppercase[1]"),
     (rows_are_lettered_once, CSV, "from string import ascii_uppercase"),

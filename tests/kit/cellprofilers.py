@@ -64,7 +64,7 @@ def pipeline_of(modules):
     return "\n\n".join([head, *numbered]) + "\n"
 
 
-def measure(model, images, embedding=False, command="", here="", there="", threads=0):
+def measure(model, images, embedding=False, measures=False, command="", here="", there=""):
     """A MeasureWholeImage as text; `images` is {channel of the model: image}."""
     model = Path(model)
     channels = [pair for channel, image in images.items() for pair in (
@@ -72,10 +72,11 @@ def measure(model, images, embedding=False, command="", here="", there="", threa
     return block("MeasureWholeImage", [
         ("Model folder", f"Elsewhere...|{model.parent}"), ("Model file", model.name),
         ("Measure the embedding?", "Yes" if embedding else "No"),
-        ("Threads, 0 for automatic", threads), ("Worker command", command),
+        ("Record the measures?", "Yes" if measures else "No"),
+        ("Threads, 0 for automatic", 0), ("Worker command", command),
         ("Folder that a worker shares", here),
         ("Name of that folder on the worker's computer", there),
-        ("Number of channels", len(images)), *channels])
+        ("Number of channels", len(images)), *channels], revision=2)
 
 
 def train(images, folder, label="Class", revision=2, **more):

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 pandas = pytest.importorskip("pandas")
-pytest.importorskip("tifffile")
+tifffile = pytest.importorskip("tifffile")
+from scipy.ndimage import gaussian_filter
+
 import screens
 from calls import counting
 from mpi_jobs import LIBRARIES, run_ranks
@@ -16,6 +18,7 @@ from phenoscale.images.measures import Measurer
 from phenoscale.prediction import stream
 from phenoscale.prediction.measure import measure_to_file
 from phenoscale.prediction.stream import Writing
+from phenoscale.simulation.simulate import simulate
 from phenoscale.tables.read import read_table
 
 
@@ -40,6 +43,23 @@ def test_the_file_has_the_numbers_of_each_field(screen, tmp_path):
     wanted = np.array(measurer(fields))
     np.testing.assert_allclose(frame[measurer.names], wanted, rtol=1e-6, atol=1e-12)
     assert (frame["Metadata_CellCount"] == frame["Image_Cells_Count_DNA"]).all()
+
+
+def test_a_blurred_field_is_said_beside_its_plate_whatever_the_blocks(tmp_path, monkeypatch):
+    """The plate's other fields are in other blocks; on disk, and in memory."""
+    path = simulate(tmp_path / "screen", plates=2, phenotypes=2, wells=12, size=(192, 240),
+                    processes=1)
+    for plane in read_table(path).paths[4]:
+        tifffile.imwrite(plane, gaussian_filter(tifffile.imread(plane), 8))
+    found = []
+    for block, resume in ((64, None), (2, None), (5, False)):
+        monkeypatch.setattr(stream, "BLOCK", block)
+        out = tmp_path / f"{block}.csv"
+        measure_to_file(path, out, writing=Writing(resume=resume))
+        found.append(out.read_bytes())
+    assert len(set(found)) == 1
+    quality = pandas.read_csv(out, keep_default_na=False)["Phenoscale_Quality"]
+    assert ["blurred" in words.split() for words in quality] == [k == 4 for k in range(24)]
 
 
 def test_without_nuclei_no_cells_are_counted_and_it_is_said(screen, tmp_path):

@@ -8,7 +8,9 @@ import numpy as np
 import pandas
 import pytest
 
-from phenoscale.profiles.dose_response import dose_response
+from phenoscale.profiles.dose_response import dose_fits, dose_response
+from phenoscale.scores.controls import v_factor
+from phenoscale.scores.dose_fit import fit_doses
 
 
 def slow_ranks(values):
@@ -58,3 +60,27 @@ def test_dose_response_leaves_out_what_is_no_number():
     assert found["compound"].tolist() == ["x", "flat", "two"]
     assert found["n"].tolist() == [3, 3, 2]
     assert found["spearman"].tolist() == pytest.approx([1, np.nan, np.nan], nan_ok=True)
+
+
+def test_dose_fits_are_those_of_each_compound():
+    """Their own wells of dose 0, and others that stand for them, fix the bottom."""
+    pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(6)
+    doses = np.tile([0, 0.1, 0.3, 1, 3, 10, 30], 3)
+    frame = pandas.DataFrame({
+        "drug": np.repeat(["x", "y", ""], 21), "dose": np.tile(doses, 3).astype(str),
+        "score": np.tile(4 * doses / (doses + 1), 3) + rng.normal(0, 0.1, 63)})
+    found = dose_fits(frame, "drug", "dose", "score", {"y": [0.5, 0.7]})
+    assert found["compound"].tolist() == ["x", "y"]
+    assert found[["n", "spearman"]].equals(
+        dose_response(frame, "drug", "dose", "score")[["n", "spearman"]])
+    for row, more in zip(found.to_dict("records"), ([], [0.5, 0.7])):
+        score = frame.loc[frame["drug"] == row["compound"], "score"].to_numpy()
+        wanted = {**fit_doses([*doses, *(0 for _ in more)], [*score, *more]),
+                  **v_factor(doses[doses > 0], score[doses > 0])}
+        assert {name: row[name] for name in wanted} == wanted and row["fit_ok"]
+    assert found["bottom"][1] == pytest.approx(np.mean(
+        [*frame.loc[(frame["drug"] == "y") & (frame["dose"] == "0.0"), "score"], 0.5, 0.7]))
+    below = pandas.concat([frame, frame.iloc[[0]].assign(dose="-6", score=99)])
+    assert dose_fits(below, "drug", "dose", "score")["ec50"][0] == found["ec50"][0]
+    assert len(dose_fits(frame[:0], "drug", "dose", "score")) == 0

@@ -38,7 +38,7 @@ def config(**more):
 
 STRANGE = {"a pipe": os.mkfifo, "a device": lambda path: os.symlink("/dev/zero", path),
            "a folder": os.mkdir, "a loop": lambda path: os.symlink(path, path), "large": large}
-TABLES = ("log.csv", "split.csv", "predictions.csv", "errors.csv")
+TABLES = ("log.csv", "split.csv", "predictions.csv", "errors.csv", "heads.csv")
 CONFIGS = [b"", b"\xff", b"[]", b"1", b"{}", b"[" * 100_000, b'{"a":' * 100_000, b"NaN",
            config(more=json.loads("[" * 500 + "]" * 500)).encode()]
 WRONG = [0, 1.5, True, "x", [], [[]], [{}], [None], {}, {"a": {}}, {"a": [[]]}, ["a", "a"]]
@@ -82,7 +82,8 @@ def test_entries_of_other_kinds(tmp_path, name):
                                      b"epoch,loss\n", b"epoch,loss\n1,nan\n2,1e999\n",
                                      b"\"", b"a,b\n1,2,3\n",
                                      b"Split,Phenoscale_Field\ntest\n", b"Split\n<script>\n",
-                                     "Phenoscale_Field,Phenoscale_Class\nä,ö\n".encode()])
+                                     "Phenoscale_Field,Phenoscale_Class\nä,ö\n".encode(),
+                                     b"Head,Side\nnetwork,test\n", b"Head\n<script>\n"])
 @pytest.mark.parametrize("name", TABLES)
 def test_tables_of_other_kinds(tmp_path, name, content):
     give(tmp_path, "config.json", config())

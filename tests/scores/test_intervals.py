@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The interval of a share: the roots of its equation, found slowly, and known values."""
+"""The interval of a share: the roots of its equation, found slowly, and known values; intervals by
+drawing groups, against a slow twin and theory."""
 
 import math
 
 import numpy as np
 import pytest
 
-from phenoscale.scores.intervals import bootstrap_share, wilson
+from phenoscale.scores.intervals import DRAWS, bootstrap, wilson
 
 
 def slow_wilson(right, n):
@@ -51,35 +52,42 @@ def test_sides_are_alike_and_within_one():
             assert wilson(n - right, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
-def slow_bootstrap(right, units, seed):
-    """Ends from lists of answers, drawn unit by unit."""
-    members = [[r for r, u in zip(right, units) if u == unit] for unit in sorted(set(units))]
-    rng, shares = np.random.default_rng(seed), []
-    for _ in range(2000):
-        drawn = sum((members[k] for k in rng.integers(len(members), size=len(members))), [])
-        shares.append(sum(drawn) / len(drawn))
-    shares.sort()
-    at = [0.025 * 1999, 0.975 * 1999]
-    return [shares[int(k)] + (k - int(k)) * (shares[int(k) + 1] - shares[int(k)]) for k in at]
+def mean_of(values):
+    """A statistic: the mean of rows that count several times."""
+    return lambda weights: [np.average(values, weights=weights)]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_the_bootstrap_of_units_equals_its_slow_twin(seed):
-    rng = np.random.default_rng(seed)
-    units = rng.integers(12, size=60)
-    right = rng.random(60) < 0.3 + 0.5 * (units % 2)
-    found = bootstrap_share(right, units, seed)
-    assert found == pytest.approx(slow_bootstrap(right.tolist(), units.tolist(), seed), abs=1e-12)
+def test_bootstrap_equals_its_slow_twin():
+    """Groups drawn row by row, in the order of the same random numbers."""
+    rng = np.random.default_rng(4)
+    values, groups = rng.normal(0, 1, 40), rng.choice(list("abcdefg"), 40).tolist()
+    names, twin, found = list(dict.fromkeys(groups)), np.random.default_rng(7), []
+    for _ in range(DRAWS):
+        drawn = [names[at] for at in twin.integers(len(names), size=len(names))]
+        rows = [row for name in drawn for row, group in enumerate(groups) if group == name]
+        found.append(np.mean(values[rows]))
+    low, high = bootstrap(mean_of(values), groups, seed=7)
+    assert (low[0], high[0]) == pytest.approx(tuple(np.percentile(found, [2.5, 97.5])))
 
 
-def test_copies_of_an_answer_make_it_no_surer():
-    right, units = np.array([True, False] * 10), np.arange(20)
-    once = bootstrap_share(right, units)
-    assert bootstrap_share(np.repeat(right, 9), np.repeat(units, 9)) == pytest.approx(once)
-    low, high = bootstrap_share(np.repeat(right, 9), np.arange(180))
-    assert high - low < 0.5 * (once[1] - once[0])
+def test_rows_of_a_group_are_no_evidence_of_their_own():
+    """Ten equal fields in each of 30 wells: the interval of the 30 wells, not of 300 rows."""
+    wells = np.random.default_rng(5).normal(0, 1, 30)
+    ends = bootstrap(mean_of(np.repeat(wells, 10)), np.repeat(np.arange(30), 10), draws=4000)
+    of_wells = bootstrap(mean_of(wells), range(30), draws=4000)
+    assert np.ravel(ends) == pytest.approx(np.ravel(of_wells))
+    half = 1.96 * wells.std() / math.sqrt(30)
+    assert np.ravel(ends) == pytest.approx([wells.mean() - half, wells.mean() + half], abs=0.05)
 
 
-def test_units_that_are_alike_are_as_many_answers():
-    assert bootstrap_share(np.ones(40, bool), np.arange(40) // 4) == wilson(10, 10)
-    assert all(map(math.isnan, bootstrap_share(np.ones(4, bool), np.zeros(4, int))))
+def test_seeds_groups_and_scores_without_an_interval():
+    values, groups = [1.0, 2.0, 4.0, 8.0], ["a", "b", "c", "d"]
+    first = bootstrap(mean_of(values), groups)
+    assert first == bootstrap(mean_of(values), [(name,) for name in groups])
+    assert first != bootstrap(mean_of(values), groups, seed=1)
+    for few in ([], ["a"] * 4):
+        low, high = bootstrap(lambda weights: [1.0, 2.0], few)
+        assert np.isnan(low).all() and np.isnan(high).all() and len(low) == 2
+    never, sometimes = bootstrap(
+        lambda weights: [math.nan, 1.0 if weights[0] else math.nan], groups)[0]
+    assert math.isnan(never) and sometimes == 1

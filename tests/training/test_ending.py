@@ -12,10 +12,10 @@ from phenoscale.prediction.predict import predict_table
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.ending import COUNT_ALONE, UNTRAINED
-from phenoscale.training.running import Running
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
+from phenoscale.training.running import Running
 
 RECIPE = Recipe(network="mcnn-gap", epochs=1, seed=2)
 HELD_OUT = Split(holdout={"Metadata_Plate": ["P2"]}, val_fraction=0)

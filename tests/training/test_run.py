@@ -21,8 +21,8 @@ from phenoscale.models.controls import controls_of
 from phenoscale.prediction.file import Writing
 from phenoscale.signals import Stopped
 from phenoscale.tables.read import read_table
-from phenoscale.training.running import Running
 from phenoscale.training.recipe import Recipe
+from phenoscale.training.running import Running
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The network on held-out plates of simulated screens, beside simple classifiers.
+"""The heads of a model on held-out plates of simulated screens, beside simple classifiers.
 
 ``make figures`` draws one screen for each seed at the size of the demo, trains on three plates,
 and scores the fourth; the same three plates train the simple classifiers.
@@ -9,12 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pandas
-
 import phenoscale
-from baselines import baselines
+from baselines import LABEL, baselines
+from heads import floors, opinions, over_wells, show
+from phenoscale.profiles.aggregate import aggregate
 from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
+from phenoscale.tables.predictions import CLASS
 from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
@@ -26,32 +27,46 @@ SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}
 RECIPE = {"epochs": 12, "augment": ("flip", "turn", "intensity")}
 
 
-def held_out_scores(folder, seed, progress=None):
-    """Balanced accuracy on the held-out plate, {classifier: score}, "network" among them."""
-    table = phenoscale.simulate(Path(folder) / "screen", seed=seed, **SCREEN)
-    model, run = train_run(
-        phenoscale.read_table(table), "Metadata_Phenotype", Path(folder) / "run",
-        Recipe(seed=seed, **RECIPE), Split(holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0),
+def held_out(folder, seed, progress=None):
+    """What was right on the held-out plate: balanced accuracy of fields, {head or classifier:
+    score}, and {head: (fields right, fields, wells right, wells)}."""
+    path = phenoscale.simulate(Path(folder) / "screen", seed=seed, **SCREEN)
+    table, run = phenoscale.read_table(path), RunFolder(Path(folder) / "run")
+    model, _ = train_run(
+        table, LABEL, run.path, Recipe(seed=seed, **RECIPE),
+        Split(holdout={"Metadata_Plate": [HELD_OUT]}, val_fraction=0),
         crew=Crew(progress=progress))
-    frame = pandas.read_csv(Path(run) / RunFolder.PREDICTIONS, keep_default_na=False)
-    frame = frame[(frame["Metadata_Plate"] == HELD_OUT) & (frame["Metadata_Phenotype"] != "")]
-    scores = classification(frame["Metadata_Phenotype"], frame["Phenoscale_Class"], model.classes)
-    return {"network": scores["balanced_accuracy"], **baselines(table, [HELD_OUT])}
+    scores, counts = {}, {}
+    for head, frame in opinions(run, table).items():
+        fields = frame[(frame["Metadata_Plate"] == HELD_OUT) & (frame[LABEL] != "")]
+        wells = aggregate(fields, ["Metadata_Well", LABEL], model.classes)
+        scores[head] = classification(fields[LABEL], fields[CLASS],
+                                      model.classes)["balanced_accuracy"]
+        counts[head] = sum(((int((one[LABEL] == one[CLASS]).sum()), len(one))
+                            for one in (fields, wells)), ())
+    return {**scores, **baselines(path, [HELD_OUT])}, {**counts, **floors(run)}
 
 
-def main():
-    """Print a line for each seed."""
-    rows = []
-    for seed in (0, 1, 2):
+def main(seeds="0,1,2"):
+    """Print a line of scores for each seed, and a line of counts for each head."""
+    scores, counts = [], []
+    for seed in map(int, seeds.split(",")):
         with tempfile.TemporaryDirectory() as folder:
-            rows.append({"seed": seed, **held_out_scores(
-                folder, seed, lambda event, seed=seed: event["stage"] == "epoch" and print(
+            score, right = held_out(folder, seed, lambda event, seed=seed: event[
+                "stage"] == "epoch" and print(
                     f"seed {seed} epoch {event['epoch']}: loss {event['loss']:.3f}",
-                    file=sys.stderr))})
-    print(f"balanced accuracy on {HELD_OUT}, which no classifier was trained on; chance "
+                    file=sys.stderr))
+        scores.append({"seed": seed, **{name: f"{value:.2f}" for name, value in score.items()}})
+        counts.append(right)
+    print(f"balanced accuracy of fields of {HELD_OUT}, which no classifier was trained on; chance "
           f"{1 / SCREEN['phenotypes']:.2f}")
-    print(pandas.DataFrame(rows).to_string(index=False, float_format="{:.2f}".format))
+    show(scores)
+    print(f"right there at seed {seeds}: mean share, 95 % interval if they were independent")
+    show([{"head": head, **{
+        what: over_wells([one[head][at] for one in counts], first[at + 1])
+        for what, at in (("fields", 0), ("wells", 2)) if first[at:]}}
+        for head, first in counts[0].items()])
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

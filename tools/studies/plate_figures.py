@@ -1,47 +1,73 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Figures of the real plate: ``make bbbc013 BBBC013=FOLDER`` prints them from its run folders.
+"""Figures of the real plate: what ``make bbbc013 BBBC013=FOLDER`` runs, for each seed.
 
-For each run the controls and the dose wells it was not trained on: how many controls are right,
-and how the score, the log-odds of positive against negative, follows the rank of the dose.
+Rows of the plate are held out, then one drug and the other.  Of each training, and of each head,
+the controls and the dose wells it was not trained on: how many controls are right, and how the
+score, the log-odds of positive against negative, follows the rank of the dose.
 """
 
 import sys
 from pathlib import Path
 
+from heads import floors, opinions, over_wells, show
 from phenoscale.profiles.aggregate import log_odds
 from phenoscale.profiles.dose_response import dose_response
-from phenoscale.tables.predictions import CLASS, probability_columns
+from phenoscale.progress import Progress
+from phenoscale.ranks.crew import Crew
+from phenoscale.tables.predictions import CLASS
+from phenoscale.tables.read import read_table
+from phenoscale.tables.split import Split
+from phenoscale.training.recipe import Recipe
+from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
 
+LABEL, COMPOUND = "Metadata_Control", "Metadata_Compound"
+RECIPE = {"network": "mcnn", "epochs": 16, "augment": ("flip", "turn")}
+HELD_OUT = {"rows": {"Metadata_Row": ["B", "D", "F", "H"]},
+            "LY294002": {COMPOUND: ["LY294002"]}, "Wortmannin": {COMPOUND: ["Wortmannin"]}}
 
-def plate_figures(run):
-    """(right, controls, {compound: Spearman over the dose wells}) of what a run held out.
 
-    run : RunFolder
-    """
-    config, frame = run.config(), run.cells(run.PREDICTIONS)
-    (column, values), = config["holdout"].items()
-    probabilities = probability_columns(frame, config["classes"])
-    frame[probabilities] = frame[probabilities].astype(float)
-    controls = frame[frame["Metadata_Control"] != ""]
-    right = int((controls["Metadata_Control"] == controls[CLASS]).sum())
-    doses = frame[frame["Metadata_Control"] == ""].copy()
-    if column == "Metadata_Compound":
+def plate_figures(frame, holdout):
+    """(controls right, controls, {compound: Spearman over the dose wells}) of predictions."""
+    (column, values), = holdout.items()
+    controls = frame[frame[LABEL] != ""]
+    right = int((controls[LABEL] == controls[CLASS]).sum())
+    doses = frame[frame[LABEL] == ""].copy()
+    if column == COMPOUND:
         doses = doses[doses[column].isin(values)]
     doses["score"] = log_odds(doses, "positive", "negative")
     doses["dose"] = doses["Metadata_Concentration"].astype(float)
-    table = dose_response(doses, "Metadata_Compound", "dose", "score")
+    table = dose_response(doses, COMPOUND, "dose", "score")
     return right, len(controls), dict(zip(table["compound"], table["spearman"]))
 
 
-def main(folder):
-    """Print a line for each run in the folder."""
-    for path in sorted(Path(folder).glob(f"*/{RunFolder.CONFIG}")):
-        right, n, spearman = plate_figures(RunFolder(path.parent))
-        print(f"{path.parent.name}: {right} of {n} held-out controls right; Spearman of the score "
-              "with the dose rank: "
-              + ", ".join(f"{name} {value:.2f}" for name, value in spearman.items()))
+def trained(fields, holdout, folder, seed):
+    """{head: (controls right, controls, {compound: Spearman})} of a training; floors are known by
+    controls alone."""
+    with Progress(quiet=False) as progress:
+        train_run(fields, LABEL, folder, Recipe(seed=seed, **RECIPE), Split(holdout=holdout),
+                  {LABEL: ["negative"]}, crew=Crew(progress=progress))
+    run = RunFolder(folder)
+    return {**{head: plate_figures(frame, holdout) for head, frame in
+               opinions(run, fields).items()},
+            **{head: (*counts, {}) for head, counts in floors(run).items()}}
+
+
+def main(table, out, seeds="0,1,2"):
+    """Train, score, print a line for each head of each side that is held out."""
+    fields, rows = read_table(table), []
+    for name, holdout in HELD_OUT.items():
+        found = [trained(fields, holdout, Path(out) / f"without_{name}_{seed}", int(seed))
+                 for seed in seeds.split(",")]
+        for head, (_, n, drugs) in found[0].items():
+            rows.append({"held out": name, "head": head,
+                         "controls right": over_wells([one[head][0] for one in found], n),
+                         **{drug: " ".join(f"{one[head][2][drug]:.2f}" for one in found)
+                            for drug in drugs}})
+    print(f"at seed {seeds}: held-out controls right (mean, 95 % interval if wells were "
+          "independent), Spearman of the score with the dose rank")
+    show(rows)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -14,8 +14,7 @@ from phenoscale.checks.pixels import SATURATED, Pixels
 from phenoscale.checks.plates import of_counts
 from phenoscale.images.survey import Survey
 from phenoscale.tables.columns import SKIP
-from phenoscale.tables.confounded import classes_in_one
-from phenoscale.tables.labels import class_cells, label_words
+from phenoscale.tables.labels import class_cells, label_words, single_homes
 from phenoscale.tables.repeats import doubts
 from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.table import Table
@@ -155,12 +154,12 @@ def _of_labels(table: Table, labels, label):
     yield from (Finding("label", words) for words in label_words(table.column(label), label))
     names = class_cells(table, label)
     for role in ("plate", "batch"):
-        if role not in table.roles:
-            continue
-        alone = classes_in_one(table.role(role).tolist(), names)
-        for name in list(alone)[:_MOST_NAMED]:
-            yield Finding("confounded", f"class {name} lies on one {role} only "
-                          f"({alone[name]}): a network may learn the {role} instead")
+        groups = table.role(role)
+        homes = {} if groups is None else single_homes(names, groups)
+        alone = [name for name in labels.classes() if name in homes]
+        for name in alone[:_MOST_NAMED]:
+            yield Finding("confounded", f"class {name} lies on one {role} only ({homes[name]}): "
+                          f"a network may learn the {role} instead")
         if len(alone) > _MOST_NAMED:
             yield Finding("confounded", f"{len(alone) - _MOST_NAMED:,} more classes lie on one "
                                         f"{role} only")

@@ -15,7 +15,8 @@ from phenoscale.cli.options import (
     threads_option,
 )
 from phenoscale.errors import SKIPPED
-from phenoscale.evaluation.ladder import climb, measured_fields
+from phenoscale.evaluation.ladder import climb
+from phenoscale.evaluation.measured import measured_fields
 from phenoscale.files.csv import write_csv
 from phenoscale.progress import Progress
 from phenoscale.ranks.crew import Crew

@@ -15,8 +15,8 @@ from phenoscale.models.networks import TOWERS
 from phenoscale.tables.read import Reading
 
 __all__ = ["LIMITS", "gathered", "given", "listed_words", "model_reading_options",
-           "on_error_option", "pairs", "path_maps", "quiet_option", "reading_options",
-           "size_of", "threads_option", "tower_option", "writing_options"]
+           "on_error_option", "pairs", "path_maps", "profile_options", "quiet_option",
+           "reading_options", "size_of", "threads_option", "tower_option", "writing_options"]
 
 LIMITS = _core.limits()  # of the C library
 
@@ -134,6 +134,10 @@ _OF_FILES = {
 _Z = {"z": click.option("--z", metavar="max|mean|NUMBER",
                         help="How a stack of planes becomes one; 0 is its first plane.")}
 
+#: what the columns of a table without images mean
+profile_options = gathered(
+    "about", lambda roles, join: {"roles": roles_of(roles), "join": join},
+    {name: _OF_FILES[name] for name in ("roles", "join")})
 #: how a table or folder is read
 reading_options = gathered("reading", _reading, {**_OF_FILES, **_Z})
 #: the same where a model says how stacks become planes

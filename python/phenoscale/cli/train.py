@@ -23,6 +23,7 @@ from phenoscale.cli.options import (
 )
 from phenoscale.errors import InputError
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
+from phenoscale.evaluation.evaluate import evaluate
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -40,6 +41,7 @@ from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.running import DATA_CHANGED, Running
+from phenoscale.words import visible
 
 __all__ = ["verb"]
 
@@ -110,32 +112,27 @@ _SPLIT = {
     "val_fraction": click.option("--val-fraction", type=float,
                                  help="0: none. Default: 0.15 where wells suffice."),
     "controls": click.option("--controls", multiple=True, metavar="COLUMN=VALUE[,...]",
-                             help="For the report.")}
+                             help="For the report."),
+    "cv": click.option("--cv", type=click.Choice(list(FOLDS_BY)), help="Cross-validate: hold out "
+                       "every field in turn with its well, plate, batch or compound, then train "
+                       "on all."),
+    "folds": click.option("--folds", metavar="N|all", default="5", show_default=True,
+                          help="With --cv: so many, or one for each well, plate, ...")}
 
 
-def _split(column, holdout, val_fraction, controls, **words) -> tuple[Split, dict]:
-    """The split, and the controls of the report."""
+def _split(column, holdout, val_fraction, controls, cv, folds, **words
+           ) -> tuple[Split, dict, Folds | None]:
+    """The split, the controls of the report, and how fields are held out in turn."""
+    if cv is not None and (column is not None or holdout or val_fraction is not None):
+        raise click.UsageError("--cv holds out every field in turn: leave --split, --holdout and "
+                               "--val-fraction out, or train without --cv")
+    if folds != "all" and not folds.isdecimal():
+        raise click.UsageError(f"--folds {folds}: give a number, or all")
     if column is not None and (holdout or val_fraction is not None):
         raise click.UsageError("give either --split, or --holdout and --val-fraction")
     return (Split(column=column, holdout=pairs(holdout, "--holdout"), val_fraction=val_fraction,
-                  **words), pairs(controls, "--controls"))
-
-
-_FOLDS = {
-    "by": click.option("--cv", "by", type=click.Choice(list(FOLDS_BY)), help="Cross-validate: hold "
-                       "out every field in turn with its well, plate, batch or compound, then "
-                       "train on all."),
-    "number": click.option("--folds", "number", metavar="N|all", default="5", show_default=True,
-                           help="With --cv: so many, or one for each well, plate, ...")}
-
-
-def _folds(by, number) -> Folds | None:
-    """How fields are held out in turn, None where they are not."""
-    if by is None:
-        return None
-    if number != "all" and not number.isdecimal():
-        raise click.UsageError(f"--folds {number}: give a number, or all")
-    return Folds(by, None if number == "all" else int(number))
+                  **words), pairs(controls, "--controls"),
+            Folds(cv, None if folds == "all" else int(folds)) if cv else None)
 
 
 _RUNNING = {
@@ -166,19 +163,15 @@ _MACHINE = {
 @click.option("--out", required=True, type=click.Path(), help="Run folder to make.")
 @gathered("recipe", _recipe, _RECIPE)
 @gathered("split", _split, _SPLIT)
-@gathered("folds", _folds, _FOLDS)
 @gathered("running", Running, _RUNNING)
 @reading_options
 @gathered("machine", dict, _MACHINE)
-def verb(table, label, out, recipe, split, folds, running, reading, machine):
+def verb(table, label, out, recipe, split, running, reading, machine):
     """Train a network on the labelled fields of a TABLE or FOLDER.
 
     Ctrl-C stops it with a checkpoint of the last finished step; --resume goes on from there.
     """
-    if folds and split[0] != Split():
-        raise click.UsageError("--cv holds out every field in turn: leave --split, --holdout and "
-                               "--val-fraction out, or train without --cv")
-    folder, ranks = RunFolder(out), join()
+    (split, controls, folds), folder, ranks = split, RunFolder(out), join()
     agree(ranks, given)
     ranks.exchange, quiet = machine["exchange"], machine["quiet"] or ranks.rank > 0
     if ranks.spread(running.resume and folder.has(folder.MODEL)):
@@ -190,10 +183,10 @@ def verb(table, label, out, recipe, split, folds, running, reading, machine):
             progress.note(fields.notes)
             crew = Crew(ranks, machine["threads"], progress, quiet)
             if folds:
-                cross_validate(fields, label, out, recipe(reading.z), folds, split[1], running,
+                cross_validate(fields, label, out, recipe(reading.z), folds, controls, running,
                                crew)
             else:
-                train_run(fields, label, out, recipe(reading.z), *split, running, crew)
+                train_run(fields, label, out, recipe(reading.z), split, controls, running, crew)
     except Stopped as error:  # here, since click takes every KeyboardInterrupt for its own
         return say_stopped(error, out)
     if ranks.rank:
@@ -201,8 +194,15 @@ def verb(table, label, out, recipe, split, folds, running, reading, machine):
     del fields  # and the model is gone: the report has the memory to itself
     print(write_report(out))
     if folds:
-        print(write_report(pooled_folder(out).path))
+        _say_folds(pooled_folder(out).path)
     return _say_left_out(folder)
+
+
+def _say_folds(pooled: str) -> None:
+    """The score of all folds, and where it lies."""
+    print(write_report(pooled))
+    found = evaluate(pooled)
+    print(found.write(pooled)[0], visible(found.text(), keep="\n"), sep="\n")
 
 
 def _say_ended(folder: RunFolder) -> int:

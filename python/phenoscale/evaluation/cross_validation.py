@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.evaluation.certain import checked, found_on
 from phenoscale.files.csv import write_csv
 from phenoscale.models.certainty import COVERAGES, Certainty
 from phenoscale.models.head import BOTH, HEADS
 from phenoscale.ranks.crew import Crew
-from phenoscale.scores.calibration import at_temperature, fit_temperature, set_limits
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.folds import FOLDS_BY, NEVER, draw_folds
@@ -34,7 +34,7 @@ from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.running import Running
-from phenoscale.words import count
+from phenoscale.words import count, listed
 
 __all__ = ["FOLDER", "Folds", "cross_validate", "pooled_folder"]
 
@@ -100,7 +100,7 @@ def cross_validate(table: Table, label: str, out, recipe: Recipe, folds: Folds,
     runs = [_fold(labelled, label, pooled, ours, number, k, controls, running, crew)
             for k in range(number.max() + 1)]
     found = _pool(labelled, label, pooled, runs, number, crew) if crew.is_first else None
-    about = crew.ranks.spread(found and _known(found, recipe, folds))
+    about = crew.ranks.spread(found and _known(found, pooled, recipe, folds))
     return train_run(table, label, out, replace(recipe, head=about["head"]),
                      Split(val_fraction=0), controls,
                      replace(running, certainty=Certainty(**about["certainty"])), crew)
@@ -133,11 +133,13 @@ class _Pooled:
         Each of `HEADS`, or the network alone, to its probabilities.
     labels : ndarray of int64, (n,)
     wells : list of n hashable
+    folds : ndarray of int64, (n,)
     """
 
     opinions: dict
     labels: np.ndarray
     wells: list
+    folds: np.ndarray
 
 
 def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew) -> _Pooled:
@@ -169,7 +171,7 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
     if len(opinions) > 1:
         opinions[BOTH] = (opinions[HEADS[0]] + opinions[HEADS[1]]) / 2
     wells = likely_wells(table) if "well" in table.roles else list(range(len(table)))
-    return _Pooled(opinions, truth, [wells[row] for row in order])
+    return _Pooled(opinions, truth, [wells[row] for row in order], number[order])
 
 
 def _as_text(table: Table) -> dict:
@@ -209,20 +211,21 @@ def _write_heads(pooled: RunFolder, runs) -> None:
     write_csv(found, pooled.file(RunFolder.HEADS))
 
 
-def _known(found: _Pooled, recipe: Recipe, folds: Folds) -> dict:
+def _known(found: _Pooled, pooled: RunFolder, recipe: Recipe, folds: Folds) -> dict:
     """The head and the certainty of the model of all fields, as JSON has them."""
     kind = recipe.head
     if kind is None:
         hits = {name: chances.argmax(axis=1) == found.labels
                 for name, chances in found.opinions.items()}
         kind = choose_kind(hits)[0] if len(hits) > 1 else HEADS[0]
-    chances = found.opinions[kind]
-    temperature = fit_temperature(chances, found.labels)
-    calibrated = at_temperature(chances, temperature)
-    number = {well: k for k, well in enumerate(dict.fromkeys(found.wells))}
-    wells = np.array([number[well] for well in found.wells])
-    sets = {coverage: set_limits(calibrated, found.labels, wells, int(coverage) / 100).tolist()
-            for coverage in COVERAGES}
-    why = (f"found on {count(len(found.labels), 'field')} by trainings that had not seen their "
+    chances, labels, wells = found.opinions[kind], found.labels, found.wells
+    why = (f"found on {count(len(labels), 'field')} by trainings that had not seen their "
            f"{folds.by}s")
-    return {"head": kind, "certainty": asdict(Certainty(temperature, sets, why))}
+    certainty = found_on(chances, labels, wells, why)
+    worth = checked(chances, labels, wells, found.folds)
+    pooled.write_config({**pooled.config(), "certainty": worth, "notes": [
+        *pooled.config()["notes"], f"certainty of the {kind} by the other folds: error of "
+        f"calibration {worth['ece']:.3f}, {worth['ece_before']:.3f} without a temperature; sets of "
+        + listed(f"{c} % hold the class of {worth[f'covered_{c}']:.1%} of fields with "
+                 f"{worth[f'size_{c}']:.2f} classes" for c in COVERAGES)]})
+    return {"head": kind, "certainty": asdict(certainty)}

@@ -17,29 +17,28 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.evaluation.measured import Measured
 from phenoscale.evaluation.rungs import RUNGS, Rung, axes_of, folds_of, unknown_words
-from phenoscale.images.measures import Measurer, find_nuclei
-from phenoscale.images.usable import usable
-from phenoscale.prediction.measure import measure_fields
 from phenoscale.progress import Watch
-from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
-from phenoscale.scores.intervals import bootstrap_share
-from phenoscale.tables.confounded import confounded
+from phenoscale.scores.intervals import bootstrap, wilson
+from phenoscale.tables.confounded import confounding
 from phenoscale.tables.labels import class_cells, class_names, class_numbers
-from phenoscale.tables.measured import Measured, is_measured, read_measured
-from phenoscale.tables.read import Reading, read_table
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.tables.table import Table
 from phenoscale.training.head import probabilities_of
 from phenoscale.words import count, listed
 
-__all__ = ["Climbed", "Ladder", "climb", "measured_fields"]
+__all__ = ["Climbed", "Ladder", "climb"]
 
 _COMPOUND, _PLATE, _WELL = (next(rung.name for rung in RUNGS if rung.apart == (what,))
                             for what in ("compound", "plate", "well"))
 _NAMED = 4
 _FEW = 10  # units of a bootstrap
+_COLUMNS = ("FieldsRight", "Fields", "Accuracy", "Low", "High", "BalancedAccuracy", "WellsRight",
+            "Wells", "Units", "UnitsOf", "Folds", "NotHeldOut")
+_WHOLE = [name for name in _COLUMNS if name not in (
+    "Accuracy", "Low", "High", "BalancedAccuracy", "UnitsOf")]
 
 
 @dataclass
@@ -91,27 +90,31 @@ class Ladder:
         rows = [{"Rung": one.rung.name, "Headline": one.rung.name == self.headline, **one.row,
                  "Why": "; ".join(one.why)} for one in self.rungs]
         frame = pandas.DataFrame(rows, columns=["Rung", "Headline", *_COLUMNS, "Why"])
-        whole = ["FieldsRight", "Fields", "WellsRight", "Wells", "Units", "Folds", "NotHeldOut"]
-        return frame.astype(dict.fromkeys(whole, "Int64"))
+        return frame.astype(dict.fromkeys(_WHOLE, "Int64"))
 
     def text(self) -> str:
         """The same for a terminal: what is confounded, the headline, the rungs, what is missing."""
-        best = next((one for one in self.rungs if one.rung.name == self.headline), None)
-        lines = [f"headline: {self.question}", "  " + (
-            f"{best.row['Accuracy']:.1%} of fields ({_interval(best.row)}), "
-            f"{self.headline}" if best else "none")]
-        cells = [["", "fields right", "95 %", "balanced", "wells right", "held apart", "folds"]]
-        cells += [_cells(one.rung.name, one.row) for one in self.rungs if one.row]
+        there = [one for one in self.rungs if one.row]
+        best = [f"{one.row['Accuracy']:.1%} of fields ({_interval(one.row)}), {self.headline}"
+                for one in there if one.rung.name == self.headline]
+        cells = [["", "fields right", "95 %", "balanced", "wells right", "held apart", "folds"],
+                 *(_cells(one.rung.name, one.row) for one in there)]
         widths = [max(map(len, column)) for column in zip(*cells)]
-        lines += ["", *("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells), ""]
-        lines += [f"{one.rung.name}: " + ("" if one.row else "not possible: ") + "; ".join(one.why)
-                  + (f" ({count(one.row['NotHeldOut'], 'field')} not held out)" if one.row else "")
-                  for one in self.rungs if one.why]
-        return "\n".join([*self.notes, *lines, *(["few units: an interval of fewer than "
-                          f"{_FEW} is rough"] if any(one.row and one.row["Units"] < _FEW
-                                                     for one in self.rungs) else []),
-                          f"every rung: the regression on {self.measures} classic measures; the "
-                          "network's own rung is that of train --cv"])
+        lines = [*self.notes, f"headline: {''.join(best) or 'none'}", f"  {self.question}", "",
+                 *("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells), "",
+                 *(_why(one) for one in self.rungs if one.why)]
+        if any(one.row["Units"] < _FEW for one in there):
+            lines.append(f"an interval over fewer than {_FEW} units is rough")
+        lines.append(f"every rung: the regression on {self.measures} classic measures, which takes "
+                     "seconds where networks take hours; train --cv gives the network's own rung")
+        return "\n".join(lines)
+
+
+def _why(one: Climbed) -> str:
+    """Why a rung is not there, or not all fields are in it."""
+    why = "; ".join(one.why)
+    return f"{one.rung.name}: " + (f"{count(one.row['NotHeldOut'], 'field')} not held out: {why}"
+                                   if one.row else f"not possible: {why}")
 
 
 def _interval(row: dict) -> str:
@@ -125,44 +128,6 @@ def _cells(name: str, row: dict) -> list[str]:
     return [name, f"{row['FieldsRight']:,} of {row['Fields']:,} ({row['Accuracy']:.1%})",
             _interval(row), f"{row['BalancedAccuracy']:.1%}", wells,
             count(row["Units"], row["UnitsOf"]), str(row["Folds"])]
-
-
-_COLUMNS = ("FieldsRight", "Fields", "Accuracy", "Low", "High", "BalancedAccuracy", "WellsRight",
-            "Wells", "Units", "UnitsOf", "Folds", "NotHeldOut")
-
-
-def measured_fields(source, label: str, reading: Reading | None = None, nuclei: str | None = None,
-                    crew: Crew | None = None) -> Measured:
-    """The labelled fields of a table or folder, measured; or all of a file of measures, read.
-
-    Parameters
-    ----------
-    source, reading
-        As for `phenoscale.tables.read.read_table`; a file of measures is known by its columns.
-    label : str
-    nuclei : str, optional
-        The channel whose cells are counted, or "none".
-    crew : Crew, optional
-        Who does it; told of the stage "measure" and of notes.
-    """
-    crew = crew or Crew()
-    if is_measured(source):
-        return read_measured(source, reading)
-    table = read_table(source, reading)
-    crew.watch.note(table.notes)
-    table = table.select(class_cells(table, table.known(label)) != "")
-    if not len(table):
-        raise InputError(f"{table.source}: column {label} is empty: no field has a class")
-    found = usable(table, "skip", crew.threads, crew.watch)
-    channel, words = find_nuclei(table.channels, nuclei)
-    crew.watch.note([words] * bool(words))
-    measurer = Measurer(table.channels, channel, crew.threads)
-    said = measure_fields(found.open(crew.threads), np.arange(len(found.rows)), measurer, "skip",
-                          crew)
-    found.leave_out(said.skipped)
-    numbers = np.full((len(table), len(measurer.names)), np.nan, np.float32)
-    numbers[found.rows] = said.numbers
-    return Measured(table, list(measurer.names), numbers, found.left_out)
 
 
 def climb(fields: Measured, label: str, seed: int = 0, watch: Watch | None = None) -> Ladder:
@@ -197,7 +162,7 @@ def climb(fields: Measured, label: str, seed: int = 0, watch: Watch | None = Non
     for k, rung in enumerate(RUNGS, 1):
         rungs.append(_climb_one(rung, table, classes, labels, numbers, seed))
         watch.tell("rung", k, len(RUNGS))
-    return Ladder(rungs, *_headline(table, label, labels, rungs), confounded(table, label),
+    return Ladder(rungs, *_headline(table, label, labels, rungs), confounding(table, label),
                   len(fields.names))
 
 
@@ -218,7 +183,7 @@ def _climb_one(rung: Rung, table: Table, classes, labels, numbers, seed: int) ->
         units, unit = wells, "well"  # fields of a well are never independent
     found, truth = chances.argmax(axis=1)[said], labels[said]
     score = classification([classes[k] for k in truth], [classes[k] for k in found], classes)
-    low, high = bootstrap_share(found == truth, units[said], seed)
+    low, high = _ends(found == truth, units[said], seed)
     right, of = (0, 0) if wells is None else _wells_right(chances[said], truth, wells[said])
     return Climbed(rung, {
         "FieldsRight": int((found == truth).sum()), "Fields": int(said.sum()),
@@ -241,6 +206,14 @@ def _predict(numbers, labels, k: int, folds) -> tuple[np.ndarray, int]:
                                                             numbers[test])
             n += 1
     return chances, n
+
+
+def _ends(right, units, seed: int) -> tuple[float, float]:
+    """The 95 % interval of the share that is right, over whole units; where no draw differs, that
+    of as many single answers as there are units."""
+    n = len(np.unique(units))
+    (low,), (high,) = bootstrap(lambda times: [times @ right / times.sum()], units.tolist(), seed)
+    return (float(low), float(high)) if n < 2 or low < high else wilson(n * right.mean(), n)
 
 
 def _wells_right(chances, truth, wells) -> tuple[int, int]:

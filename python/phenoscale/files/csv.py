@@ -20,10 +20,11 @@ import zlib
 
 from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
-from phenoscale.files.kinds import refuse_other_kinds
+from phenoscale.files.kinds import is_parquet, refuse_other_kinds
 from phenoscale.files.names import check_name
 
-__all__ = ["as_table", "cell_text", "plain_cell", "read_cells", "read_csv", "write_csv"]
+__all__ = ["as_table", "cell_text", "check_packed", "delimiter_of", "plain_cell", "read_cells",
+           "read_csv", "read_parquet", "table_bytes", "write_csv"]
 
 _LIMIT_BYTES = 1 << 32  # of a table
 _LIMIT_SMALL, _EXPANSION = 1 << 26, 100  # unpacked bytes that always may be; times the packed ones
@@ -69,10 +70,9 @@ def read_cells(path: str) -> tuple[list[list[str]], list[int]]:
     CRLF or CR, plain or gzip; the first sheet of an .xlsx; or Parquet.  InputError names the line
     of anything else, and what a file of another kind is.
     """
-    content = _read_bytes(path)
-    refuse_other_kinds(path, content)
-    if content.startswith(b"PAR1"):
-        return _read_parquet(path, content)
+    content = table_bytes(path)
+    if is_parquet(content):
+        return read_parquet(path, content)
     if content.startswith(b"PK\x03\x04"):
         return _read_sheet(path, content)
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) \
@@ -96,7 +96,7 @@ def _parse(path: str, text: str) -> tuple[list[list[str]], list[int]]:
     begin = skipped + 1
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True,
-                            delimiter=mark[1] if mark else _delimiter(text))
+                            delimiter=mark[1] if mark else delimiter_of(text))
         for row in reader:
             # a plate or a folder stands in a thousand rows: one text for all
             cells, line = [seen.setdefault(cell, cell) for cell in map(plain_cell, row)], begin
@@ -120,7 +120,7 @@ def plain_cell(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
-def _delimiter(text: str) -> str:
+def delimiter_of(text: str) -> str:
     """Comma, semicolon or tab: what cuts the first line that any of them cuts into the most
     cells."""
     lines = (re.sub(r'"[^"]*"', "", line) for line in re.split(r"[\r\n]+", text, maxsplit=_ROWS))
@@ -173,8 +173,12 @@ def _merged(part: bytes) -> int:
     return sum((right - left + 1) * (bottom - top + 1) for left, top, right, bottom in bounds)
 
 
-def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]]:
-    """The rows as a CSV would have them; the header counts as line 1."""
+def read_parquet(path: str, content: bytes, leave=None) -> tuple[list[list[str]], list[int]]:
+    """The rows of a file of Parquet as a CSV would have them; the header counts as line 1.
+
+    leave : callable, optional
+        Whether the column of a name is left out.
+    """
     try:
         import pyarrow
         import pyarrow.parquet
@@ -191,8 +195,9 @@ def _read_parquet(path: str, content: bytes) -> tuple[list[list[str]], list[int]
                 _LIMIT_SMALL, _EXPANSION * len(content)):
             raise InputError(f"{path} unpacks to more than {_EXPANSION} times its size, as no "
                              "table does: write it again, or as CSV")
-        table = pyarrow.parquet.read_table(io.BytesIO(content))
-        names = [name for name in table.column_names if not _INDEX.fullmatch(name)]
+        names = [name for name in about.schema.to_arrow_schema().names
+                 if not (_INDEX.fullmatch(name) or leave and leave(name))]
+        table = pyarrow.parquet.read_table(io.BytesIO(content), columns=names)
         columns, seen = [], {}
         for name in names:
             cells = map(cell_text, table.column(name).to_pylist())
@@ -305,7 +310,7 @@ def _blocks(file, most: int):
         yield block
 
 
-def _check_packed(path: str) -> None:
+def check_packed(path: str) -> None:
     """InputError for a packed file that holds far too much; nothing of it is kept.  A table shrinks
     to a tenth or so, a bomb to nothing."""
     most = min(_LIMIT_BYTES, max(_LIMIT_SMALL, _EXPANSION * os.path.getsize(path)))
@@ -315,15 +320,16 @@ def _check_packed(path: str) -> None:
                              "table does: unpack it with 'gunzip', look at it, and give the CSV")
 
 
-def _read_bytes(path: str) -> bytes:
-    """The file, unpacked when it is one of gzip, whatever its name."""
+def table_bytes(path: str) -> bytes:
+    """A file that may be a table, unpacked when it is one of gzip, whatever its name; InputError
+    for any other, and for more than can be one."""
     try:
         if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
             raise InputError(f"{path} is a device or a pipe: give a file")
         with open(path, "rb") as file:
             is_packed = path.endswith(".gz") or file.read(2) == b"\x1f\x8b"
         if is_packed:
-            _check_packed(path)
+            check_packed(path)
         with (gzip.open if is_packed else open)(path, "rb") as file:
             content = b"".join(_blocks(file, _LIMIT_BYTES))
     except FileNotFoundError:
@@ -338,4 +344,5 @@ def _read_bytes(path: str) -> bytes:
         raise InputError(f"{path} cannot be read: {why}") from error
     if len(content) > _LIMIT_BYTES:
         raise InputError(f"{path} is larger than {_LIMIT_BYTES:,} bytes: split the table")
+    refuse_other_kinds(path, content)
     return content

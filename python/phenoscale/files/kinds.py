@@ -9,7 +9,7 @@ import zipfile
 
 from phenoscale.errors import InputError
 
-__all__ = ["refuse_other_kinds"]
+__all__ = ["is_parquet", "refuse_other_kinds"]
 
 _PACKED = "is packed ({}): unpack it with '{}'"
 #: First bytes -> what is said of such a file, and done about it.
@@ -41,6 +41,11 @@ _IN_ZIP = {"xl/workbook.bin": "is an .xlsb workbook: save it as .xlsx or 'CSV UT
            "content.xml": "is an OpenDocument file (.ods): save it as .xlsx or 'CSV UTF-8'",
            "Index/Document.iwa": "is a Numbers document: export it as CSV"}
 _WEB = re.compile(rb"\s*(?:<!doctype html|<html)", re.IGNORECASE)
+
+
+def is_parquet(content: bytes) -> bool:
+    """Whether a file is one of Parquet."""
+    return content.startswith(b"PAR1")
 
 
 def refuse_other_kinds(path: str, content: bytes) -> None:

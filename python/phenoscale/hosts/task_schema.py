@@ -5,7 +5,7 @@ that docs/serve.md shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -96,7 +96,7 @@ _HOW = _maybe("how", _object(
 #: `phenoscale.Recipe` has the bounds
 _RECIPE = _maybe("recipe", _object(
     *(_maybe(name, _TEXT) for name in ("network", "schedule", "optimizer", "balance", "select",
-                                       "z", "tower")),
+                                       "z", "tower", "head", "nuclei")),
     *(_maybe(name, Whole()) for name in ("epochs", "batch", "patience", "bin", "seed")),
     *(_maybe(name, Number()) for name in ("rate", "momentum", "decay", "smoothing", "clip")),
     _maybe("augment", _TEXTS), _maybe("fc_relu", Flag())),
@@ -106,6 +106,7 @@ _NUMBERS = Items(Number(may_lack=True), "a list of numbers", may_lack=True)
 _ROWS = Items(_NUMBERS, "a list of lists of numbers", may_lack=True)
 _WARNINGS = Entry("warnings", _TEXTS, "sentences, also where the counts of the fields lie far from "
                   "those of the training")
+_MEASURE_NAMES = Entry("measure_names", _TEXTS, "what the measures of a field are")
 _CLASSES = Entry("classes", _TEXTS, "in the order of the probabilities")
 
 # ---- the tasks ----------------------------------------------------------------------------------
@@ -127,16 +128,25 @@ SCHEMAS = {
                 Entry("any_size", Flag(), "whether it takes fields of other sizes"),
                 Entry("bin", Whole(1)), _maybe("z", _TEXT, "how stacks become planes, or null"),
                 Entry("embedding", Whole(1), "its length"), Entry("has_controls", Flag()),
+                Entry("head", _TEXT, "`network`, `measures` or `both`: where its classes come "
+                      "from"),
+                _MEASURE_NAMES,
                 Entry("digest", _TEXT, "of the weights"), Entry("version", _TEXT))),
     "predict": Schema(
         _object(_MODEL, Entry("fields", Items(_FIELD, "a list of fields")),
                 _maybe("embeddings", Flag(), "whether they are wanted"),
+                _maybe("measures", Flag(), "whether they are wanted"),
                 _maybe("on_error", _ON_ERROR, "at a field that cannot be read"), _THREADS),
         _object(_CLASSES,
                 Entry("class", Items(_TEXT, "a list of texts", may_lack=True), "one a field"),
                 Entry("probabilities", _ROWS, "a row a field"),
                 Entry("distance", _NUMBERS, "from the controls, one a field, null without"),
                 _maybe("embeddings", _ROWS, "a row a field, where they are wanted"),
+                Entry("cells", _NUMBERS, "one a field, null where they are not counted"),
+                Entry("quality", Items(_TEXT, "a list of texts", may_lack=True), "what is wrong "
+                      "with each field, null where it is not measured"),
+                _maybe("measures", _ROWS, "a row a field, where they are wanted"),
+                replace(_MEASURE_NAMES, is_needed=False),
                 Entry("skipped", Named(_TEXT, "an object"), "number of a field that could not be "
                       "read, to a sentence; its entries are null"), _WARNINGS)),
     "evidence": Schema(
@@ -144,7 +154,7 @@ SCHEMAS = {
                 _maybe("class", _TEXT, "by default, or empty, the most probable"), _THREADS),
         _object(Entry("class", _TEXT), Entry("logit", Number(True), "of the class"),
                 Entry("bias", Number(True), "the share that no pixel has"), _CLASSES,
-                Entry("probabilities", _NUMBERS),
+                Entry("probabilities", _NUMBERS, "of the network alone"),
                 Entry("scales", Named(Number(True), "an object"),
                       "side of a scale's pixels, to the sum of its evidence"),
                 Entry("is_coarse", Flag(), "whether it is known by cells alone"),
@@ -153,6 +163,8 @@ SCHEMAS = {
     "table": Schema(
         _object(_MODEL, Entry("source", _PATH, "of a table or folder"),
                 Entry("out", _PATH, "of the file to write: `.csv`, `.csv.gz` or `.parquet`"),
+                _maybe("measures", Flag(), "whether they are columns; by default where the "
+                       "classes come from them"),
                 _HOW, _THREADS),
         _object(Entry("out", _PATH), Entry("fields", Whole(0), "how many were predicted"),
                 _maybe("errors", _PATH, "of the list of skipped fields, or null"), _WARNINGS)),

@@ -22,7 +22,9 @@ from phenoscale.errors import InputError
 from phenoscale.hosts.task_fields import field_of, pack
 from phenoscale.hosts.task_schema import SCHEMAS
 from phenoscale.images.fields import FieldArrays
+from phenoscale.images.measures import find_nuclei, measure_names
 from phenoscale.machine import thread_count
+from phenoscale.models.head import HEADS
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.counts import far_from, sentences_of
 from phenoscale.prediction.evidence import Explainer
@@ -120,7 +122,9 @@ def _version(inputs: dict, watch) -> dict:
 def _about(inputs: dict, watch) -> dict:
     """What is in a model file."""
     model = _model(inputs)
-    return {"channels": model.channels, "classes": model.classes,
+    head = model.head
+    return {"head": head.kind if head else HEADS[0], "measure_names": _measure_names(model),
+            "channels": model.channels, "classes": model.classes,
             "keys": model.keys, "label": model.label,
             "network": model.network, "size": list(model.size), "dtype": model.dtype,
             "any_size": model.takes_any_size(), "bin": model.bin, "z": model.z,
@@ -128,18 +132,24 @@ def _about(inputs: dict, watch) -> dict:
             "digest": model.digest()[:16], "version": model.version}
 
 
+def _measure_names(model: Model) -> list:
+    """What the measures of its fields are."""
+    return model.head.names if model.head else measure_names(
+        model.channels, find_nuclei(model.channels)[0])
+
+
 def _predict(inputs: dict, watch) -> dict:
-    """Classes, probabilities, embeddings and distances from the controls of some fields; warnings
-    where their counts lie far from those of the training."""
+    """Classes, probabilities, embeddings, measures and distances from the controls of some fields;
+    warnings where their counts lie far from those of the training."""
     model, fields = _model(inputs), inputs["fields"]
-    threads, wants = _threads(inputs), inputs.get("embeddings")
+    threads, wanted = _threads(inputs), "all" if inputs.get("measures") else None
     may_skip = inputs.get("on_error") == "skip"
-    found = {"class": [], "probabilities": [], "distance": []}
-    found.update({"embeddings": []} if wants else {})
+    found = {name: [] for name in ("class", "probabilities", "distance", "cells", "quality")}
+    found.update({name: [] for name in ("embeddings", "measures") if inputs.get(name)})
     skipped, levels = {}, []
     for number, given in enumerate(fields):
         try:
-            row = _one(model, field_of(model, given), threads)
+            row = _one(model, field_of(model, given), threads, wanted)
             levels.append(row["levels"])
         except (InputError, _core.ImageError, OSError) as error:
             if not may_skip:
@@ -149,19 +159,23 @@ def _predict(inputs: dict, watch) -> dict:
             column.append(row.get(name))
         watch.tell("predict", number + 1, len(fields))
     warnings = sentences_of(far_from(model.counts, model.channels, levels, [""] * len(levels)))
-    return {"classes": model.classes, **found, "skipped": skipped, "warnings": warnings}
+    names = {"measure_names": _measure_names(model)} if wanted else {}
+    return {"classes": model.classes, **found, **names, "skipped": skipped, "warnings": warnings}
 
 
-def _one(model: Model, field: np.ndarray, threads: int) -> dict:
-    """What the model says of one field."""
+def _one(model: Model, field: np.ndarray, threads: int, measures: str | None) -> dict:
+    """What the model says of one field; measures: as for `Network.of`."""
     check_fits(model, field.shape, field.dtype.name)
     source = FieldArrays(field[None], model.bin)
-    network = _network(model, source.size, threads, "predict",
-                       lambda: Network.of(model, source.size, threads))
+    network = _network(model, source.size, threads, f"predict {measures}",
+                       lambda: Network.of(model, source.size, threads, measures=measures))
     found = network.run(source, [0])
+    cells, quality = found.cells, found.quality
     return {"class": model.classes[int(found.probabilities[0].argmax())],
             "probabilities": found.probabilities[0].tolist(),
-            "embeddings": found.embeddings[0].tolist(), "levels": found.by_channel()[0],
+            "embeddings": found.embeddings[0].tolist(), "measures": found.numbers[0].tolist(),
+            "cells": None if cells is None else float(cells[0]),
+            "quality": quality and quality[0], "levels": found.by_channel()[0],
             "distance": float(model.distances(found.embeddings)[0]) if model.controls else None}
 
 
@@ -189,7 +203,8 @@ def _table(inputs: dict, watch) -> dict:
     """A table or folder of fields to a file of predictions, as `phenoscale predict`."""
     from phenoscale.prediction.file import Writing, predict_to_file
 
-    out, writing = inputs["out"], Writing(keep=[inputs["model"]])
+    measures = {True: "all", False: "none"}.get(inputs.get("measures"))
+    out, writing = inputs["out"], Writing(keep=[inputs["model"]], measures=measures)
     told = _Told(watch)
     n, skipped = predict_to_file(
         _model(inputs), inputs["source"], out, _reading(inputs), writing,

@@ -12,7 +12,7 @@ import numpy as np
 from phenoscale.models.model import Model
 from phenoscale.prediction import stream
 from phenoscale.prediction.counts import far_from, plates_of, tell_far
-from phenoscale.prediction.frame import prediction_frames
+from phenoscale.prediction.frame import blurred_fields, prediction_frames
 from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
 from phenoscale.prediction.predict import Network, Predictions, measurer_of
 from phenoscale.ranks.crew import Crew
@@ -82,6 +82,8 @@ class _Predicting:
         self.model, self.bin, self._writing, self._threads = model, model.bin, writing, crew.threads
         measurer, self._levels = measurer_of(model, 1, writing.measures), []
         self._measures = measurer.names if measurer else []
+        self._written = [] if writing.measures == "none" else self._measures
+        self._is_blurred = None
         self.same = {"model": _model_key(model), "tower": writing.tower,
                      "measures": "all" if self._measures else "none"}
 
@@ -101,6 +103,11 @@ class _Predicting:
                              self._writing.measures)
         return network.each(source, order, self._writing.on_error)
 
+    def look(self, table, parts) -> None:
+        """Before any is written, at all."""
+        if self._written:
+            self._is_blurred = blurred_fields(table, self._written, parts)
+
     def frames(self, table, parts):
         def noted():
             for part in parts:
@@ -109,7 +116,7 @@ class _Predicting:
                 yield part
 
         return prediction_frames(self.model, table, noted(), self._writing.embedding,
-                                 self._writing.measures)
+                                 self._written, self._is_blurred)
 
     def end(self, table, crew: Crew) -> None:
         model = self.model

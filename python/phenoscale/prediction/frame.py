@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.images.measures import cells_in
+from phenoscale.images.quality import blurred, focus_in, quality_of
 from phenoscale.models.certainty import NONE
 from phenoscale.models.model import Model
+from phenoscale.prediction.counts import plates_of
 from phenoscale.prediction.inputs import with_model_channels
 from phenoscale.prediction.predict import Predictions
 from phenoscale.tables.keys import KEY
@@ -19,6 +21,7 @@ from phenoscale.tables.predictions import (
     DISTANCE,
     MODEL,
     NOVELTY,
+    QUALITY,
     SETS,
     about_columns,
     embedding_column,
@@ -29,7 +32,8 @@ from phenoscale.tables.table import Table, file_cells
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["about_cells", "beside", "prediction_frame", "prediction_frames"]
+__all__ = ["about_cells", "beside", "blurred_fields", "measured_cells", "prediction_frame",
+           "prediction_frames"]
 
 
 def about_cells(table: Table, label: str, keys) -> dict:
@@ -42,13 +46,14 @@ def about_cells(table: Table, label: str, keys) -> dict:
 
 
 def beside(about: dict, parts):
-    """Yields (part, kept, columns): of what was found of some fields the rows that could be read,
-    and their cells of `about_cells`."""
+    """Yields (part, kept, rows, columns): of what was found of some fields those that could be
+    read, their rows in the table, and their cells of `about_cells`."""
     begin = 0
     for part in parts:
         n = len(getattr(part, part.TENSORS[0]))
         kept = np.array([i for i in range(n) if i not in part.skipped], np.int64)
-        yield part, kept, {name: cells[begin + kept] for name, cells in about.items()}
+        rows = begin + kept
+        yield part, kept, rows, {name: cells[rows] for name, cells in about.items()}
         begin += n
 
 
@@ -68,6 +73,24 @@ def _certainty(model: Model, probabilities: np.ndarray, numbers: np.ndarray) -> 
     return columns
 
 
+def blurred_fields(table: Table, names, parts) -> np.ndarray:
+    """Which fields are blurred beside the others of their plate, bool (fields of the table,).
+
+    names: of the measures.
+    parts: iterable of what was found of all fields, in the order of the table.
+    """
+    focus = focus_in(names)
+    return blurred(np.concatenate([part.numbers[:, focus] for part in parts]), plates_of(table))
+
+
+def measured_cells(names, numbers, is_blurred) -> dict:
+    """Column to the cells of what the measures of fields say in short; none of no measures."""
+    count = cells_in(names)
+    cells = {} if count is None else {CELLS: numbers[:, count]}
+    quality = {QUALITY: np.array(quality_of(names, numbers, is_blurred), object)} if names else {}
+    return cells | quality
+
+
 def prediction_frame(model: Model, table: Table, found: Predictions, embedding: str = "last",
                      measures: str | None = None) -> pandas.DataFrame:
     """The predictions file: one row a field that could be read, in the order of the table.
@@ -83,24 +106,27 @@ def prediction_frame(model: Model, table: Table, found: Predictions, embedding: 
     measures : {"none", "all"}, optional
         "none": without those of the measures, and of the cells.
     """
-    return next(prediction_frames(model, table, [found], embedding, measures))
+    names = [] if measures == "none" else found.measures
+    is_blurred = blurred_fields(table, names, [found])
+    return next(prediction_frames(model, table, [found], embedding, names, is_blurred))
 
 
 def prediction_frames(model: Model, table: Table, parts, embedding: str = "last",
-                      measures: str | None = None):
+                      names=(), is_blurred=None):
     """The predictions file in several frames, one for each part.
 
     parts: iterable of Predictions, of all fields in the order of the table.
+    names: of the measures that are written.
+    is_blurred: of `blurred_fields`.
     """
     import pandas
 
     digest = model.digest()[:16]
     about = about_cells(table, model.label, with_model_channels(model, table).keys)
-    for part, kept, columns in beside(about, parts):
+    for part, kept, rows, columns in beside(about, parts):
         probabilities, numbers = part.probabilities[kept], part.numbers[kept]
-        names = [] if measures == "none" else part.measures
-        if (count := cells_in(names)) is not None:
-            columns[CELLS] = numbers[:, count]
+        if names:
+            columns |= measured_cells(names, numbers, is_blurred[rows])
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):
             columns[probability_column(key)] = probabilities[:, k]

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from phenoscale.images.measures import Measurer, cells_in, find_nuclei
-from phenoscale.prediction.frame import about_cells, beside
+from phenoscale.images.measures import Measurer, find_nuclei
+from phenoscale.prediction.frame import about_cells, beside, blurred_fields, measured_cells
 from phenoscale.prediction.predict import in_turn
 from phenoscale.prediction.stream import Writing, check_out, write_file
 from phenoscale.ranks.alone import even_ends, share
 from phenoscale.ranks.crew import Crew
-from phenoscale.tables.predictions import CELLS
 from phenoscale.tables.read import Reading, read_table
 
 __all__ = ["Measures", "measure_fields", "measure_to_file"]
@@ -118,6 +117,10 @@ class _Measuring:
     def check(self, survey) -> None:
         """Fields of every size and depth have them."""
 
+    def look(self, table, parts) -> None:
+        """Before any is written, at all."""
+        self._is_blurred = blurred_fields(table, self._measurer.names, parts)
+
     def blank(self, n: int) -> Measures:
         return Measures.blank(n, self._measurer)
 
@@ -129,11 +132,9 @@ class _Measuring:
         import pandas
 
         names = self._measurer.names
-        count = cells_in(names)
-        for part, kept, columns in beside(about_cells(table, "", table.keys), parts):
+        for part, kept, rows, columns in beside(about_cells(table, "", table.keys), parts):
             numbers = part.numbers[kept]
-            if count is not None:
-                columns[CELLS] = numbers[:, count]
+            columns |= measured_cells(names, numbers, self._is_blurred[rows])
             columns.update(zip(names, numbers.T))
             yield pandas.DataFrame(columns)
 

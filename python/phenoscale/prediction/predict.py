@@ -14,7 +14,8 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.counts import KINDS, looks_at
 from phenoscale.images.fields import FieldArrays
-from phenoscale.images.measures import Measurer, find_nuclei
+from phenoscale.images.measures import Measurer, cells_in, find_nuclei
+from phenoscale.images.quality import quality_of
 from phenoscale.images.usable import usable
 from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
@@ -106,6 +107,18 @@ class Predictions:
             whole[rows] = part
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
         return wide
+
+    @property
+    def cells(self) -> np.ndarray | None:
+        """Cells of each field, (n,) float32; None where they are not counted."""
+        count = cells_in(self.measures)
+        return None if count is None else self.numbers[:, count]
+
+    @property
+    def quality(self) -> list | None:
+        """What is wrong with each field by itself, in the words of `phenoscale.images.quality`:
+        whether it is blurred, its plate says; None where nothing is measured."""
+        return quality_of(self.measures, self.numbers) if len(self.measures) else None
 
     def _parts(self) -> list:
         return [getattr(self, name) for name in self.TENSORS]

@@ -4,7 +4,8 @@ ranks.
 
     table -> blocks of 64 rows -> each rank does every size-th of those that are not done
           -> blocks.py keeps them
-          -> rank 0 writes the file, block by block in the order of the table
+          -> rank 0 looks at all of them, then writes the file, block by block in the order of the
+             table
 
 Blocks are of the table alone, so that any number of ranks and threads writes the same bytes.  The
 work is `phenoscale.prediction.file`'s, a network, or `phenoscale.prediction.measure`'s.
@@ -92,7 +93,8 @@ def write_file(work, table: Table, inputs, out, writing: Writing, crew: Crew):
         `phenoscale.prediction.blocks` has it; `same`, what all blocks depend on, by the names of
         options; `bin`; `fields(table)`, the table as it wants it; `check(survey)`, InputError
         where the fields do not fit; `blank(n)`, of n fields nothing yet; `each(source, order)`,
-        which yields what is put; `frames(table, parts)`; `end(table, crew)`.
+        which yields what is put; `look(table, parts)`, before `frames(table, parts)`;
+        `end(table, crew)`.
     table : Table
     inputs : sequence of path
         What was read, beside the images.
@@ -131,6 +133,7 @@ def _write(work, fields: _Fields, table: Table, out, writing: Writing, crew: Cre
     skipped, errors = {}, None
     if crew.is_first:
         lock.check()
+        work.look(table, (blocks[number] for number in range(fields.n)))
         frames = work.frames(table, fields.parts(blocks, skipped))
         if _is_parquet(out):
             write_parquet(frames, out)

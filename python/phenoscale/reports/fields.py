@@ -8,8 +8,8 @@ import os
 import numpy as np
 
 from phenoscale.errors import InputError, sentence_of
+from phenoscale.evaluation.run import Run
 from phenoscale.images.usable import usable
-from phenoscale.reports.run import Run
 from phenoscale.tables.read import read_table
 
 __all__ = ["not_shown", "stored_fields"]

@@ -143,6 +143,40 @@ def confusion(matrix, classes):
     return figure
 
 
+def heads(rows, opinions, unit):
+    """Share right by head: the opinions a model may have, and in grey what these have to beat.
+
+    Parameters
+    ----------
+    rows : list of dict
+        ``name``, ``share`` from 0 to 1, ``low`` and ``high`` of its interval, ``is_chosen``.
+    opinions : int
+        How many of the rows, the first, are opinions of the model.
+    unit : str
+        What the shares are of: "well" or "field".
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = new_figure(5.2, 3.2)
+    axes = figure.add_subplot()
+    places = [k + 0.5 * (k >= opinions) for k in range(len(rows))]
+    for k, (at, row) in enumerate(zip(places, rows)):
+        axes.bar(at, row["share"], 0.72, color=class_colour(k) if k < opinions else UNSEEN,
+                 edgecolor=INK, linewidth=2.2 if row["is_chosen"] else 0)
+        axes.errorbar(at, row["share"], [[row["share"] - row["low"]], [row["high"] - row["share"]]],
+                      color=INK, linewidth=1.2, capsize=4)
+        axes.text(at, row["high"] + 0.02, f"{100 * row['share']:.1f} %", ha="center", va="bottom",
+                  fontsize=9, color=INK, fontweight="bold" if row["is_chosen"] else "normal")
+    tidy(axes, "", "", f"share of {unit}s right")
+    axes.set_xticks(places, ["\n".join(label_text(row["name"]).rsplit(" ", 1)
+                                   + ["(chosen)"] * row["is_chosen"]) for row in rows])
+    axes.set(ylim=(0, 1.12), yticks=np.linspace(0, 1, 6))
+    axes.tick_params(axis="x", length=0)
+    return figure
+
+
 def plate_map(frame, classes, score=None, score_label=None, limits=None, title="",
               well="Metadata_Well", layout=None):
     """One plate as it lies on the bench: predicted class and, beside it, a score per well.
@@ -322,4 +356,35 @@ def dose_curves(frame, compound, dose, score, reference=None, score_label=None, 
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.text(0, 1.03, label_text((notes or {}).get(name, ""), 48), color=INK, fontsize=8.5,
                   transform=axes.transAxes)
+    return figure
+
+
+def effect_bars(changes):
+    """What changed in each class: bars of effects in deviations of the controls, the words beside.
+
+    Parameters
+    ----------
+    changes : dict of str to list of (str, float)
+        Class to words and effect of its measures, the largest first; at least one in all.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    heights = [max(len(rows), 1) + 1.6 for rows in changes.values()]
+    figure = new_figure(9.0, 0.27 * sum(heights) + 0.3)
+    panels = figure.subplots(len(changes), 1, sharex=True, squeeze=False, height_ratios=heights)
+    for axes, (name, rows) in zip(panels[:, 0], changes.items()):
+        effects = [effect for _, effect in rows]
+        axes.barh(range(len(rows)), effects, height=0.7,
+                  color=[CLASS_COLOURS[5 if effect > 0 else 0] for effect in effects])
+        tidy(axes, label_text(name, 60), "", "")
+        axes.set_yticks(range(len(rows)), [label_text(words, 70) for words, _ in rows])
+        axes.set_ylim(max(len(rows), 1) - 0.4, -0.6)
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.grid(axis="x", color="#e6e9ec", linewidth=0.8)
+        if not rows:
+            axes.text(0.01, 0.5, "like the controls", transform=axes.transAxes, va="center",
+                      fontsize=9, color=FAINT)
+    axes.set_xlabel("effect, deviations of the control wells", fontsize=9, color=INK)
     return figure

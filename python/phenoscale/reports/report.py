@@ -10,16 +10,25 @@ from __future__ import annotations
 
 import os
 
+from phenoscale.evaluation.run import read_run
 from phenoscale.reports.drawing import drawing
 from phenoscale.reports.page import write_page
-from phenoscale.reports.run import read_run
-from phenoscale.reports.sections import curves, doses, evidence, examples, plates, result
+from phenoscale.reports.sections import (
+    changed,
+    curves,
+    doses,
+    evidence,
+    examples,
+    heads,
+    plates,
+    result,
+)
 
 __all__ = ["write_report"]
 
 #: name in the template -> the module whose function `section` makes it, in its order
-_SECTIONS = {"result": result, "curves": curves, "plates": plates, "doses": doses,
-             "gallery": examples, "evidence": evidence}
+_SECTIONS = {"result": result, "heads": heads, "curves": curves, "plates": plates, "doses": doses,
+             "changed": changed, "gallery": examples, "evidence": evidence}
 
 
 @drawing()

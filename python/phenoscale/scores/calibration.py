@@ -75,13 +75,13 @@ def set_limits(probabilities: np.ndarray, labels: np.ndarray, groups, coverage: 
         _, number, sizes = np.unique(np.asarray(groups)[own], return_inverse=True,
                                      return_counts=True)
         n = len(sizes)
-        missed = np.floor((n + 1) * (1 - coverage) + 1e-9)  # groups that the set may not hold
-        if missed < 1:
+        rank = np.floor((n + 1) * (1 - coverage) + 1e-9)  # of the group whose probability it is
+        if rank < 1:
             continue
         chances, weights = probabilities[own, k], 1 / (n * sizes[number])
         order = np.argsort(chances, kind="stable")
         below = np.cumsum(weights[order]) - weights[order]
-        limits[k] = chances[order][np.flatnonzero(below <= missed / n + 1e-12)[-1]]
+        limits[k] = chances[order][np.flatnonzero(below <= (rank - 1) / n + 1e-12)[-1]]
     return limits
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How certain a share is."""
+"""How certain a score is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import math
 
 import numpy as np
 
-__all__ = ["bootstrap_share", "wilson"]
+__all__ = ["DRAWS", "bootstrap", "wilson"]
 
+DRAWS = 1000
 _Z = 1.96  # of 95 %
-_DRAWS = 2000
+_ENDS = 0.025, 0.975
 
 
 def wilson(right: float, n: int) -> tuple[float, float]:
@@ -20,37 +21,36 @@ def wilson(right: float, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def bootstrap_share(right, units, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of a share of right answers, by drawing whole units with replacement.
+def bootstrap(statistic, groups, seed: int = 0, draws: int = DRAWS):
+    """The 95 % interval of some scores, by drawing whole groups of rows with replacement.
 
-    Percentiles of 2,000 draws (Efron 1979, Ann Stat 7:1): what is of one unit, as the fields of a
-    well, is drawn together.  Where no unit differs from another, draws cannot either: then it is
-    the interval of as many single answers as there are units.
+    Percentiles of the scores of the draws (Efron 1979, Ann Stat 7:1).  Rows of a group, as fields
+    of a well, are not independent: they are drawn together or not at all.
 
     Parameters
     ----------
-    right : ndarray of bool, (n,)
-    units : ndarray of int64, (n,)
-        The unit of each answer, from 0.
+    statistic : callable
+        From how often each row was drawn, float64 (n,), to scores, (m,).
+    groups : sequence, (n,)
+        The group of each row: any values that are equal or not.
     seed : int
+        The same seed gives the same ends.
+    draws : int
 
     Returns
     -------
-    low, high : float
-        From 0 to 1; both nan for fewer than two units.
+    low, high : ndarray, float64 (m,)
+        Over the draws in which a score is defined; nan where there are fewer than two groups, or
+        no such draw.
     """
-    sizes = np.bincount(units)
-    hits = np.bincount(units, weights=right)[sizes > 0]
-    sizes = sizes[sizes > 0]
-    n = len(sizes)
-    if n < 2:
-        return math.nan, math.nan
-    shares = hits / sizes
-    if np.ptp(shares) == 0:
-        return wilson(n * shares[0], n)
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(_DRAWS):
-        times = np.bincount(rng.integers(n, size=n), minlength=n)
-        found.append(times @ hits / (times @ sizes))
-    low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    of_row = np.array([numbers[group] for group in groups], dtype=np.int64)
+    rng, n, found = np.random.default_rng(seed), len(numbers), []
+    for _ in range(draws if n > 1 else 1):
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n)
+        found.append(statistic(drawn[of_row].astype(np.float64)))
+    ends = np.full((2, len(found[0])), np.nan)
+    for at, scores in enumerate(np.asarray(found, dtype=np.float64).T if n > 1 else ()):
+        if np.isfinite(scores).any():
+            ends[:, at] = np.quantile(scores[np.isfinite(scores)], _ENDS)
+    return ends[0], ends[1]

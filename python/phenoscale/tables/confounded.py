@@ -8,53 +8,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenoscale.tables.labels import class_cells
+from phenoscale.tables.labels import class_cells, single_homes
 from phenoscale.tables.table import Table
 from phenoscale.tables.wells import plate_layout, row_name, well_position
 from phenoscale.words import listed
 
-__all__ = ["classes_in_one", "confounded"]
+__all__ = ["confounding"]
 
 _NAMED = 4
-_EDGE = "edge"
+_EDGE, _INSIDE = "edge", "inside"
 #: words -> the home of a well at row and column, from 0, of a plate of so many rows and columns;
-#: "" is none that is told of.  The narrowest first.
+#: _INSIDE is not told of.  The narrowest first.
 _PLACES = (
     ("at one well position only", lambda row, column, *_: f"{row_name(row)}{column + 1:02d}"),
     ("in one column of wells only", lambda row, column, *_: f"{column + 1}"),
     ("in one row of wells only", lambda row, column, *_: row_name(row)),
-    ("on the edge of the plate only", lambda row, column, rows, columns: _EDGE * (
-        row in (0, rows - 1) or column in (0, columns - 1))))
+    ("on the edge of the plate only", lambda row, column, rows, columns: _EDGE if (
+        row in (0, rows - 1) or column in (0, columns - 1)) else _INSIDE))
 
 
-def classes_in_one(homes, names) -> dict[str, str]:
-    """Class to its only home, of the classes that have one where others have another.
-
-    Parameters
-    ----------
-    homes : sequence of str, (n,)
-        Of each field, its plate for example.
-    names : sequence of str, (n,)
-        Its class; "" where it has none.
-
-    Returns
-    -------
-    dict
-        Empty where the labelled fields have one home alone.
-
-    >>> classes_in_one(["P1", "P1", "P2"], ["a", "b", "b"])
-    {'a': 'P1'}
-    """
-    homes_of: dict[str, set] = {}
-    for home, name in zip(homes, names):
-        if name:
-            homes_of.setdefault(name, set()).add(home)
-    if len(set().union(*homes_of.values())) < 2:
-        return {}
-    return {name: min(mine) for name, mine in sorted(homes_of.items()) if len(mine) == 1}
-
-
-def confounded(table: Table, label: str) -> list[str]:
+def confounding(table: Table, label: str) -> list[str]:
     """Sentences on the classes that lie on one plate, in one batch, or at one place of their plates
     only; of a table with one plate a single one.
 
@@ -72,7 +45,7 @@ def confounded(table: Table, label: str) -> list[str]:
         if role == "plate" and len(there) == 1:
             return [f"every labelled field is of plate {min(there)}: nothing can be said of "
                     "another plate"]
-        found += _sentence(classes_in_one(cells, names), names, f"on one {role} only",
+        found += _sentence(single_homes(names, cells), names, f"on one {role} only",
                            f"what tells {role}s apart tells the class, whatever the cells do")
     return found + _of_places(table, names)
 
@@ -91,8 +64,9 @@ def _of_places(table: Table, names) -> list[str]:
         {wells[row] for row in rows if names[row] == name}) > 1}
     found, named = [], set()
     for where, home in _PLACES:
-        alone = classes_in_one([home(*places[row], *layout) for row in rows], names[rows])
-        alone = {name: at for name, at in alone.items() if name in several - named and at}
+        alone = single_homes(names[rows], [home(*places[row], *layout) for row in rows])
+        alone = {name: at for name, at in sorted(alone.items())
+                 if name in several - named and at != _INSIDE}
         named |= alone.keys()
         found += _sentence(alone, names, where, "the place may tell the class, as evaporation and "
                            "light do")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
 __all__ = ["Labels", "class_cells", "class_names", "class_numbers", "is_no_class", "label_words",
-           "same_spelling"]
+           "same_spelling", "single_homes"]
 
 _TAKEN = ("Phenoscale_", "Image_Phenoscale_", "Image_FileName_", "Image_PathName_")
 #: What stands in a cell for none, in small letters: of R, pandas, SQL, spreadsheets, screens.
@@ -67,6 +67,20 @@ def class_numbers(classes, names) -> np.ndarray:
     """The number of the class of each name, (n,) int64; -1 for none."""
     number = {"": -1, **{name: k for k, name in enumerate(classes)}}
     return np.array([number[name] for name in names], np.int64)
+
+
+def single_homes(names, groups) -> dict:
+    """Class to its group, of the classes that lie in one of several groups alone.
+
+    >>> single_homes(["a", "a", "b", "b", ""], ["P1", "P2", "P1", "", "P2"])
+    {'b': 'P1'}
+    """
+    homes = {}
+    for name, group in zip(names, groups):
+        if name and group:
+            homes.setdefault(name, set()).add(group)
+    is_one = len(set().union(*homes.values())) < 2
+    return {} if is_one else {name: next(iter(of)) for name, of in homes.items() if len(of) == 1}
 
 
 # ---- what should be known of names ---------------------------------------------------------------

@@ -1,149 +1,108 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A file of classic numbers, as `measure` and `predict` write it, read again: a few rows at a time,
-so that only what is asked for is ever in memory."""
+"""A file of `measure` or `predict` as it is needed to say what changed: what the table says of each
+field as text, its measures as numbers, its embedding not at all.
+"""
 
 from __future__ import annotations
 
-import csv
-import gzip
-import itertools
-import os
-from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
 from phenoscale.files.csv import cell_text, plain_cell
 from phenoscale.machine import free_memory
-from phenoscale.tables.predictions import is_feature, is_measure
-from phenoscale.tables.read import Reading, read_table
-from phenoscale.tables.table import Table
+from phenoscale.tables.predictions import is_embedding, is_measure
 
-__all__ = ["Measured", "is_measured", "read_measured"]
+if TYPE_CHECKING:
+    import pandas
 
-_ROWS = 1024  # at a time
-_HEADER = 1 << 20  # characters
-_LIMIT_ROWS = 10**7
-_FIRST = 2  # the number of the row below the header
+__all__ = ["measured_table"]
 
-
-@dataclass
-class Measured:
-    """Fields and their classic numbers.
-
-    Attributes
-    ----------
-    table : Table
-    names : list of str
-        The measures.
-    numbers : ndarray of float32, (fields, names)
-    skipped : dict of int to str
-        Row of a field without numbers, and why.
-    """
-
-    table: Table
-    names: list
-    numbers: np.ndarray
-    skipped: dict
+_ROWS = 2048  # read at a time
+_SHARE = 3  # of the free memory, what is read takes one part: wells are made of it
 
 
-def is_measured(path) -> bool:
-    """Whether a path is a file with columns of measures."""
-    return os.path.isfile(path) and any(map(is_measure, _header(path)))
-
-
-def read_measured(path, reading: Reading | None = None) -> Measured:
-    """A file of measures; its other features are not read.
+def measured_table(path) -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """What is said of the fields of a file, and their measures, row by row the same fields.
 
     Parameters
     ----------
-    path : path
-        .csv, .csv.gz or .parquet.
-    reading : Reading, optional
-        Roles and tables to join.
+    path : str or path
+        A CSV, .csv.gz or .parquet.
+
+    Returns
+    -------
+    about : pandas.DataFrame
+        Text, "" where nothing is said.
+    numbers : pandas.DataFrame of float32
+        The columns of `is_measure`, NaN where a cell is empty; none where there are none.
 
     Raises
     ------
     InputError
-        For a file that is damaged, or larger than the memory.
+        For a file that is no table or has no rows, a measure that is no number, and for more than
+        a third of the free memory.
     """
     import pandas
 
-    header = _header(path)
-    names = [name for name in header if is_measure(name)]
-    abouts = [name for name in header
-              if not is_feature(name) and not name.startswith("Phenoscale_")]
-    cells, parts = [], []
-    most = min(_LIMIT_ROWS, free_memory() // (8 * len(names)))  # twice: parts, then the whole
+    path, most, held, parts = str(path), free_memory() // _SHARE, 0, []
     try:
-        for some, numbers in _chunks(path, header, names, abouts):
-            cells += some
-            parts.append(numbers)
-            if len(cells) > most:
-                raise InputError(f"{path} has more than {most:,} rows of {len(names)} measures, "
-                                 "which the free memory does not hold: split it")
-    except (OSError, EOFError, ValueError, csv.Error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as a file of measures: {error}") from None
-    if not cells:
-        raise InputError(f"{path} has no fields: it needs one row for each field below the header")
-    frame = pandas.DataFrame(cells, columns=abouts, dtype=object)
-    frame.index += _FIRST
-    table = replace(read_table(frame, reading), source=os.fspath(path), unit="row")
-    if len(table) != len(cells):
-        raise InputError(f"{path} has several rows of one field: keep one of each")
-    numbers = np.concatenate(parts)
-    return Measured(table, names, numbers, {
-        row: f"{table.place(row)}: it has no measures"
-        for row in np.flatnonzero(np.isnan(numbers).all(axis=1)).tolist()})
+        for part in (_parquet if path.lower().endswith(".parquet") else _csv)(path):
+            parts.append(part)
+            held += sum(int(frame.memory_usage(deep=True).sum()) for frame in part)
+            if held > most:
+                raise InputError(f"{path} needs more than the {most:,} bytes of memory that can "
+                                 "be given to it: split it by plates, or go where more is free")
+    except pandas.errors.EmptyDataError:
+        parts = []
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read as a table: {why}") from None
+    if not sum(len(about) for about, _ in parts):
+        raise InputError(f"{path} has no rows: give a file that phenoscale measure or predict "
+                         "wrote")
+    about, numbers = (pandas.concat(frames, ignore_index=True) for frames in zip(*parts))
+    return about, numbers
 
 
-def _is_parquet(path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PAR1"
+def _csv(path: str):
+    import pandas
+
+    header = pandas.read_csv(path, nrows=0, encoding="utf-8-sig").columns
+    measures = [name for name in header if is_measure(name)]
+    blocks = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+                             chunksize=_ROWS, usecols=lambda name: not is_embedding(name))
+    for block in blocks:
+        numbers = {name: _numbers(path, block[name]) for name in measures}
+        about = block.drop(columns=measures)
+        about = pandas.DataFrame({plain_cell(name): list(map(plain_cell, about[name]))
+                                  for name in about}, index=block.index)
+        yield about, pandas.DataFrame(numbers, index=block.index)
 
 
-def _open(path):
-    """The text of a CSV, packed or not."""
-    opened = gzip.open if os.fspath(path).endswith(".gz") else open
-    return opened(path, "rt", encoding="utf-8-sig", newline="")
+def _parquet(path: str):
+    import pandas
+    import pyarrow.parquet
+
+    with open(path, "rb") as stream:
+        file = pyarrow.parquet.ParquetFile(stream)
+        columns = [name for name in file.schema_arrow.names if not is_embedding(name)]
+        for batch in file.iter_batches(_ROWS, columns=columns):
+            block = batch.to_pandas()
+            numbers = {name: _numbers(path, block[name]) for name in block if is_measure(name)}
+            about = {name: list(map(cell_text, block[name]))
+                     for name in block if name not in numbers}
+            yield (pandas.DataFrame(about, index=block.index),
+                   pandas.DataFrame(numbers, index=block.index))
 
 
-def _header(path) -> list[str]:
-    """The names of the columns; none where the file is no table of ours."""
+def _numbers(path: str, cells):
+    """Cells as float32."""
+    import pandas
+
     try:
-        if _is_parquet(path):
-            import pyarrow.parquet
-
-            return list(pyarrow.parquet.read_schema(path).names)
-        with _open(path) as file:
-            return next(csv.reader([file.readline(_HEADER)]), [])
-    except (OSError, EOFError, ValueError, ModuleNotFoundError, csv.Error):
-        return []  # whoever reads it as a table says what is wrong with it
-
-
-def _chunks(path, header, names, abouts):
-    """Yields (cells, numbers) of some rows: lists of text in the order of `abouts`, and the
-    measures (rows, names) float32."""
-    if _is_parquet(path):
-        import pyarrow.parquet
-
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(
-                _ROWS, columns=[*abouts, *names]):
-            frame = batch.to_pandas()
-            yield ([[cell_text(cell) for cell in row] for row in
-                    frame[abouts].itertuples(index=False)], frame[names].to_numpy(np.float32))
-        return
-    at_about, at_names = ([header.index(name) for name in some] for some in (abouts, names))
-    with _open(path) as file:
-        reader = csv.reader(file, strict=True)
-        next(reader)
-        for rows in iter(lambda: list(itertools.islice(reader, _ROWS)), []):
-            for row in rows:
-                if len(row) != len(header):
-                    raise InputError(f"{path}, up to line {reader.line_num}: a row has {len(row)} "
-                                     f"cells where the header has {len(header)}: write it again")
-            yield ([[plain_cell(row[at]) for at in at_about] for row in rows],
-                   np.array([[float(row[at] or "nan") for at in at_names] for row in rows],
-                            np.float32))
+        return pandas.to_numeric(cells.where(cells != "")).astype("float32")
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path}: column {cells.name} has a cell that is no number ({error}): "
+                         "measure again") from None

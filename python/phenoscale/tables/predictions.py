@@ -10,6 +10,7 @@
     Phenoscale_ControlDistance                       where the model knows its controls
     Phenoscale_Network_<Key>, _Measures_<Key>        in a run folder: what each of them says
     Phenoscale_Model                                 the beginning of the digest of its weights
+    Metadata_CellCount, Phenoscale_Quality           where the field is measured
     Image_Phenoscale_Emb0000 ...                     the embedding
     Image_Intensity_MeanIntensity_DNA ...            the measures; both are features
 
@@ -18,12 +19,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from typing import TYPE_CHECKING
 
 from phenoscale.errors import InputError
-from phenoscale.files.csv import plain_cell
+from phenoscale.files.csv import plain_cell, read_parquet, table_bytes
+from phenoscale.files.kinds import is_parquet
 from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.controls import ANY, NEGATIVE, control_columns, control_marks, sign_of
 from phenoscale.tables.keys import KEY
@@ -35,23 +38,23 @@ if TYPE_CHECKING:
 
     from phenoscale.tables.table import Table
 
-__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY",
-           "SETS", "about_columns",
-           "embedding_column", "is_embedding", "is_feature", "is_measure", "is_own",
-           "known_columns", "opinion_column",
-           "probability_column", "probability_columns", "text_frame"]
+__all__ = ["CELLS", "CLASS", "DISTANCE", "FIELDS", "MODEL", "NOVELTY", "PROBABILITY", "QUALITY",
+           "SETS", "about_columns", "embedding_column", "is_embedding", "is_feature", "is_measure",
+           "is_own", "known_columns", "opinion_column", "predictions_cells", "probability_column",
+           "probability_columns", "text_frame"]
 
 CLASS, DISTANCE, MODEL = "Phenoscale_Class", "Phenoscale_ControlDistance", "Phenoscale_Model"
 NOVELTY, SETS = "Phenoscale_Novelty", {"95": "Phenoscale_Set", "90": "Phenoscale_Set90"}
 CELLS = "Metadata_CellCount"  # cells of a field, where they are counted
+QUALITY = "Phenoscale_Quality"  # what is wrong with a field, in the words of images/quality.py
 FIELDS = "Phenoscale_Fields"  # of an aggregate: how many fields
 PROBABILITY = "Phenoscale_Prob"  # of the class that another column names
 _EMBEDDING = "Image_Phenoscale_Emb"
 _IS_EMBEDDING = re.compile(r"(?:Image_)?Phenoscale_Emb\d+")
 #: by the families of docs/measures.md
-_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|Texture|CoarseTexture|Correlation"
-                         r"|ImageQuality|Foreground|Bands|Patterns|Gradient|Cells)_.+")
-_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{FIELDS}|{NOVELTY}"
+_IS_MEASURE = re.compile(r"Image_(?:Intensity|Granularity|(?:Coarse)?Texture|Correlation|"
+                         r"ImageQuality|Foreground|Bands|Patterns|Gradient|Cells)_.+")
+_OWN = re.compile(rf"(?:Image_)?(?:FileName|PathName)_.+|{KEY}|{CLASS}|{QUALITY}|{FIELDS}|{NOVELTY}"
                   rf"|Phenoscale_(?:Prob|Network|Measures)_.+|{'|'.join(SETS.values())}")
 
 
@@ -115,9 +118,29 @@ def about_columns(table: Table, label: str) -> list[str]:
     return [name for name in table.frame.columns if name.startswith("Metadata_") or name in said]
 
 
-def text_frame(path) -> pandas.DataFrame | None:
+def predictions_cells(path) -> pandas.DataFrame | None:
+    """`text_frame` of a file from anywhere: CSV, packed or not, or Parquet.
+
+    Raises
+    ------
+    InputError
+        For a file that is not there, or is no table.
+    """
+    import pandas
+
+    path = os.fspath(path)
+    content = table_bytes(path)
+    if not is_parquet(content):
+        return text_frame(path, io.BytesIO(content))
+    (header, *rows), _ = read_parquet(path, content, is_feature)
+    return pandas.DataFrame(rows, columns=header) if rows else None
+
+
+def text_frame(path, content=None) -> pandas.DataFrame | None:
     """A CSV of a run as text, its cells as they were before it was written, without features;
     None where it is absent or has no rows.
+
+    content: of the file, to be read from, where it is open already.
 
     Raises
     ------
@@ -127,8 +150,8 @@ def text_frame(path) -> pandas.DataFrame | None:
     import pandas
 
     try:
-        frame = pandas.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
-                                usecols=lambda name: not is_feature(name))
+        frame = pandas.read_csv(content or path, dtype=str, keep_default_na=False,
+                                encoding="utf-8-sig", usecols=lambda name: not is_feature(name))
     except (FileNotFoundError, pandas.errors.EmptyDataError):
         return None
     except (OSError, ValueError) as error:

@@ -31,7 +31,7 @@ from phenoscale.tables.values import row_tuples, values_of, words_of
 from phenoscale.tables.wells import normalise_well
 from phenoscale.words import count, listed
 
-__all__ = ["Reading", "read_table"]
+__all__ = ["Reading", "read_table", "tidy_cells"]
 
 _NUMBER = re.compile(r"(\d{1,6}(\.0*)?)?", re.ASCII)
 
@@ -184,7 +184,7 @@ def _table_of(cells: _Cells, reading: Reading, roles: dict) -> Table:
                   _known_z(reading.z), notes=[*notes, *more],
                   spelling={own: ours for ours, own in spelling.items()})
     find_roles(table, roles, lambda: set().union(*map(columns_of, reading.join)))
-    _tidy(table)
+    tidy_cells(table)
     root = reading.root
     table.planes = _find_planes(table, PathRules(root or cells.begin, root, reading.path_map))
     table = stack_rows(table)
@@ -205,8 +205,8 @@ def _known_z(z) -> str | None:
     return word
 
 
-def _tidy(table: Table) -> None:
-    """Wells and doses in one spelling."""
+def tidy_cells(table: Table) -> None:
+    """Wells and doses of a table in one spelling; InputError names a dose that may be two."""
     if "well" in table.roles:
         wells = table.roles["well"]
         names = {name: normalise_well(name) for name in table.frame[wells].unique()}

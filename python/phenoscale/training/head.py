@@ -24,9 +24,11 @@ from phenoscale.models.head import BOTH, HEADS, Head, standardised
 from phenoscale.training.recipe import Recipe
 from phenoscale.words import listed
 
-__all__ = ["Watched", "choose_kind", "fit_head", "inner_folds", "logistic", "measurer_for",
-           "probabilities_of"]
+__all__ = ["COME_FROM", "Watched", "choose_kind", "fit_head", "inner_folds", "logistic",
+           "measurer_for", "probabilities_of"]
 
+#: how the sentence on the choice of a head begins
+COME_FROM = "the classes come from"
 _STRENGTHS = tuple(10.0**k for k in range(-4, 2))
 _UNASKED = 0.1  # the strength where no folds can be made
 _FOLDS = 5
@@ -98,7 +100,7 @@ def fit_head(measurer, numbers: np.ndarray, labels: np.ndarray, groups, balanced
                 mean, scale, np.vstack([weights, bias]).astype(np.float32))
     head.kind, why = (kind, "as asked") if kind else _choose_kind(head, watched, labels, right)
     what = {HEADS[0]: "the network", HEADS[1]: "the measures", BOTH: "network and measures"}
-    head.why = (f"the classes come from {what[head.kind]}, {why}; the strength of the measures' "
+    head.why = (f"{COME_FROM} {what[head.kind]}, {why}; the strength of the measures' "
                 f"regression is {strength:g}, {words}")
     return head
 

@@ -20,7 +20,7 @@ from phenoscale.models.model import Model
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.class_keys import class_keys
-from phenoscale.tables.confounded import confounded
+from phenoscale.tables.confounded import confounding
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import refuse_to_lose
 from phenoscale.tables.predictions import about_columns
@@ -94,7 +94,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     marked = table.skipped()  # fields that do not count, nor do classes that have no other
     rows = [row for row in range(len(table)) if row not in marked]
     split_table(table.select(rows) if rows else table, label, split, recipe.seed)  # before a look
-    crew.watch.note([*absent_roles(table), *doubts(table), *confounded(table, label)])
+    crew.watch.note([*absent_roles(table), *doubts(table), *confounding(table, label)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
     with (Keeper(folder, running, crew) if crew.is_first
@@ -122,7 +122,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
                  *_lost(trained, fields)]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
-                                 "unscored": why_unscored(fields, split),
+                                 "unscored": why_unscored(fields, split, running.certainty),
                                  "seconds": round(time.monotonic() - since, 1)})
             keeper.save_model(model)
     return model, folder.path

@@ -6,6 +6,7 @@ After the rest has been predicted, from the sides as they were drawn and as they
 
 from __future__ import annotations
 
+from phenoscale.models.certainty import Certainty
 from phenoscale.tables.labels import class_cells
 from phenoscale.tables.split import ENOUGH, Split
 from phenoscale.training.first_pass import Labelled
@@ -18,7 +19,7 @@ _SEE = "see errors.csv"
 _NO_VALIDATION = "no validation fields"  # how the notes of a split begin that has none
 
 
-def why_unscored(fields: Labelled, split: Split) -> str:
+def why_unscored(fields: Labelled, split: Split, certainty: Certainty | None = None) -> str:
     """Why the fields that were not trained on give no score that tells classes apart, and the cure.
 
     Parameters
@@ -27,6 +28,8 @@ def why_unscored(fields: Labelled, split: Split) -> str:
         Their sides at the end: "skipped" is one that could not be read.
     split : Split
         As it was asked for.
+    certainty : Certainty, optional
+        What folds found, where there were any.
 
     Returns
     -------
@@ -42,6 +45,8 @@ def why_unscored(fields: Labelled, split: Split) -> str:
             return "" if len(classes) > 1 else (
                 f"no score that tells classes apart: all {name} fields are of class "
                 f"{min(classes)}; hold out fields of two classes or more")
+    if certainty is not None:
+        return f"no score of its own: the score is that of the folds ({certainty.why})"
     why = (_of_column(fields, split.column) if split.column is not None
            else f"{_held_out(fields, split)}, and {_validation(fields)}")
     return f"no score: {why}; {_CURE}"

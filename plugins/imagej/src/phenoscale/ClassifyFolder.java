@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Plugins > phenoscale > Phenoscale Classify Folder: a table or folder of fields to a file of
-// predictions, as `phenoscale predict` writes it; the same rows, without embeddings, in
+// predictions, as `phenoscale predict` writes it; the same rows, without features, in
 // "phenoscale folder".
 package phenoscale;
 
@@ -25,6 +25,7 @@ public final class ClassifyFolder extends Command {
                 .row(Form.Kind.CHOICE, "Preset", NO_PRESET, PRESETS)
                 .row(Form.Kind.TEXT, "Pattern", "")
                 .row(Form.Kind.TEXT, "Channels", "")
+                .row(Form.Kind.CHECK, "Measures", "false")
                 .row(Form.Kind.FILE, "Output (CSV)",
                         new File(System.getProperty("user.home"), "predictions.csv").getPath())
                 .ask();
@@ -35,6 +36,9 @@ public final class ClassifyFolder extends Command {
         String out = given(values, "output", "no output is given: name the CSV to write");
         inputs.put("out", Settings.workerPath(out));
         inputs.put("how", how(values));
+        if (Boolean.parseBoolean(values.get("measures"))) {  // else as the model needs them
+            inputs.put("measures", true);
+        }
         Map<?, ?> found = Worker.ask("table", inputs);
         IJ.log("phenoscale: fields=" + ((Double) found.get("fields")).intValue()
                 + " skipped=" + (found.get("errors") == null ? "none" : found.get("errors"))

@@ -15,12 +15,16 @@ public final class ClassifyImage extends Command {
     @Override
     Result act(ImagePlus image) throws Trouble {
         needed(image);
-        Model model = new Model(modelForm(TITLE).ask().get("model"));
+        Map<String, String> asked = modelForm(TITLE)
+                .row(Form.Kind.CHECK, "Measures", "false")
+                .ask();
+        Model model = new Model(asked.get("model"));
         try (Fields fields = new Fields(image, model)) {
             Form windows = new Form(TITLE);
             fields.addWindows(windows);
             Map<String, Object> inputs = model.inputs();
             Map<String, String> values = windows.ask();
+            inputs.put("measures", Boolean.valueOf(asked.get("measures")));
             inputs.put("fields", Collections.singletonList(fields.entries(values)));
             return new Table("phenoscale",
                     row(fields.label(values), model, Worker.ask("predict", inputs)));
@@ -37,10 +41,26 @@ public final class ClassifyImage extends Command {
             table.addValue("Prob_" + model.keys.get(k), (Double) probabilities.get(k));
         }
         if (model.hasControls) {
-            Double distance = (Double) first(found, "distance");
-            table.addValue("Distance", distance == null ? Double.NaN : distance);
+            table.addValue("Distance", number(first(found, "distance")));
+        }
+        if (first(found, "quality") != null) {  // it was measured
+            table.addValue("CellCount", number(first(found, "cells")));
+            table.addValue("Quality", (String) first(found, "quality"));
+        }
+        if (found.get("measures") != null) {
+            List<?> names = (List<?>) found.get("measure_names");
+            List<?> measures = (List<?>) first(found, "measures");
+            for (int k = 0; k < names.size(); k++) {
+                table.addValue(((String) names.get(k)).replaceFirst("^Image_", ""),
+                        number(measures.get(k)));
+            }
         }
         return table;
+    }
+
+    /** What is not defined is null. */
+    private static double number(Object value) {
+        return value == null ? Double.NaN : (Double) value;
     }
 
     private static Object first(Map<?, ?> found, String name) {

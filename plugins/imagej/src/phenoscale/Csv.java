@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The file of predictions -> a table of ImageJ, without its embeddings.
+// The file of predictions -> a table of ImageJ, without its embeddings and measures.
 package phenoscale;
 
 import ij.measure.ResultsTable;
@@ -11,10 +11,15 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 
 final class Csv {
-    private static final String EMBEDDING = "Image_Phenoscale_Emb";
-    private static final String[] NUMBERS = {"Phenoscale_Prob_", "Phenoscale_ControlDistance"};
+    /** As in python/phenoscale/tables/predictions.py. */
+    private static final Pattern FEATURE = Pattern.compile(
+            "Image_(Phenoscale_Emb\\d|(Intensity|Granularity|Texture|Correlation|ImageQuality"
+            + "|Foreground|Bands|Patterns|Gradient|Cells)_).*");
+    private static final String[] NUMBERS = {"Phenoscale_Prob_", "Phenoscale_ControlDistance",
+        "Metadata_CellCount"};
 
     private final Reader reader;
     private int next;
@@ -51,7 +56,7 @@ final class Csv {
         }
         if (isNumber && !cell.isEmpty()) {
             table.addValue(name, Double.parseDouble(cell));
-        } else if (!name.startsWith(EMBEDDING)) {
+        } else if (!FEATURE.matcher(name).matches()) {
             table.addValue(name, cell);
         }
     }

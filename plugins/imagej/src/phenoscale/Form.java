@@ -59,12 +59,31 @@ final class Form {
                 return Arrays.asList(row.items).contains(given) ? null
                         : "one of " + String.join(", ", row.items);
             }
+        },
+        CHECK {
+            void add(GenericDialog dialog, Row row) {
+                dialog.addCheckbox(row.label, Boolean.parseBoolean(row.value));
+            }
+
+            String read(GenericDialog dialog) {
+                return String.valueOf(dialog.getNextBoolean());
+            }
+
+            String inMacro(String options, Row row) {
+                String words = options.replaceAll("\\[[^\\]]*\\]", "");  // no values in brackets
+                return String.valueOf(Arrays.asList(words.split(" ")).contains(row.key));
+            }
         };
 
         abstract void add(GenericDialog dialog, Row row);
 
         String read(GenericDialog dialog) {
             return dialog.getNextString().trim();
+        }
+
+        /** The value that the options of a macro give it. */
+        String inMacro(String options, Row row) {
+            return Macro.getValue(options, row.key, row.value).trim();
         }
 
         /** What should have been given, null where that is right. */
@@ -132,7 +151,7 @@ final class Form {
         Map<String, String> values = new LinkedHashMap<>();
         for (Row row : rows) {
             values.put(row.key, options == null ? row.value
-                    : Macro.getValue(options, row.key, row.value).trim());
+                    : row.kind.inMacro(options, row));
         }
         return values;
     }

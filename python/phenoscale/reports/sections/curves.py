@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from phenoscale.evaluation.run import Run
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
-from phenoscale.reports.run import Run
 
 __all__ = ["section"]
 

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from phenoscale.errors import InputError
+from phenoscale.evaluation.run import Run
 from phenoscale.prediction.evidence import Explainer
 from phenoscale.reports import gallery
 from phenoscale.reports.fields import not_shown, stored_fields
 from phenoscale.reports.page import encode
-from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS
 
 __all__ = ["section"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from phenoscale.evaluation.run import Run
 from phenoscale.reports import gallery
 from phenoscale.reports.fields import not_shown, stored_fields
 from phenoscale.reports.page import encode
-from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS
 from phenoscale.words import count
 

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+from phenoscale.evaluation.run import Run
 from phenoscale.profiles.aggregate import log_odds
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
-from phenoscale.reports.run import Run
 from phenoscale.tables.predictions import CLASS, probability_columns
 
 __all__ = ["section"]

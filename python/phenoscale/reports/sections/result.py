@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from phenoscale.profiles.aggregate import log_odds
+from phenoscale.evaluation.control_pairs import pair_separation
+from phenoscale.evaluation.run import Run, named_values
+from phenoscale.evaluation.strictness import shared_with_training
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
-from phenoscale.reports.run import Run, named_values
 from phenoscale.scores.classification import classification
-from phenoscale.scores.controls import z_prime
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.predictions import CLASS
 
@@ -31,13 +31,11 @@ def section(run: Run) -> dict:
     wells = run.wells(fields, "Truth")
     by_field, by_well = _score(run, fields), None if wells is None else _score(run, wells)
     if run.positive and wells is not None:
-        score = log_odds(wells, run.positive, run.negative, run.keys)
-        is_positive = (wells["Truth"] == run.positive).to_numpy()
-        view["z"] = z_prime(score[is_positive], score[~is_positive])
+        view["z"] = pair_separation(run, wells)
     return view | {
         "field": by_field, "well": by_well, "best": by_well or by_field,
         "unit": "well" if by_well else "field", "chance": 1 / sum(n > 0 for n in by_field["of"]),
-        "doubt": run.folder.unscored(), "shared": _shared_with_training(run, fields),
+        "doubt": run.folder.unscored(), "shared": shared_with_training(run, fields),
         "confusion": encode(pictures.confusion(by_field["confusion"], run.classes), "svg+xml")}
 
 
@@ -56,18 +54,3 @@ def _score(run, frame):
     return found | {"right": right, "of": found["confusion"].sum(axis=1).tolist(),
                     "hits": found["confusion"].diagonal().tolist(),
                     "low": low, "high": high}
-
-
-def _shared_with_training(run, held):
-    """Wells, plates, ... of the held-out fields: (role, how many, how many also trained on)."""
-    trained, facts = run.fields[run.fields["Side"] == "train"], []
-    for role in ("Well", "Plate", "Batch", "Compound"):
-        columns = ["Metadata_Plate"] * (role == "Well") + ["Metadata_" + role]
-        if columns[-1] in held:
-            # of compounds, those that are more than a control
-            real = run.fields[run.fields["Mark"] == ""] if role == "Compound" else held
-            ours, theirs, real = (set(frame[columns].itertuples(index=False, name=None))
-                                  for frame in (held, trained, real))
-            ours = {name for name in ours & real if name[-1]}
-            facts += [(role.lower(), len(ours), len(ours & theirs))] if ours else []
-    return facts

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the files of a run say, for the sections of its report.
+"""What the files of a run say, for its scores and the sections of its report.
 
 A field the network was trained on is taken out here, and reaches no score, map or curve.  Fields
 of split.csv and predictions.csv are one where their keys are.
@@ -9,17 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from phenoscale.profiles.aggregate import aggregate
+from phenoscale.evaluation.predicted import Predicted, find_controls, plate_names
 from phenoscale.tables.class_keys import keys_by_class
-from phenoscale.tables.controls import NEGATIVE, control_marks, control_notes, sign_of
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.predictions import (
-    CLASS,
-    MODEL,
-    known_columns,
-    probability_column,
-    probability_columns,
-)
+from phenoscale.tables.predictions import CLASS, MODEL, known_columns, probability_columns
 from phenoscale.tables.split import SIDES
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.words import count, listed
@@ -28,65 +21,30 @@ __all__ = ["Run", "named_values", "read_run"]
 
 
 @dataclass
-class Run:
+class Run(Predicted):
     """What the files say; a frame is None where its file is absent or empty.
 
     Attributes
     ----------
     folder : RunFolder
     config : dict
-    classes : list of str
-    keys : dict of str to str
-        Class to what its column is called by.
-    notes : list of str
-        What was left out, and why.
     log : pandas.DataFrame or None
         One row an epoch, numbers.
     fields : pandas.DataFrame or None
-        Every field of split.csv: Metadata_*, Side, Truth, Mark.
+        Every field of split.csv.
     scored : pandas.DataFrame or None
-        Predictions of fields not trained on, with Side, Truth, Mark.
-    positive, negative : str or None
-        The class of the negative controls; of two classes, the other.
-    side : str or None
-        Where the fields are that the headline is of, "test" or "val".
+        Predictions of fields not trained on.
     refused : str
         Why there is no headline although there are such fields; else "".
     foreign : str
         What says that the predictions are of another model or other channels; else "".
     """
 
-    folder: RunFolder
-    config: dict
-    classes: list
-    keys: dict
-    notes: list = field(default_factory=list)
+    folder: RunFolder | None = None
+    config: dict = field(default_factory=dict)
     log: object = None
-    fields: object = None
-    scored: object = None
-    positive: str | None = None
-    negative: str | None = None
-    side: str | None = None
     refused: str = ""
     foreign: str = ""
-
-    @property
-    def has_wells(self) -> bool:
-        """Whether the training knew of any wells."""
-        wells = None if self.fields is None else self.fields.get("Metadata_Well")
-        return wells is not None and bool((wells != "").any())
-
-    def column(self, name: str) -> str:
-        """The column of a class's probabilities."""
-        return probability_column(self.keys[name])
-
-    def wells(self, frame, *extra):
-        """Fields to wells by `aggregate`, with Mark; None where there are no wells."""
-        if frame is None or "Metadata_Well" not in frame or (frame["Metadata_Well"] == "").all():
-            return None
-        by, frame = ["Metadata_Plate", "Metadata_Well", *extra], frame[frame["Metadata_Well"] != ""]
-        wells = aggregate(frame.drop(columns="Mark"), by, self.keys)
-        return wells.merge(frame.groupby(by, as_index=False)["Mark"].first(), on=by)
 
 
 def named_values(option) -> dict:
@@ -108,17 +66,17 @@ def read_run(path) -> Run:
     folder = RunFolder(path)
     config = folder.config()
     classes = config["classes"]
-    run = Run(folder, config, classes, keys_by_class(classes, config.get("keys")))
+    run = Run(classes, keys_by_class(classes, config.get("keys")), folder=folder, config=config)
     log, split, predictions = map(folder.cells, (folder.LOG, folder.SPLIT, folder.PREDICTIONS))
     if log is not None and {"epoch", "loss"} <= set(log):
         run.log = log.apply(pandas.to_numeric, errors="coerce").dropna(subset="epoch")
     if split is not None and "Split" in split:
         run.fields = _known(config, split).reset_index(drop=True)
-        _controls(run, split)
+        find_controls(run, split, config.get("notes") or [], bool(config.get("controls")))
     if predictions is not None:
         run.scored = _not_trained_on(run, _known(config, predictions))
     if run.fields is not None:
-        run.fields["Metadata_Plate"] = _plate_names(run.fields)
+        run.fields["Metadata_Plate"] = plate_names(run.fields)
         _refuse(run, folder.cells(folder.ERRORS))
     return run
 
@@ -126,39 +84,6 @@ def read_run(path) -> Run:
 def _known(config: dict, cells):
     return known_columns(cells, config.get("label"), config.get("roles") or {},
                          named_values(config.get("controls")))
-
-
-def _controls(run: Run, split) -> None:
-    """Which class is the negative one, and what has to be said of how that is known."""
-    said = [note.rstrip(".") for note in run.config.get("notes") or []]
-    run.notes += [f"{note[0].upper()}{note[1:]}." for note in control_notes(split)
-                  if note not in said]
-    marked = run.fields["Mark"] == NEGATIVE
-    if marked.any() and not any(control_marks(split)[0]) and not run.config.get("controls"):
-        names = sorted(set(run.fields.loc[marked, "Metadata_Compound"]))
-        run.notes.append("No column says which wells are controls: those of the compound "
-                         f"{listed(names)} are taken for the negative ones.")
-    known = run.fields[marked & run.fields["Truth"].isin(run.classes)]
-    run.negative = known["Truth"].mode().iloc[0] if len(known) else None
-    if len(run.classes) == 2:
-        named = [name for name in run.classes if sign_of(name) == NEGATIVE]
-        if run.negative is None and len(named) == 1:
-            run.negative = named[0]
-        if run.negative is None:
-            run.negative = run.classes[0]
-            run.notes += [f"No negative controls are known: class {run.negative}, the first by "
-                          "name, is taken for the negative one."] * run.has_wells
-        run.positive = run.classes[1 - run.classes.index(run.negative)]
-
-
-def _plate_names(fields):
-    """Plates; of those that are in several batches, each batch's own."""
-    plates = fields["Metadata_Plate"]
-    if "Metadata_Batch" not in fields:
-        return plates
-    batches = fields.groupby("Metadata_Plate")["Metadata_Batch"].transform("nunique")
-    both = (fields["Metadata_Batch"] + " " + plates).str.strip()
-    return plates.where(batches < 2, both)
 
 
 def _same_fields(run: Run, frame) -> list[str]:
@@ -190,7 +115,7 @@ def _not_trained_on(run: Run, frame):
         run.foreign += ("In predictions.csv other files are the channels of some fields than in "
                         "split.csv: predict with the channels of the training. ")
     known = run.fields.assign(Number=range(len(run.fields)),
-                              Metadata_Plate_Name=_plate_names(run.fields))
+                              Metadata_Plate_Name=plate_names(run.fields))
     known = known[[c for c in known if c in keys or c.startswith("Metadata_")
                    or c in ("Side", "Truth", "Mark", "Number")]]
     known = known[~known.duplicated(keys, keep=False)]  # a field on two sides is on none

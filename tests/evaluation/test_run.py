@@ -15,10 +15,10 @@ import tifffile
 import calls
 import phenoscale
 import screens
+from phenoscale.evaluation.run import read_run
 from phenoscale.files.csv import write_csv
 from phenoscale.reports.evidence_files import write_evidence
 from phenoscale.reports.report import write_report
-from phenoscale.reports.run import read_run
 from phenoscale.tables import predictions
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.read import read_table
