@@ -75,3 +75,8 @@ def test_many_classes_are_counted():
     (said,) = confounding(table_of(wells), "Class")
     assert said.startswith("confounded: 12 of 13 classes lie on one plate only: c0 (P0), ")
     assert "and 8 more; " in said
+
+
+def test_a_class_without_a_place_is_not_told_of_one():
+    wells = [*crossed(), ("P0", "somewhere", "c"), ("P1", "elsewhere", "c")]
+    assert confounding(table_of(wells), "Class") == []
