@@ -4,8 +4,12 @@
 import pytest
 
 pandas = pytest.importorskip("pandas")
+from calls import train_run
+from phenoscale import InputError
 from phenoscale.tables.confounded import confounding
 from phenoscale.tables.read import read_table
+from phenoscale.training.recipe import Recipe
+from screens import write_screen
 
 
 def table_of(wells):
@@ -80,3 +84,18 @@ def test_many_classes_are_counted():
 def test_a_class_without_a_place_is_not_told_of_one():
     wells = [*crossed(), ("P0", "somewhere", "c"), ("P1", "elsewhere", "c")]
     assert confounding(table_of(wells), "Class") == []
+
+
+def test_it_is_said_before_a_training_looks_at_a_file(tmp_path):
+    screen = write_screen(tmp_path, plates=2, wells=4)
+    frame = pandas.read_csv(screen, dtype=str)
+    frame["Metadata_Class"] = frame["Metadata_Plate"].map({"P1": "coarse", "P2": "fine"})
+    frame.to_csv(screen, index=False)
+    (tmp_path / "P1" / "A01_DNA.tif").unlink()
+    said = []
+    with pytest.raises(InputError, match="A01_DNA.tif"):
+        train_run(read_table(screen), "Metadata_Class", tmp_path / "run",
+                  Recipe(network="mcnn-gap"), progress=said.append)
+    notes = [event["words"] for event in said if event["stage"] == "note"]
+    assert any("2 of 2 classes lie on one plate only: coarse (P1), fine (P2)" in words
+               for words in notes)

@@ -133,19 +133,20 @@ def deal(groups: np.ndarray, labels: np.ndarray, folds: int, seed: int = 0) -> n
         Its class.
     """
     known = groups != _UNKNOWN
-    n = groups.max() + 1
-    has = np.zeros((n, labels.max() + 1))
-    has[groups[known], labels[known]] = 1
-    sizes, homes = np.bincount(groups[known], minlength=n), has.sum(axis=0)
-    rarest = np.where((has > 0) & (homes > 1), homes, np.inf).min(axis=1)
+    of_group, classes = np.unique(np.stack([groups[known], labels[known]]), axis=1)
+    n, homes = groups.max() + 1, np.bincount(classes, minlength=labels.max() + 1)
+    sizes = np.bincount(groups[known], minlength=n)
+    rarest = np.full(n, np.inf)
+    np.minimum.at(rarest, of_group, np.where(homes[classes] > 1, homes[classes], np.inf))
+    begins = np.searchsorted(of_group, np.arange(n + 1))
     draw = np.random.default_rng(seed).permutation(n)
-    found, held = np.zeros(n, np.int64), np.zeros((folds, has.shape[1]))
-    load = np.zeros(folds)
+    found, load = np.zeros(n, np.int64), np.zeros(folds)
+    held = np.zeros((folds, len(homes)))
     for g in np.lexsort((draw, -sizes, rarest)):
-        crowd = held @ (has[g] / np.maximum(homes, 1))
-        fold = np.lexsort((load, crowd))[0]
+        mine = classes[begins[g] : begins[g + 1]]
+        fold = np.lexsort((load, held[:, mine] @ (1 / homes[mine])))[0]
         found[g] = fold
-        held[fold] += has[g]
+        held[fold, mine] += 1
         load[fold] += sizes[g]
     return found
 

@@ -6,6 +6,8 @@ After labels.py, before any image is opened: a network that learns the plate kno
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from phenoscale.tables.labels import class_cells, single_homes
@@ -60,8 +62,8 @@ def _of_places(table: Table, names) -> list[str]:
     if layout is None:
         return []
     wells = table.well_names()
-    several = {name for name in set(names) if len(
-        {wells[row] for row in rows if names[row] == name}) > 1}
+    pairs = {(names[row], wells[row]) for row in rows}
+    several = {name for name, n in Counter(name for name, _ in pairs).items() if n > 1}
     found, named = [], set()
     for where, home in _PLACES:
         alone = single_homes(names[rows], [home(*places[row], *layout) for row in rows])
