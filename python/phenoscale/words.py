@@ -52,8 +52,8 @@ def number(value) -> str:
 
 
 def count(n, noun) -> str:
-    """ "1 field", "2,000 fields", "4 batches"."""
-    plural = "es" if noun.endswith(("ch", "ss")) else "s"
+    """ "1 field", "2,000 fields", "4 batches", "20 epochs"."""
+    plural = "es" if noun.endswith("tch") else "s"
     return f"{n:,} {noun}" + ("" if n == 1 else plural)
 
 

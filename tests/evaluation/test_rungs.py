@@ -62,3 +62,10 @@ def test_names_of_wells_that_are_one_and_plates_of_a_batch():
     assert rungs["well",].tolist() in ([0, 0, 1, 2], [1, 1, 0, 2])
     assert rungs["plate",][0] == rungs["plate",][1] and len(set(rungs["plate",])) == 3
     assert rungs["position",].tolist() == [0, 0, 0, 1]
+
+
+def test_how_many_batches_in_words():
+    from phenoscale.words import count
+
+    assert [count(4, noun) for noun in ("batch", "epoch", "plate")] == [
+        "4 batches", "4 epochs", "4 plates"]
