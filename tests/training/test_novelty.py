@@ -52,3 +52,18 @@ def test_a_number_that_never_varies():
     numbers[:, 3] = 7.0
     found = fit_novelty(HEAD, numbers, labels, wells)
     assert np.isfinite(found.whiten).all() and np.isfinite(found.of(HEAD, numbers)).all()
+
+
+def test_fields_that_are_all_alike():
+    numbers, labels, wells = fields(80)
+    assert fit_novelty(HEAD, np.zeros_like(numbers), labels, wells) is None
+
+
+def test_more_measures_than_fields():
+    rng = np.random.default_rng(5)
+    n = 400
+    head = Head("both", [f"m{k}" for k in range(n)], None, 1.0, "", np.zeros(n, np.float32),
+                np.ones(n, np.float32))
+    values = np.tile(rng.normal(size=(20, 1)), (1, n)) * (np.arange(n) < 3)
+    found = fit_novelty(head, values.astype(np.float32), np.arange(20) // 2 % 2, np.arange(20) // 2)
+    assert found is None or np.isfinite(found.of(head, values.astype(np.float32))).all()

@@ -12,11 +12,12 @@ from phenoscale.training.head import inner_folds
 
 __all__ = ["fit_novelty"]
 
+_LEAST = 1e-3  # of the mean variance, that every direction has
 _SHARE = 0.95  # of fields of the classes that shall be within the limit
 
 
 def fit_novelty(head: Head, numbers: np.ndarray, labels: np.ndarray, groups) -> Novelty | None:
-    """Centres, spread and limit; None where no folds can be made to find the limit.
+    """Centres, spread and limit; None where no folds can be made to find the limit, or it is 0.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def fit_novelty(head: Head, numbers: np.ndarray, labels: np.ndarray, groups) -> 
     for fit, rest in folds:
         far[rest] = nearest(values[rest], *_spread(values[fit], labels[fit]))
     limit = float(np.nanquantile(far, _SHARE))
+    if not limit > 0:  # all fields of a class are alike: none can be said to be unlike it
+        return None
     whiten, centres = _spread(values, labels)
     return Novelty(limit, f"{_SHARE:.0%} of the training fields are nearer in {len(folds)} inner "
                    "folds", whiten.astype(np.float32), centres.astype(np.float32))
@@ -50,8 +53,8 @@ def _spread(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
     centres = np.stack([values[labels == k].mean(axis=0) for k in range(labels.max() + 1)])
     with threadpool_limits(1):
         covariance, _ = ledoit_wolf(values - centres[labels], assume_centered=True)
-        # of columns that never vary nothing is known: they must not make it singular
-        n = len(covariance)
-        covariance[np.diag_indices(n)] += 1e-3 * np.trace(covariance) / n
-        whiten = np.linalg.inv(np.linalg.cholesky(covariance)).T
+        variances, directions = np.linalg.eigh(covariance)
+        # a direction in which nothing varies must not make every field a stranger
+        floor = _LEAST * variances.mean()
+        whiten = directions / np.sqrt(np.maximum(variances, floor if floor > 0 else 1.0))
     return whiten, centres @ whiten
