@@ -88,7 +88,7 @@ def test_the_metadata_has_all_that_design_promises(parts):
     assert about.keys() == {
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
-        "embedding", "controls", "counts", "temperature", "novelty", "version", "keys",
+        "embedding", "controls", "counts", "novelty", "certainty", "version", "keys",
         "recipe", "labels", "head"}
     assert [about[key] for key in ("bin", "z", "controls", "counts", "temperature",
                                    "novelty")] == [1, None, None, None, None, None]
@@ -241,7 +241,6 @@ def test_keys_that_are_there_twice(tmp_path, parts):
     ("offset", [None]), ("offset", [-1e39]), ("offset", [1, 2]),
     ("bin", 0), ("bin", 65), ("bin", 2.0), ("z", "sum"), ("z", 1), ("z", "-1"),
     ("sources", ["A"] * 9), ("sources", "A"), ("controls", {}),
-    ("temperature", 1.0), ("novelty", 0.5),
     ("seed", 1.5), ("seed", None), ("split", []), ("embedding", "512"), ("version", 1),
     ("network", None), ("label", 3), ("padding", 128), ("normalisation", {}),
     ("table_digest", None), ("description", ["conv"]),
@@ -254,6 +253,21 @@ def test_metadata_that_makes_no_sense(tmp_path, parts, key, value):
     del about[key]
     header["__metadata__"]["phenoscale"] = json.dumps(about)
     refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing")
+
+
+@pytest.mark.parametrize("key, value", [
+    ("head", 1), ("head", {"kind": "both"}), ("novelty", 0.5),
+    ("novelty", {"limit": 1.0, "why": ""}),  # of no head
+    ("certainty", []), ("certainty", {"temperature": 1.0, "sets": {"95": [0.5]}, "why": ""})])
+def test_what_only_some_models_know(tmp_path, parts, key, value):
+    header, data = parts
+    about = json.loads(header["__metadata__"]["phenoscale"])
+    header["__metadata__"]["phenoscale"] = json.dumps({**about, key: value})
+    refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing or makes no sense")
+    del about[key]
+    header["__metadata__"]["phenoscale"] = json.dumps(about)
+    (tmp_path / "m").write_bytes(join_file(header, data))
+    assert load(tmp_path / "m").head is None
 
 
 @pytest.mark.parametrize("old, new", [

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The run folder: what is in it is true, and a run that fails leaves nothing behind."""
 
-import hashlib
 import json
 import os
 import signal
@@ -26,7 +25,7 @@ from phenoscale.training.running import Running
 
 LABEL = "Metadata_Class"
 RECIPE = Recipe(network="mcnn-gap", epochs=2, batch=4, seed=5, augment=("flip", "turn"))
-FILES = {"config.json", "files.json", "log.csv", "model.safetensors", "predictions.csv",
+FILES = {"config.json", "files.json", "heads.csv", "log.csv", "model.safetensors", "predictions.csv",
          "split.csv"}
 
 
@@ -81,7 +80,7 @@ def test_config_says_how(trained):
     assert normal["scale"] == pytest.approx([1 / s for s in normal["std"]])
     assert normal["offset"] == pytest.approx(
         [-m / s for m, s in zip(normal["mean"], normal["std"])])
-    assert config["weights_sha256"] == hashlib.sha256(model.parameters.tobytes()).hexdigest()
+    assert config["weights_sha256"] == model.digest()
 
 
 def test_the_model_in_it_is_the_model(trained):
@@ -131,7 +130,8 @@ def test_predictions_are_of_the_fields_not_trained_on(trained):
 def test_progress_tells_every_stage(trained):
     events = [event for event in trained[3] if event["stage"] != "note"]
     stages = [event["stage"] for event in events]
-    assert list(dict.fromkeys(stages)) == ["check", "statistics", "step", "epoch", "predict"]
+    assert list(dict.fromkeys(stages)) == ["check", "statistics", "step", "epoch", "measure",
+                                           "predict"]
     assert stages.count("step") == 4 and stages.count("epoch") == 2
     for event in events:
         assert 0 < event["done"] <= event["of"]

@@ -175,7 +175,7 @@ class Model:
         return found if self.certainty is None else self.certainty.calibrated(found)
 
     def digest(self) -> str:
-        """SHA-256 of the weights, as the prediction files name the model."""
+        """SHA-256 of all that its answers come from, as the prediction files name the model."""
         found = hashlib.sha256(self.parameters)
         for _, _, numbers in self._beside():
             found.update(numbers)
