@@ -291,33 +291,34 @@ def peaks(response):
 
 def cells(x):
     """How many nuclei, how far apart, how large."""
-    (_, fine), (plane, _) = itertools.islice(details(x), 2)
-    sizes, energies, responses = 2 ** (np.arange(9) / 3), [], []
-    for size in sizes:
-        s = np.pad(blurred(blurred(plane, size, 1), size, 0), 1, mode="edge")
-        r = size ** 2 * (4 * s[1:-1, 1:-1] - s[:-2, 1:-1] - s[2:, 1:-1] - s[1:-1, :-2]
-                         - s[1:-1, 2:])
-        responses.append(r)
-        energies.append((r * r).sum())
-    k = int(np.argmax(energies))
+    (half, fine), (quarter, _) = itertools.islice(details(x), 2)
+    sizes, responses = 2 * 2 ** (np.arange(12) / 3), []
+    for k, size in enumerate(sizes / ([2] * 4 + [4] * 8)):
+        s = np.pad(blurred(blurred(half if k < 4 else quarter, size, 1), size, 0), 1, mode="edge")
+        responses.append((size ** 2 + 5 / 24) * (4 * s[1:-1, 1:-1] - s[:-2, 1:-1] - s[2:, 1:-1]
+                                                 - s[1:-1, :-2] - s[1:-1, 2:]))
+    answers = [np.abs(r).mean() / size ** 0.25 for r, size in zip(responses, sizes)]
+    k = int(np.argmax(answers))
     size = sizes[k]
-    if 0 < k < 8:
-        a, b, c = energies[k - 1:k + 2]
+    if 0 < k < 11:
+        a, b, c = answers[k - 1:k + 2]
         size *= 2 ** ((a - c) / (2 * (a - 2 * b + c)) / 3)
-    found = [(p, top) for p, top, meets in peaks(responses[k]) if top - meets > top / 2]
-    noise = math.sqrt(4 / 3 * (fine ** 2).sum(0).mean()) / 4 / size / math.sqrt(2 * math.pi)
+    k = max(k - 1, 0)
+    pixels, response = 2 if k < 4 else 4, responses[k]
+    found = [(p, top) for p, top, meets in peaks(response) if top - meets > top / 2]
+    noise = math.sqrt(4 / 3 * (fine ** 2).sum(0).mean()) / sizes[k] / math.sqrt(2 * math.pi)
     if found:
         tops = np.sort([top for _, top in found])
         tenth = max(len(tops) // 10, min(3, len(tops)))
         bright = max(tops[len(tops) - 1 - tenth // 2] / 4, 6 * noise)
         found = [p for p, top in found if top > bright]
-    h, w = plane.shape
+    h, w = response.shape
     at = np.array([divmod(p, w) for p in found]).reshape(-1, 2)
     edge = ((at == 0) | (at == (h - 1, w - 1))).any(1).sum()
     apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1)) + np.diag([math.inf] * len(at))
     return {"Cells_Count_{0}": len(at) - edge / 2,
-            "Cells_Spacing_{0}": 4 * apart.min(1).mean() if len(at) > 1 else math.nan,
-            "Cells_Radius_{0}": 4 * math.sqrt(2) * size}
+            "Cells_Spacing_{0}": pixels * apart.min(1).mean() if len(at) > 1 else math.nan,
+            "Cells_Radius_{0}": math.sqrt(2) * size}
 
 
 # ---- all -------------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* How many nuclei a field has, without a size or a threshold to set.
  *
- *   means over 4x4 --Laplacian of Gaussians, nine sizes (Lindeberg 1998)--> the size with most
- *   energy is that of the nuclei --maxima there, largest first, each flooding down until it meets
- *   a higher one--> those that stand out: twice as high as where they meet, a quarter of the
- *   brightest tenth, and above the camera's noise
+ *   means over 2x2 and 4x4 --Laplacian of Gaussians, twelve sizes (Lindeberg 1998)--> the size that
+ *   answers most is that of the nuclei --maxima at the next smaller, where neighbours are apart,
+ *   largest first, each flooding down until it meets a higher one--> those that stand out: twice as
+ *   high as where they meet, a quarter of the brightest tenth, and above the camera's noise
+ *
+ * A size answers by the sum of what it finds, not of its square, in which a few dead cells would
+ * outshine the rest; and that over a root of the size, as clusters and uneven light answer to every
+ * large one.
  *
  * A maximum on the edge of the field is half a nucleus: the other half of them have their centres
  * outside. */
@@ -14,13 +18,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZES 9
-#define REACH 32    /* pixels of that plane to a side, more than three of the largest size */
+#define SIZES 12
+#define FINE 4      /* of these are looked for in means over 2x2, the others over 4x4 */
+#define LARGE 0.25  /* power of the size by which its answer counts less */
+#define REACH 32    /* pixels of a plane to a side, more than three of the largest size */
 #define STANDS 0.5  /* share of its height by which a maximum stands out from a higher one */
 #define BRIGHT 0.25 /* share of the brightest tenth's median that it must have */
 #define NOISE 6     /* standard deviations of the camera's noise that it must have */
-#define PIXELS 4    /* of the field, to one of the plane looked at */
-#define LEAST 16    /* pixels of that plane each way */
+#define LEAST 64    /* pixels of the field each way */
 #define SMALL "the field is too small"
 
 static const ps_measure_row rows[] = {
@@ -31,21 +36,24 @@ static const ps_measure_row rows[] = {
 
 typedef struct {
     const ps_kernels *kernels;
+    const ps_channel *in;
+    int64_t pixels;            /* of the field, to one of the plane looked at */
     int64_t h, w;
     const float *plane;        /* (h, w) */
     float *across, *smooth;    /* (h, w): workspace */
-    float *response, *best;    /* (h, w): of one size, of the size with most energy */
-    double energy[SIZES];
-    double size;               /* that size, pixels of the plane: a Gaussian's deviation */
+    float *response;           /* (h, w): of one size */
+    double answer[SIZES];
+    double size;               /* the nuclei's, pixels of the field: a Gaussian's deviation */
     int32_t *order, *above;    /* (h * w): pixels, highest first; where each belongs, -1: nowhere */
     int32_t *peaks;            /* (n) pixels that are nuclei */
     int64_t n, on_edge;
 } search;
 
+/* A Gaussian's deviation, pixels of the field. */
 static double
 size_of(int k)
 {
-    return pow(2, k / 3.0);
+    return 2 * pow(2, k / 3.0);
 }
 
 static int64_t
@@ -81,48 +89,68 @@ smooth(search *self, double size)
     }
 }
 
-/* How much brighter than around it, at a size. */
-static double
-respond(search *self, double size)
+static float
+sum_of_sizes(int64_t n, const float *row)
 {
+    float part[8] = {0};
+    int64_t x = 0;
+
+    for (; x + 8 <= n; x += 8)
+        for (int i = 0; i < 8; i++)
+            part[i] += fabsf(row[x + i]);
+    for (; x < n; x++)
+        part[0] += fabsf(row[x]);
+    return (part[0] + part[4]) + (part[1] + part[5]) + (part[2] + part[6]) + (part[3] + part[7]);
+}
+
+/* How much brighter than around it, at the k-th size; returns the mean of that without its sign. */
+static double
+respond(search *self, int k)
+{
+    self->pixels = k < FINE ? 2 : 4;
+    self->plane = self->in->half[k < FINE ? 0 : 1];
+    self->h = self->in->h / self->pixels;
+    self->w = self->in->w / self->pixels;
     int64_t h = self->h, w = self->w;
-    double energy = 0;
+    double size = size_of(k) / (double)self->pixels, total = 0;
+    /* the means and the Laplacian's own width add a twelfth and an eighth to the variance */
+    float scale = (float)(size * size + 5.0 / 24);
 
     smooth(self, size);
     for (int64_t y = 0; y < h; y++) {
         const float *at = self->smooth + y * w, *up = y ? at - w : at;
         const float *down = y + 1 < h ? at + w : at;
-        float *restrict out = self->response + y * w, scale = (float)(size * size);
+        float *restrict out = self->response + y * w;
         for (int64_t x = 1; x + 1 < w; x++)
             out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[x - 1] + at[x + 1]));
         for (int64_t x = 0; x < w; x += w - 1) /* w is more than 1 */
             out[x] = scale * (4 * at[x] - (up[x] + down[x] + at[clamp(x - 1, w)] +
                                            at[clamp(x + 1, w)]));
-        energy += self->kernels->dot(w, out, out);
+        total += sum_of_sizes(w, out);
     }
-    return energy;
+    return total / (double)(h * w);
 }
 
-/* The response at the size with most energy, and that size between the sizes tried. */
-static void
+/* The size that answers most, between the sizes tried, and the response at the one before it, which
+ * is returned. */
+static double
 find_size(search *self)
 {
     int best = 0;
 
     for (int k = 0; k < SIZES; k++) {
-        self->energy[k] = respond(self, size_of(k));
-        if (k == 0 || self->energy[k] > self->energy[best]) {
-            float *swap = self->best;
+        self->answer[k] = respond(self, k) * pow(size_of(k), -LARGE);
+        if (self->answer[k] > self->answer[best])
             best = k;
-            self->best = self->response;
-            self->response = swap;
-        }
     }
     self->size = size_of(best);
     if (best > 0 && best + 1 < SIZES) {
-        double a = self->energy[best - 1], b = self->energy[best], c = self->energy[best + 1];
+        double a = self->answer[best - 1], b = self->answer[best], c = self->answer[best + 1];
         self->size *= pow(2, (a - c) / (2 * (a - 2 * b + c)) / 3);
     }
+    best -= best > 0;
+    respond(self, best);
+    return size_of(best);
 }
 
 static int32_t
@@ -143,18 +171,18 @@ sort(search *self)
     uint32_t bits;
 
     for (int32_t i = 0; i < (int32_t)(self->h * self->w); i++)
-        if (self->best[i] > 0)
+        if (self->response[i] > 0)
             from[n++] = i;
     for (int shift = 0; shift < 32; shift += 8) { /* a float above 0 sorts as its bits */
         int32_t count[257] = {0}, *swap = from;
         for (int32_t i = 0; i < n; i++) {
-            memcpy(&bits, &self->best[from[i]], sizeof bits);
+            memcpy(&bits, &self->response[from[i]], sizeof bits);
             count[256 - (bits >> shift & 255)]++;
         }
         for (int k = 0; k < 256; k++)
             count[k + 1] += count[k];
         for (int32_t i = 0; i < n; i++) {
-            memcpy(&bits, &self->best[from[i]], sizeof bits);
+            memcpy(&bits, &self->response[from[i]], sizeof bits);
             to[count[255 - (bits >> shift & 255)]++] = from[i];
         }
         from = to;
@@ -166,7 +194,7 @@ sort(search *self)
 static void
 keep(search *self, int32_t peak, double meets)
 {
-    if (self->best[peak] - meets > STANDS * self->best[peak])
+    if (self->response[peak] - meets > STANDS * self->response[peak])
         self->peaks[self->n++] = peak;
 }
 
@@ -189,10 +217,10 @@ flood(search *self)
                 own = other;
                 continue;
             }
-            int is_lower = self->best[other] < self->best[own] ||
-                           (self->best[other] == self->best[own] && other > own);
+            int is_lower = self->response[other] < self->response[own] ||
+                           (self->response[other] == self->response[own] && other > own);
             int32_t lower = is_lower ? other : own, higher = is_lower ? own : other;
-            keep(self, lower, self->best[at]);
+            keep(self, lower, self->response[at]);
             self->above[lower] = own = higher;
         }
         self->above[at] = own < 0 ? at : own;
@@ -222,13 +250,13 @@ choose(search *self, ps_space *space, double noise)
         return PS_OK;
     TRY(ps_space_take(space, &value, self->n, sizeof *value));
     for (int64_t i = 0; i < self->n; i++)
-        value[i] = self->best[self->peaks[i]];
+        value[i] = self->response[self->peaks[i]];
     qsort(value, (size_t)self->n, sizeof *value, by_value);
     double bright = BRIGHT * value[self->n - 1 - top / 2];
     bright = bright > NOISE * noise ? bright : NOISE * noise;
     for (int64_t i = 0; i < self->n; i++) {
         int64_t y = self->peaks[i] / self->w, x = self->peaks[i] % self->w;
-        if (self->best[self->peaks[i]] <= bright)
+        if (self->response[self->peaks[i]] <= bright)
             continue;
         self->peaks[kept++] = self->peaks[i];
         self->on_edge += y == 0 || x == 0 || y + 1 == self->h || x + 1 == self->w;
@@ -272,33 +300,31 @@ run(const ps_measured *field, int a, int b, double *out)
 {
     int ret = PS_OK;
     const ps_channel *in = &field->channels[a];
-    search self = {.kernels = field->kernels, .h = in->h / PIXELS, .w = in->w / PIXELS,
-                   .plane = in->half[1]};
-    int64_t n = self.h * self.w, room = n + 64;
-    double fine = 0;
+    search self = {.kernels = field->kernels, .in = in};
+    int64_t n = (in->h / 2) * (in->w / 2), room = n + 2 * REACH;
+    double looked, fine = 0;
 
     (void)b;
     out[0] = out[1] = out[2] = NAN;
-    if (self.h < LEAST || self.w < LEAST)
+    if (in->h < LEAST || in->w < LEAST)
         goto out;
     TRY(ps_space_take(field->space, &self.across, n, sizeof(float)));
     TRY(ps_space_take(field->space, &self.smooth, n, sizeof(float)));
     TRY(ps_space_take(field->space, &self.response, room, sizeof(float)));
-    TRY(ps_space_take(field->space, &self.best, room, sizeof(float)));
+    looked = find_size(&self);
+    n = self.h * self.w;
     TRY(ps_space_take(field->space, &self.order, n, sizeof(int32_t)));
     TRY(ps_space_take(field->space, &self.above, n, sizeof(int32_t)));
     TRY(ps_space_take(field->space, &self.peaks, n, sizeof(int32_t)));
-    find_size(&self);
     flood(&self);
-    /* noise of a pixel: four thirds of the energy of the finest detail; of a mean over 4x4 a
-     * quarter; of the response that over size and the root of 2 pi */
+    /* noise of a pixel: four thirds of the energy of the finest detail; of the response that over
+     * size and the root of 2 pi, whatever the plane */
     fine = ps_band_energy(field, a, 0);
-    TRY(choose(&self, field->space,
-               sqrt(4.0 / 3 * fine) / PIXELS / self.size / sqrt(2 * acos(-1))));
+    TRY(choose(&self, field->space, sqrt(4.0 / 3 * fine) / looked / sqrt(2 * acos(-1))));
     out[0] = (double)self.n - 0.5 * (double)self.on_edge;
     TRY(spacing(&self, field->space, &out[1]));
-    out[1] *= PIXELS;
-    out[2] = PIXELS * sqrt(2) * self.size;
+    out[1] *= (double)self.pixels;
+    out[2] = sqrt(2) * self.size;
 out:
     return ret;
 }
