@@ -304,7 +304,7 @@ def size_of_those_alone(responses, sizes, places, best):
     """The number of the size that two thirds of the nuclei with no other near do not exceed."""
     finest = max(best - 3, 0)
     coarse, fine = places[max(best - 1, 0)], places[finest]
-    near = np.hypot(*(coarse[:, None] - fine).transpose(2, 0, 1)) <= 2.5 * sizes[best]
+    near = np.hypot(*(coarse[:, None] - fine).transpose(2, 0, 1)) <= 3 * sizes[best]
     alone = [fine[row.argmax()] for row in near if row.sum() == 1]
     if len(alone) < 5 or 2 * len(alone) < len(coarse):
         return max(best - 1, 0)

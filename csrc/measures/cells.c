@@ -7,8 +7,8 @@
  *   high as where they meet, a quarter of the brightest third, and above the camera's noise
  *
  * A size answers by the sum of what it finds, not of its square, in which a few dead cells would
- * outshine the rest; and that over a root of the size, as clusters and uneven light answer to every
- * large one.
+ * outshine the rest; and that over the fourth root of the size, as clusters and uneven light
+ * answer to every large one.
  *
  * A maximum on the edge of the field is half a nucleus: the other half of them have their centres
  * outside. */
@@ -22,7 +22,7 @@
 #define FINE 3      /* of these are looked for in means over 2x2, the others over 4x4 */
 #define LARGE 0.25  /* power of the size by which its answer counts less */
 #define FINER 3     /* sizes below that which answers most where nuclei alone are looked for */
-#define ALONE 2.5   /* of that size: how near to a nucleus alone there is no other maximum */
+#define ALONE 3       /* of that size: how near to a nucleus alone there is no other maximum */
 #define REACH 32    /* pixels of a plane to a side, more than three of the largest size */
 #define STANDS 0.5  /* share of its height by which a maximum stands out from a higher one */
 #define BRIGHT 0.25 /* share of the brightest third's median that it must have */
