@@ -327,7 +327,7 @@ def cells(x):
         s = np.pad(blurred(blurred(half if k < 3 else quarter, size, 1), size, 0), 1, mode="edge")
         responses.append((size ** 2 + 5 / 24) * (4 * s[1:-1, 1:-1] - s[:-2, 1:-1] - s[2:, 1:-1]
                                                  - s[1:-1, :-2] - s[1:-1, 2:]))
-    answers = [np.abs(r).mean() / size ** 0.25 for r, size in zip(responses, sizes)]
+    answers = [np.abs(r).mean() / size ** 0.20 for r, size in zip(responses, sizes)]
     best = int(np.argmax(answers))
     radius = sizes[best]
     if 0 < best < 11:

@@ -20,7 +20,7 @@
 
 #define SIZES 12
 #define FINE 3      /* of these are looked for in means over 2x2, the others over 4x4 */
-#define LARGE 0.25  /* power of the size by which its answer counts less */
+#define LARGE 0.20  /* power of the size by which its answer counts less */
 #define FINER 3     /* sizes below that which answers most where nuclei alone are looked for */
 #define ALONE 3       /* of that size: how near to a nucleus alone there is no other maximum */
 #define REACH 32    /* pixels of a plane to a side, more than three of the largest size */

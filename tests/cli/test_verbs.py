@@ -146,8 +146,9 @@ def test_check_train_predict_report(call, screen, tmp_path):
     status, out, err = call("train", clean, *LABEL, "--out", run, *FAST,
                             "--holdout", "Metadata_Plate=P2", "--controls", "Metadata_Class=fine")
     assert (status, out, err) == (0, f"{run / 'report.html'}\n", "")
-    assert files(run) == ["checkpoint-00000001.safetensors", "config.json", "files.json", "log.csv",
-                          "model.safetensors", "predictions.csv", "report.html", "split.csv"]
+    assert files(run) == [
+        "checkpoint-00000001.safetensors", "config.json", "files.json", "heads.csv", "log.csv",
+        "model.safetensors", "predictions.csv", "report.html", "split.csv"]
     assert phenoscale.load(run / "model.safetensors").channels == ["Actin", "DNA"]
     again = tmp_path / "predictions.csv"
     status, out, err = call("predict", run / "model.safetensors", screen, "--out", again,
@@ -167,7 +168,7 @@ def test_progress_is_plain_lines_on_stderr(call, screen, tmp_path):
     assert status == 0 and out.count("\n") == 1
     lines = err.splitlines()
     assert [line for line in lines if line.endswith("...")] == [
-        "checking ...", "reading ...", "training ...", "predicting ..."]
+        "checking ...", "reading ...", "training ...", "measuring ...", "predicting ..."]
     assert any(re.fullmatch(r"epoch 1/1: loss \d\.\d{4}, [\d.]+ images/s", line) for line in lines)
     assert "\r" not in err
 

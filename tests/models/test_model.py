@@ -90,8 +90,8 @@ def test_the_metadata_has_all_that_design_promises(parts):
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
         "embedding", "controls", "counts", "novelty", "certainty", "version", "keys",
         "recipe", "labels", "head"}
-    assert [about[key] for key in ("bin", "z", "controls", "counts", "temperature",
-                                   "novelty")] == [1, None, None, None, None, None]
+    assert [about[key] for key in ("bin", "z", "controls", "counts", "certainty",
+                                   "novelty", "head")] == [1, *6 * [None]]
 
 
 def test_the_safetensors_package_reads_it(tmp_path):

@@ -241,6 +241,7 @@ def test_a_block_names_what_it_is_of(job):
     with safe_open(job.parts / "block-000002.safetensors", framework="np") as file:
         about = json.loads(file.metadata()["phenoscale block"])
         assert file.get_tensor("embeddings").shape == (3, 2048)
-    assert set(about["same"]) == {"kind", "model", "tower", "on-error"} and about["rows"] == 3
+    assert set(about["same"]) == {"kind", "model", "tower", "on-error", "measures"}
+    assert about["rows"] == 3
     ((row, why),) = about["skipped"]
     assert row == 1 and "A08_Actin.tif" in why

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from phenoscale.images.measures import cells_in
 from phenoscale.images.quality import blurred, focus_in, quality_of
 from phenoscale.models.certainty import NONE
+from phenoscale.models.head import HEADS
 from phenoscale.models.model import Model
 from phenoscale.prediction.counts import plates_of
 from phenoscale.prediction.inputs import with_model_channels
@@ -25,6 +27,7 @@ from phenoscale.tables.predictions import (
     SETS,
     about_columns,
     embedding_column,
+    opinion_column,
     probability_column,
 )
 from phenoscale.tables.table import Table, file_cells
@@ -55,6 +58,16 @@ def beside(about: dict, parts):
         rows = begin + kept
         yield part, kept, rows, {name: cells[rows] for name, cells in about.items()}
         begin += n
+
+
+def _opinions(model: Model, logits: np.ndarray, numbers: np.ndarray) -> dict:
+    """Columns of what network and measures say each, of a model that asks both."""
+    columns = {}
+    for kind in HEADS[:2] if model.head is not None and numbers.shape[1] else ():
+        chances = replace(model.head, kind=kind).probabilities(logits, numbers)
+        columns.update({opinion_column(kind, key): chances[:, k]
+                        for k, key in enumerate(model.keys)})
+    return columns
 
 
 def _certainty(model: Model, probabilities: np.ndarray, numbers: np.ndarray) -> dict:
@@ -130,6 +143,7 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):
             columns[probability_column(key)] = probabilities[:, k]
+        columns.update(_opinions(model, part.logits[kept], numbers))
         columns.update(_certainty(model, probabilities, numbers))
         if model.controls is not None:
             columns[DISTANCE] = model.distances(part.embeddings[kept])

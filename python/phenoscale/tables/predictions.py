@@ -8,7 +8,7 @@
                                                      and 90 % of fields, or "(none of these)"
     Phenoscale_Novelty                               above 1 a field is unlike every class
     Phenoscale_ControlDistance                       where the model knows its controls
-    Phenoscale_Network_<Key>, _Measures_<Key>        in a run folder: what each of them says
+    Phenoscale_Network_<Key>, _Measures_<Key>        what each of them says, where both are asked
     Phenoscale_Model                                 the beginning of the digest of its weights
     Metadata_CellCount, Phenoscale_Quality           where the field is measured
     Image_Phenoscale_Emb0000 ...                     the embedding

@@ -29,11 +29,7 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
-from phenoscale.tables.predictions import (
-    opinion_column,
-    probability_column,
-    probability_columns,
-)
+from phenoscale.tables.predictions import probability_column, probability_columns
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.training.first_pass import Labelled
 from phenoscale.training.head import Watched, fit_head, measurer_for, probabilities_of
@@ -189,8 +185,8 @@ class Ending:
                 self.notes.append(f"{len(found.skipped)} of {len(rest)} fields not trained on "
                                   "cannot be read: see errors.csv")
             if crew.is_first:
-                frame = prediction_frame(model, fields.table.select(rest), found)
-                write_csv(_with_opinions(frame, model, found), folder.file(folder.PREDICTIONS))
+                write_csv(prediction_frame(model, fields.table.select(rest), found),
+                          folder.file(folder.PREDICTIONS))
             self._write_heads(folder, model, rest, found)
         fields.usable.leave_out(trained.lost)  # in the words of the time when they were lost
         if crew.is_first:
@@ -246,18 +242,6 @@ class Ending:
             found |= {"WellsRight": right, "Wells": n}
         low, high = wilson(right, n)
         return found | {"Accuracy": right / n, "Low": low, "High": high}
-
-
-def _with_opinions(frame, model: Model, found):
-    """Predictions with what network and measures say each, where the model has both."""
-    if model.head is None:
-        return frame
-    there = [i for i in range(len(found.logits)) if i not in found.skipped]
-    for kind in HEADS[:2]:
-        chances = replace(model.head, kind=kind).probabilities(found.logits, found.numbers)[there]
-        for k, key in enumerate(model.keys):
-            frame[opinion_column(kind, key)] = chances[:, k]
-    return frame
 
 
 def _flat(part, shapes, ranks) -> np.ndarray:
