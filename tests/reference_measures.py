@@ -265,7 +265,7 @@ def blurred(x, size, axis):
     return sum(tap * wide.take(range(k, k + n), axis) for k, tap in enumerate(taps / taps.sum()))
 
 
-def peaks(response, least):
+def peaks(response):
     """Floods from the maxima down: (pixel, height, height at which it meets a higher one)."""
     h, w = response.shape
     flat, owner, found = response.ravel(), {}, []
@@ -276,7 +276,7 @@ def peaks(response, least):
         return pixel
 
     for at in np.argsort(-flat, kind="stable"):
-        if flat[at] <= least:
+        if flat[at] <= 0:
             break
         y, x = divmod(int(at), w)
         near = sorted({top_of((y + dy) * w + x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)
@@ -289,61 +289,35 @@ def peaks(response, least):
     return found + [(peak, flat[peak], 0.0) for peak, top in owner.items() if peak == top]
 
 
-def nuclei(response, least):
-    """(y, x) of the maxima that stand out, (n, 2)."""
-    found = [(p, top) for p, top, meets in peaks(response, least / 2) if top - meets > top / 2]
-    if found:
-        tops = np.sort([top for _, top in found])
-        third = max(len(tops) // 3, min(3, len(tops)))
-        bright = max(tops[len(tops) - 1 - third // 2] / 4, least)
-        found = [(p, top) for p, top in found if top > bright]
-    return np.array([divmod(p, response.shape[1]) for p, _ in found]).reshape(-1, 2)
-
-
-def size_of_those_alone(responses, sizes, places, best):
-    """The number of the size that two thirds of the nuclei with no other near do not exceed."""
-    finest = max(best - 3, 0)
-    coarse, fine = places[max(best - 1, 0)], places[finest]
-    near = np.hypot(*(coarse[:, None] - fine).transpose(2, 0, 1)) <= 3 * sizes[best]
-    alone = [fine[row.argmax()] for row in near if row.sum() == 1]
-    if len(alone) < 5 or 2 * len(alone) < len(coarse):
-        return max(best - 1, 0)
-    shows = []
-    for place in alone:
-        heights = []
-        for k in range(finest, max(best, 1)):
-            y, x = np.minimum((place // (2 if k < 3 else 4)).astype(int),
-                              np.array(responses[k].shape) - 1)
-            heights.append(responses[k][y, x])
-        shows.append(finest + int(np.argmax(heights)))
-    return sorted(shows)[2 * len(shows) // 3]
-
-
 def cells(x):
     """How many nuclei, how far apart, how large."""
-    (half, fine), (quarter, _) = itertools.islice(details(x), 2)
-    sizes, responses = 2 * 2 ** (np.arange(12) / 3), []
-    for k, size in enumerate(sizes / ([2] * 3 + [4] * 9)):
-        s = np.pad(blurred(blurred(half if k < 3 else quarter, size, 1), size, 0), 1, mode="edge")
-        responses.append((size ** 2 + 5 / 24) * (4 * s[1:-1, 1:-1] - s[:-2, 1:-1] - s[2:, 1:-1]
-                                                 - s[1:-1, :-2] - s[1:-1, 2:]))
-    answers = [np.abs(r).mean() / size ** 0.20 for r, size in zip(responses, sizes)]
-    best = int(np.argmax(answers))
-    radius = sizes[best]
-    if 0 < best < 11:
-        a, b, c = answers[best - 1:best + 2]
-        radius *= 2 ** ((a - c) / (2 * (a - 2 * b + c)) / 3)
-    noise = math.sqrt(4 / 3 * (fine ** 2).sum(0).mean()) / math.sqrt(2 * math.pi)
-    found = [nuclei(r, 6 * noise / size) for r, size in zip(responses, sizes)]
-    pixels = [2] * 3 + [4] * 9
-    k = size_of_those_alone(responses, sizes, [p * (at + 0.5) for p, at in zip(pixels, found)],
-                               best)
-    at, pixels, response = found[k], pixels[k], responses[k]
-    edge = ((at == 0) | (at == np.array(response.shape) - 1)).any(1).sum()
+    (_, fine), (plane, _) = itertools.islice(details(x), 2)
+    sizes, energies, responses = 2 ** (np.arange(9) / 3), [], []
+    for size in sizes:
+        s = np.pad(blurred(blurred(plane, size, 1), size, 0), 1, mode="edge")
+        r = size ** 2 * (4 * s[1:-1, 1:-1] - s[:-2, 1:-1] - s[2:, 1:-1] - s[1:-1, :-2]
+                         - s[1:-1, 2:])
+        responses.append(r)
+        energies.append((r * r).sum())
+    k = int(np.argmax(energies))
+    size = sizes[k]
+    if 0 < k < 8:
+        a, b, c = energies[k - 1:k + 2]
+        size *= 2 ** ((a - c) / (2 * (a - 2 * b + c)) / 3)
+    found = [(p, top) for p, top, meets in peaks(responses[k]) if top - meets > top / 2]
+    noise = math.sqrt(4 / 3 * (fine ** 2).sum(0).mean()) / 4 / size / math.sqrt(2 * math.pi)
+    if found:
+        tops = np.sort([top for _, top in found])
+        tenth = max(len(tops) // 10, min(3, len(tops)))
+        bright = max(tops[len(tops) - 1 - tenth // 2] / 4, 6 * noise)
+        found = [p for p, top in found if top > bright]
+    h, w = plane.shape
+    at = np.array([divmod(p, w) for p in found]).reshape(-1, 2)
+    edge = ((at == 0) | (at == (h - 1, w - 1))).any(1).sum()
     apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1)) + np.diag([math.inf] * len(at))
     return {"Cells_Count_{0}": len(at) - edge / 2,
-            "Cells_Spacing_{0}": pixels * apart.min(1).mean() if len(at) > 1 else math.nan,
-            "Cells_Radius_{0}": math.sqrt(2) * radius}
+            "Cells_Spacing_{0}": 4 * apart.min(1).mean() if len(at) > 1 else math.nan,
+            "Cells_Radius_{0}": 4 * math.sqrt(2) * size}
 
 
 # ---- all -------------------------------------------------------------------------------------

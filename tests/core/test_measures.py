@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The classic numbers of a field: each as its slow twin says, and under what it stays the same."""
 
-import itertools
 import subprocess
 import sys
 
@@ -78,63 +77,6 @@ def test_what_has_no_number_is_nan():
 def test_noise_alone_has_no_cells():
     noise = np.random.default_rng(0).normal(500, 20, (1, 256, 256)).astype(np.uint16)
     assert _core.numbers(noise, nuclei=0)[-3] == 0
-
-
-def nuclei(radius, count=36, shape=(240, 288), seed=0):
-    """Round nuclei of 1000 to 1300 counts (h, w) float64, a quarter of a radius apart or more."""
-    rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    plane, at = np.zeros(shape), []
-    while len(at) < count:
-        new = rng.uniform(1.5 * radius, np.array(shape) - 1.5 * radius)
-        if all(np.hypot(*(new - old)) > 2.25 * radius for old in at):
-            at.append(new)
-            far = np.hypot(y - new[0], x - new[1]) - radius
-            plane = np.maximum(plane, rng.uniform(1000, 1300) / (1 + np.exp(2 * far)))
-    return plane + 200 + rng.normal(0, 10, shape)
-
-
-def counted(plane):
-    return _core.numbers(plane.clip(0, 65535).astype(np.uint16)[None], nuclei=0)[-3:]
-
-
-@pytest.mark.parametrize("radius", [3.5, 5, 7, 10, 14])
-def test_nuclei_of_every_size_are_counted(radius):
-    count, spacing, found = counted(nuclei(radius))
-    assert count == pytest.approx(36, abs=1) and spacing > 2.25 * radius
-    assert radius / 1.6 < found < 1.6 * radius
-
-
-def test_small_nuclei_that_touch_are_counted_beside_some_alone():
-    radius = 6
-    y, x = np.mgrid[:256, :256]
-    plane, true = np.full((256, 256), 200.0), 0
-    for k, (top, left) in enumerate(itertools.product(range(30, 250, 50), repeat=2)):
-        for dy, dx in ((0, 0), (0, 2.1), (2.1, 1))[:1 + 2 * (k % 3 == 0)]:
-            far = np.hypot(y - top - dy * radius, x - left - dx * radius) - radius
-            plane, true = np.maximum(plane, 200 + 1000 / (1 + np.exp(2 * far))), true + 1
-    noise = np.random.default_rng(0).normal(0, 10, plane.shape)
-    assert counted(plane + noise)[0] == pytest.approx(true, abs=1)
-
-
-@pytest.mark.parametrize("radius", [3.5, 5, 10])
-def test_a_few_dead_cells_and_uneven_light_change_no_count(radius):
-    plane = nuclei(radius)
-    bright = plane.copy()
-    y, x = np.mgrid[: plane.shape[0], : plane.shape[1]]
-    for centre in ((60, 60), (180, 200)):
-        bright += 9000 * np.exp(-((y - centre[0]) ** 2 + (x - centre[1]) ** 2) / 18 / radius)
-    uneven = plane + 500 * np.exp(-((y - 100) ** 2 + (x - 140) ** 2) / (2 * 90 ** 2))
-    assert counted(bright)[0] == pytest.approx(36, abs=4)  # some lie in their light
-    assert counted(uneven)[0] == pytest.approx(36, abs=1)
-
-
-@pytest.mark.parametrize("radius", [2.5, 3.5, 7, 10])
-def test_cells_are_their_twins(radius):
-    """Where many nuclei are alone, and where the smallest size answers most."""
-    plane = nuclei(radius).clip(0, 65535).astype(np.uint16)
-    twin = reference.cells(plane.astype(float))
-    assert counted(plane) == pytest.approx(list(twin.values()), rel=2e-5)
 
 
 @pytest.mark.parametrize("channels, nuclei", [(0, -1), (65, -1), (2, 2), (2, -2)])
