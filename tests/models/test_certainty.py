@@ -11,7 +11,7 @@ pandas = pytest.importorskip("pandas")
 pytest.importorskip("tifffile")
 import phenoscale
 import screens
-from phenoscale import load
+from phenoscale import InputError, load
 from phenoscale.images.measures import measure_names
 from phenoscale.models.certainty import NONE, Certainty, is_certainty
 from phenoscale.models.head import Head
@@ -96,6 +96,19 @@ def test_novelty_without_numbers():
     numbers = np.full((2, len(NAMES)), 5.0, np.float32)
     numbers[1] = np.nan
     assert np.isnan(model.novelty.of(model.head, numbers)).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(("old", "new", "key"), [
+    (b'kind\\": \\"both', b'kind\\": \\"bath', "head"), (b'limit\\": 1', b'limit\\": 0', "novelty"),
+    (b'temperature\\": 0.5', b'temperature\\": 0.0', "certainty")])
+def test_a_file_that_says_nonsense(tmp_path, old, new, key):
+    path = tmp_path / "model.safetensors"
+    a_model(limit=1.0).save(path)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(InputError, match=f"its '{key}' is missing or makes no sense"):
+        load(path)
 
 
 @pytest.mark.parametrize("bad", [

@@ -255,21 +255,6 @@ def test_metadata_that_makes_no_sense(tmp_path, parts, key, value):
     refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing")
 
 
-@pytest.mark.parametrize("key, value", [
-    ("head", 1), ("head", {"kind": "both"}), ("novelty", 0.5),
-    ("novelty", {"limit": 1.0, "why": ""}),  # of no head
-    ("certainty", []), ("certainty", {"temperature": 1.0, "sets": {"95": [0.5]}, "why": ""})])
-def test_what_only_some_models_know(tmp_path, parts, key, value):
-    header, data = parts
-    about = json.loads(header["__metadata__"]["phenoscale"])
-    header["__metadata__"]["phenoscale"] = json.dumps({**about, key: value})
-    refused(tmp_path / "m", join_file(header, data), f"its '{key}' is missing or makes no sense")
-    del about[key]
-    header["__metadata__"]["phenoscale"] = json.dumps(about)
-    (tmp_path / "m").write_bytes(join_file(header, data))
-    assert load(tmp_path / "m").head is None
-
-
 @pytest.mark.parametrize("old, new", [
     ("units=2", "units=3"), ("units=2", "units=99999999999"), ("units=2", "units=-2"),
     ("units=2", "units=1e1"), ("units=2", "units=0x2"), ("filters=2", "filters=4096"),
