@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 DEMO := demo
 PLATE := bbbc013
 FIELDS := bbbc021
+SEEDS := 0 1 2
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
 VERSIONED := tables files images models scores profiles prediction evaluation checks reports \
@@ -80,8 +81,10 @@ bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_
 	$(BIN)/phenoscale check "$(BBBC021)/labels.csv" --label moa \
 	    --channels Actin=file:0,Tubulin=file:1,DNA=file:2 --write $(FIELDS)/table.csv \
 	    --html $(FIELDS)/check.html
-	$(BIN)/python tools/studies/leave_compound_out.py $(FIELDS)/table.csv moa Actin,Tubulin,DNA \
-	    $(FIELDS)
+	for seed in $(SEEDS); do $(BIN)/phenoscale train $(FIELDS)/table.csv --label moa \
+	    --channels Actin,Tubulin,DNA --cv compound --folds all --network mcnn-gap --epochs 20 \
+	    --augment flip,turn --seed $$seed --out $(FIELDS)/seed$$seed || exit; done
+	$(BIN)/python tools/studies/fold_figures.py $(SEEDS:%=$(FIELDS)/seed%)
 
 counts: dev                  ## cells counted: make counts BBBC021=FOLDER, with CellProfiler installed
 	$(BIN)/python tools/studies/cell_count.py truth
