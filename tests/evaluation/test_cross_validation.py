@@ -113,6 +113,18 @@ def test_a_folder_of_another_cross_validation(screen, run):
         cross_validate(screen, "Metadata_Class", run.path, RECIPE, Folds("plate", 2))
 
 
+def test_ended_folds_of_another_kind_are_not_taken(screen, run, tmp_path):
+    import shutil
+
+    out = tmp_path / "run"
+    shutil.copytree(pooled_folder(run.path).path, out / "cross_validated")
+    for folds, recipe, words in ((Folds("well", 2), RECIPE, "of other folds"),
+                                 (Folds("plate", 2), replace(RECIPE, epochs=2), "another epochs")):
+        with pytest.raises(InputError, match=words):
+            cross_validate(screen, "Metadata_Class", out, recipe, folds,
+                           running=Running(resume=True))
+
+
 def test_a_head_that_was_asked_for(screen, tmp_path):
     model, _ = cross_validate(screen, "Metadata_Class", tmp_path / "run",
                               replace(RECIPE, head="network"), Folds("plate", 2))

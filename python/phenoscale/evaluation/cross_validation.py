@@ -24,7 +24,8 @@ from phenoscale.models.head import BOTH, HEADS
 from phenoscale.ranks.crew import Crew
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
-from phenoscale.tables.folds import FOLDS_BY, NEVER, draw_folds
+from phenoscale.tables.folds import FOLDS_BY, draw_folds
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import opinion_column, probability_column
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.tables.split import Split, split_table
@@ -112,12 +113,30 @@ def _fold(table: Table, label: str, pooled: RunFolder, recipe: Recipe, number, k
     folder = RunFolder(pooled.file(f"fold-{k + 1}"))
     crew.watch.note([f"fold {k + 1} of {number.max() + 1}: "
                      f"{count(int((number == k).sum()), 'field')} held out"])
-    if not crew.ranks.spread(running.resume and folder.has(RunFolder.MODEL)):
-        held = np.where(number == k, "test", "train")
+    held = np.where(number == k, "test", "train")
+    if crew.ranks.spread(running.resume and folder.has(RunFolder.MODEL)):
+        _check_same(table, held, recipe, folder)
+    else:
         split = replace(table, frame=table.frame.assign(**{_COLUMN: held}))
         train_run(split, label, folder.path, recipe, Split(column=_COLUMN), controls,
                   replace(running, certainty=None), crew)
     return folder
+
+
+def _check_same(table: Table, held, recipe: Recipe, folder: RunFolder) -> None:
+    """InputError where an ended fold held out other fields, or was trained by another recipe."""
+    sides = folder.cells(RunFolder.SPLIT)
+    theirs = {} if sides is None else dict(zip(sides[KEY], sides["Split"]))
+    config, ours = folder.config(), asdict(recipe)
+    told = config.get("augment") or []  # without the turns that oblong fields cannot make
+    ours["augment"] = [name for name in recipe.augment if name != "turn" or name in told]
+    other = [name for name in ours if config.get(name) != ours[name]]
+    fields = [key for key, side in zip(table.keys, held)
+              if theirs.get(key, "skipped") not in (side, "skipped")]
+    if other or fields:
+        what = f"with another {other[0]}" if other else "of other folds, or another table"
+        raise InputError(f"{folder.path} is {what}: resume with what it was begun with, choose "
+                         "another folder, or remove it")
 
 
 # ---- what all folds say ----------------------------------------------------------------------
@@ -156,13 +175,13 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
     write_csv(frame, pooled.file(RunFolder.PREDICTIONS))
     config = {key: value for key, value in runs[0].config().items()
               if key not in ("weights_sha256", "holdout", "split", "seconds")}
-    _write_split(table, label, pooled, runs, number)
+    _write_split(pooled, runs)
     _write_heads(pooled, runs)
     names = list(classes.pop())
     pooled.write_config({**config, "notes": [
         f"what {len(runs)} trainings say of the fields that each did not see"]})
     keys, rows = class_keys(names), {key: row for row, key in enumerate(table.keys)}
-    order = [rows[key] for key in frame["Phenoscale_Field"]]
+    order = [rows[key] for key in frame[KEY]]
     truth = np.array([names.index(name) for name in table.column(label).to_numpy()[order]])
     opinions = {kind: frame[[opinion_column(kind, key) for key in keys]].to_numpy(np.float64)
                 for kind in HEADS[:2] if opinion_column(kind, keys[0]) in frame}
@@ -179,7 +198,7 @@ def _as_text(table: Table) -> dict:
     return {name: str for name in table.frame.columns}
 
 
-def _write_split(table: Table, label: str, pooled: RunFolder, runs, number) -> None:
+def _write_split(pooled: RunFolder, runs) -> None:
     """split.csv: every field that a fold held out is a test field."""
     import pandas
 
@@ -187,10 +206,7 @@ def _write_split(table: Table, label: str, pooled: RunFolder, runs, number) -> N
     for k, run in enumerate(runs):
         frame = pandas.read_csv(run.file(run.SPLIT), dtype=str, keep_default_na=False)
         frames.append(frame[frame["Split"] == "test"].assign(**{_COLUMN: str(k + 1)}))
-    never = int((number == NEVER).sum())
-    frame = pandas.concat(frames, ignore_index=True)
-    assert len(frame) <= len(table) - never
-    write_csv(frame, pooled.file(RunFolder.SPLIT))
+    write_csv(pandas.concat(frames, ignore_index=True), pooled.file(RunFolder.SPLIT))
 
 
 def _write_heads(pooled: RunFolder, runs) -> None:
