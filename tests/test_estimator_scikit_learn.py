@@ -59,8 +59,8 @@ class Rows(WholeImageClassifier):
     def fit(self, table, label):
         return super().fit(self._images(table), label)
 
-    def _predictions(self, table):
-        return super()._predictions(self._images(table))
+    def _predictions(self, table, measures=None):
+        return super()._predictions(self._images(table), measures)
 
 
 def tiny(channels, height, width, classes, fc_relu):

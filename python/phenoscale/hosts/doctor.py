@@ -22,6 +22,8 @@ _NEEDED_FOR = {
     "tqdm": "progress bars",
     "matplotlib": "figures",
     "jinja2": "reports",
+    "scikit-learn": "classes from measures",
+    "scipy": "curves of doses",
     "tifffile": "evidence as files",
     "pillow": "PNG, JPEG and the like",
     "imagecodecs": "PNG of 16 bits, rarer codecs",
