@@ -75,14 +75,15 @@ def test_few_wells(wells, words):
     assert words in head.why and np.isfinite(head.weights).all()
 
 
-@pytest.mark.parametrize(("network", "measures", "kind"), [
-    (40, 40, "both"), (40, 20, "network"), (20, 40, "measures"), (38, 40, "both")])
-def test_chosen_by_the_watched_fields(network, measures, kind):
+@pytest.mark.parametrize(("network", "sure", "measures", "kind"), [
+    (40, 30.0, 40, "both"), (40, 3.0, 20, "network"), (20, 30.0, 40, "measures"),
+    (38, 30.0, 40, "both")])
+def test_chosen_by_the_watched_fields(network, sure, measures, kind):
     """The first so many of 40 fields are right by network and by measures."""
     numbers, labels, wells = fields(200, 6.0)
     truth = np.arange(40) % 2
-    sure = np.where(np.arange(40) < network, truth, 1 - truth)
-    logits = np.where(sure[:, None] == [0, 1], 30.0, 0.0).astype(np.float32)
+    ours = np.where(np.arange(40) < network, truth, 1 - truth)
+    logits = np.where(ours[:, None] == [0, 1], sure, 0.0).astype(np.float32)
     theirs = np.where(np.arange(40) < measures, truth, 1 - truth)
     watched = np.tile(np.nanmean(numbers, axis=0), (40, 1)).astype(np.float32)
     watched[:, 0] = np.where(theirs, 1000, -400)

@@ -101,7 +101,7 @@ def test_skips_and_rates_survive(table, tmp_path, monkeypatch):
     assert run(table, tmp_path / "run", resume=True).digest() == expected.digest()
     notes = json.loads((tmp_path / "run" / "config.json").read_text())["notes"]
     assert sum("the step is left out" in note for note in notes) == 3
-    assert "half the learning rate" in notes[-1]
+    assert any("half the learning rate" in note for note in notes)
 
 
 def test_resume_begins_where_there_is_nothing(table, whole, tmp_path):
