@@ -44,7 +44,7 @@ def test_dose_response_equals_its_slow_twin():
         ranks = slow_ranks(part["dose"].astype(float).tolist()), slow_ranks(part["score"].tolist())
         assert spearman == pytest.approx(slow_correlation(*ranks))
         stats = pytest.importorskip("scipy.stats")
-        peer = stats.spearmanr(part["dose"].astype(float), part["score"]).statistic
+        peer = stats.spearmanr(part["dose"].astype(float), part["score"])[0]
         assert spearman == pytest.approx(peer)
 
 
