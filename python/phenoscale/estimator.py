@@ -25,7 +25,7 @@ from phenoscale.ranks.crew import Crew
 from phenoscale.tables.labels import class_cells, class_numbers, label_words
 from phenoscale.tables.predictions import embedding_column
 from phenoscale.tables.read import Reading, read_table
-from phenoscale.tables.repeats import likely_wells
+from phenoscale.tables.repeats import well_groups
 from phenoscale.tables.split import Split
 from phenoscale.tables.table import Table
 from phenoscale.tables.typed_labels import TypedLabels, as_data
@@ -165,8 +165,7 @@ class WholeImageClassifier:
             classes = given.sorted(fields.classes)
             labels = class_numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
-            groups = (likely_wells(fields.table) if "well" in fields.table.roles
-                      else list(range(source.n)))
+            groups = well_groups(fields.table)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
         trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)

@@ -14,6 +14,7 @@ from phenoscale.scores.calibration import (
     fit_temperature,
     set_limits,
 )
+from phenoscale.scores.intervals import group_numbers
 from phenoscale.scores.probabilities import Scored
 
 __all__ = ["checked", "found_on"]
@@ -32,8 +33,7 @@ def found_on(probabilities: np.ndarray, labels: np.ndarray, wells, why: str = ""
     """
     temperature = fit_temperature(probabilities, labels)
     calibrated = at_temperature(probabilities, temperature)
-    number = {well: k for k, well in enumerate(dict.fromkeys(wells))}
-    groups = np.array([number[well] for well in wells], np.int64)
+    groups = group_numbers(wells)
     return Certainty(temperature, {
         coverage: set_limits(calibrated, labels, groups, int(coverage) / 100).tolist()
         for coverage in COVERAGES}, why)

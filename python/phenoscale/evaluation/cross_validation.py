@@ -26,8 +26,9 @@ from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.folds import FOLDS_BY, draw_folds
 from phenoscale.tables.keys import KEY
+from phenoscale.tables.labels import class_cells
 from phenoscale.tables.predictions import opinion_column, probability_column
-from phenoscale.tables.repeats import likely_wells
+from phenoscale.tables.repeats import well_groups
 from phenoscale.tables.split import Split, split_table
 from phenoscale.tables.table import Table
 from phenoscale.training.head import choose_kind
@@ -182,14 +183,14 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
         f"what {len(runs)} trainings say of the fields that each did not see"]})
     keys, rows = class_keys(names), {key: row for row, key in enumerate(table.keys)}
     order = [rows[key] for key in frame[KEY]]
-    truth = np.array([names.index(name) for name in table.column(label).to_numpy()[order]])
+    truth = np.array([names.index(name) for name in class_cells(table, label)[order]])
     opinions = {kind: frame[[opinion_column(kind, key) for key in keys]].to_numpy(np.float64)
                 for kind in HEADS[:2] if opinion_column(kind, keys[0]) in frame}
     opinions[BOTH if opinions else HEADS[0]] = frame[
         [probability_column(key) for key in keys]].to_numpy(np.float64)
     if len(opinions) > 1:
         opinions[BOTH] = (opinions[HEADS[0]] + opinions[HEADS[1]]) / 2
-    wells = likely_wells(table) if "well" in table.roles else list(range(len(table)))
+    wells = well_groups(table)
     return _Pooled(opinions, truth, [wells[row] for row in order], number[order])
 
 

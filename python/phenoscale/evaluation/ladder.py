@@ -21,7 +21,7 @@ from phenoscale.evaluation.measured import Measured
 from phenoscale.evaluation.rungs import RUNGS, Rung, axes_of, folds_of, unknown_words
 from phenoscale.progress import Watch
 from phenoscale.scores.classification import classification
-from phenoscale.scores.intervals import bootstrap, wilson
+from phenoscale.scores.intervals import bootstrap, group_numbers, wilson
 from phenoscale.tables.confounded import confounding
 from phenoscale.tables.labels import class_cells, class_names, class_numbers
 from phenoscale.tables.repeats import likely_wells
@@ -176,7 +176,7 @@ def _climb_one(rung: Rung, table: Table, classes, labels, numbers, seed: int) ->
     why = [*_of_classes(axes, classes, labels, said), *unknown_words(axes)]
     if not said.any():
         return Climbed(rung, why=why)
-    wells = _numbered(likely_wells(table)) if "well" in table.roles else None
+    wells = group_numbers(likely_wells(table)) if "well" in table.roles else None
     units = axes[0].groups
     unit = axes[0].of
     if unit == "field" and wells is not None:
@@ -219,18 +219,11 @@ def _ends(right, units, seed: int) -> tuple[float, float]:
 def _wells_right(chances, truth, wells) -> tuple[int, int]:
     """Wells whose class has the largest mean probability over fields, of all; where fields of a
     well have several classes, it counts once for each."""
-    keys = _numbered(zip(wells.tolist(), truth.tolist()))
+    keys = group_numbers(zip(wells.tolist(), truth.tolist()))
     sums = np.zeros((keys.max() + 1, chances.shape[1]))
     np.add.at(sums, keys, chances)
     _, first = np.unique(keys, return_index=True)
     return int((sums.argmax(axis=1) == truth[first]).sum()), len(sums)
-
-
-def _numbered(keys) -> np.ndarray:
-    """Equal keys by one number, from 0."""
-    keys = list(keys)
-    number = {key: k for k, key in enumerate(dict.fromkeys(keys))}
-    return np.array([number[key] for key in keys], np.int64)
 
 
 def _of_classes(axes, classes, labels, said) -> list[str]:

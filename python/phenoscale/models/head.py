@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale import _core
+from phenoscale.scores.calibration import softmax
 
 __all__ = ["BOTH", "HEADS", "Head", "is_head", "standardised"]
 
@@ -80,9 +81,7 @@ class Head:
         network = _core.softmax(logits)
         if self.kind == "network":
             return network
-        scores = self.of_measures(numbers)
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        measures = powers / powers.sum(axis=1, keepdims=True)
+        measures = softmax(self.of_measures(numbers))
         both = measures if self.kind == "measures" else (network + measures) / 2
         return np.where(np.isnan(network), np.nan, both).astype(np.float32)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["at_temperature", "class_sets", "fit_temperature", "set_limits"]
+__all__ = ["at_temperature", "class_sets", "fit_temperature", "set_limits", "softmax"]
 
 _LEAST = 1e-12  # a probability, before its logarithm
 _TEMPERATURES = np.geomspace(0.05, 20.0, 241)  # 2.5 % apart
@@ -17,6 +17,11 @@ def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities (n, classes), sharper below 1 and flatter above, float64: each to the power of
     1 / temperature, so that of a softmax the logits are divided by it (Guo 2017, ICML)."""
     scores = np.log(np.maximum(np.asarray(probabilities, np.float64), _LEAST)) / temperature
+    return softmax(scores)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities (n, classes) of scores, float64."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-__all__ = ["DRAWS", "bootstrap", "wilson"]
+__all__ = ["DRAWS", "bootstrap", "group_numbers", "wilson"]
 
 DRAWS = 1000
 _Z = 1.96  # of 95 %
@@ -19,6 +19,13 @@ def wilson(right: float, n: int) -> tuple[float, float]:
     middle = (right + _Z * _Z / 2) / (n + _Z * _Z)
     half = _Z / (n + _Z * _Z) * math.sqrt(right * (n - right) / n + _Z * _Z / 4)
     return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def group_numbers(groups) -> np.ndarray:
+    """Equal groups by one number, from 0 in the order of appearance: int64 (n,)."""
+    groups = list(groups)
+    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
+    return np.array([number[group] for group in groups], np.int64)
 
 
 def bootstrap(statistic, groups, seed: int = 0, draws: int = DRAWS):
@@ -43,9 +50,8 @@ def bootstrap(statistic, groups, seed: int = 0, draws: int = DRAWS):
         Over the draws in which a score is defined; nan where there are fewer than two groups, or
         no such draw.
     """
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    of_row = np.array([numbers[group] for group in groups], dtype=np.int64)
-    rng, n, found = np.random.default_rng(seed), len(numbers), []
+    of_row = group_numbers(groups)
+    rng, n, found = np.random.default_rng(seed), len(np.unique(of_row)), []
     for _ in range(draws if n > 1 else 1):
         drawn = np.bincount(rng.integers(n, size=n), minlength=n)
         found.append(statistic(drawn[of_row].astype(np.float64)))

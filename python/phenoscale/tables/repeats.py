@@ -21,7 +21,7 @@ from phenoscale.words import listed
 if TYPE_CHECKING:
     from phenoscale.tables.table import Table
 
-__all__ = ["doubts", "likely_wells", "repeats", "spellings", "well_roles"]
+__all__ = ["doubts", "likely_wells", "repeats", "spellings", "well_groups", "well_roles"]
 
 _NAMED = 4
 
@@ -66,6 +66,11 @@ def likely_wells(table: Table) -> list[tuple]:
         known.setdefault(key, set()).update({batch} - {""})
     return [(*key, batch or (min(known[key]) if len(known[key]) == 1 else ""))
             for key, batch in zip(keys, batches)]
+
+
+def well_groups(table: Table) -> list:
+    """`likely_wells`; each field by itself where the wells are not known."""
+    return likely_wells(table) if "well" in table.roles else list(range(len(table)))
 
 
 def _fold(role: str, word: str) -> str:

@@ -30,7 +30,7 @@ from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
 from phenoscale.tables.predictions import probability_column, probability_columns
-from phenoscale.tables.repeats import likely_wells
+from phenoscale.tables.repeats import likely_wells, well_groups
 from phenoscale.training.first_pass import Labelled
 from phenoscale.training.head import Watched, fit_head, measurer_for, probabilities_of
 from phenoscale.training.novelty import fit_novelty
@@ -165,7 +165,7 @@ class Ending:
         if compound and (split["val_by"] == "compound" or compound in split["holdout"]):
             keys = list(table.role("compound"))
         else:
-            keys = likely_wells(table) if "well" in table.roles else list(range(len(table)))
+            keys = well_groups(table)
         return [keys[row] for row in rows]
 
     # ---- the fields that were not trained on ---------------------------------------------------

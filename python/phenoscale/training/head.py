@@ -21,6 +21,7 @@ import numpy as np
 from phenoscale.errors import InputError
 from phenoscale.images.measures import Measurer, find_nuclei
 from phenoscale.models.head import BOTH, HEADS, Head, standardised
+from phenoscale.scores.intervals import group_numbers
 from phenoscale.training.recipe import Recipe
 from phenoscale.words import listed
 
@@ -154,8 +155,7 @@ def inner_folds(values, labels: np.ndarray, groups) -> tuple[list, str]:
     why."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
-    groups = np.array([number[group] for group in groups])
+    groups = group_numbers(groups)
     least = min(len(np.unique(groups[labels == k])) for k in np.unique(labels))
     if least < 2:
         return [], "since a class has one group alone, which no folds can be made of"
@@ -172,8 +172,7 @@ def _choose_strength(values, labels, groups, balanced) -> tuple[float, float, st
     folds, why = inner_folds(values, labels, groups)
     if not folds:
         return _UNASKED, np.nan, why
-    number = {group: k for k, group in enumerate(dict.fromkeys(groups))}
-    groups = np.array([number[group] for group in groups])
+    groups = group_numbers(groups)
     losses, rights = [], []
     for strength in _STRENGTHS:
         loss, right = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
