@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter
 from phenoscale.images.measures import Measurer
 from phenoscale.images.quality import blurred, focus_in, quality_of
 from phenoscale.simulation import simulate
-from phenoscale.simulation.simulate import plan_plate, render_field
+from phenoscale.simulation.microscope import render_field
+from phenoscale.simulation.simulate import plan_plate
 
 CHANNELS = ["DNA", "Actin", "Tubulin"]
 MEASURER = Measurer(CHANNELS, 0, 1)

@@ -14,15 +14,8 @@ from baselines import CHANNELS, baseline_features, baselines
 from phenoscale.errors import InputError
 from phenoscale.simulation import simulate as module
 from phenoscale.simulation.cells import PHENOTYPES
-from phenoscale.simulation.simulate import (
-    _COLUMNS,
-    LIMITS,
-    Well,
-    plan_plate,
-    render_field,
-    simulate,
-    vignetting,
-)
+from phenoscale.simulation.microscope import render_field
+from phenoscale.simulation.simulate import _COLUMNS, LIMITS, Well, plan_plate, simulate
 
 SMALL = {"plates": 2, "size": (96, 112), "wells": 12, "phenotypes": 3}
 DEMO = {"plates": 3, "size": (256, 320), "wells": 40, "phenotypes": 6}
@@ -203,20 +196,12 @@ def test_a_phenotype_keeps_the_light_of_a_cell(phenotype):
     assert np.allclose(per_cell[0], per_cell[1], rtol=0.3)
 
 
-def test_plate_well_and_lamp_effects(fields):
+def test_plate_and_well_effects(fields):
     frame, images = fields
     level = pandas.DataFrame(np.log(images.mean((2, 3))), columns=CHANNELS)
     plates = level.groupby(frame["Metadata_Plate"]).mean()
     assert (plates.max() - plates.min()).max() > 0.1
     assert (level.groupby(frame["Metadata_Plate"]).std() > 0.1).all().all()
-    lamps = [vignetting(0, channel, (256, 320), 0) for channel in range(3)]
-    for lamp in lamps:
-        corners = lamp[[0, 0, -1, -1], [0, -1, 0, -1]]
-        assert 0.99 < lamp.max() <= 1 and 0.4 < corners.min() < 0.9
-    assert not np.allclose(lamps[0], lamps[1])
-    inner, edge = (render_field(Well(0, 2, 3, is_edge), (256, 320), 0, 1)[0].mean()
-                   for is_edge in (False, True))
-    assert edge < inner
 
 
 def test_brightness_and_count_say_nothing_but_texture_does(screens):
@@ -235,6 +220,11 @@ def test_a_number_out_of_range_is_one_sentence_and_writes_nothing(tmp_path, wron
     with pytest.raises(InputError, match=r"simulate: \w+ is \d+; give \d+ to \d+"):
         simulate(tmp_path / "out", **{**SMALL, **wrong})
     assert not (tmp_path / "out").exists()
+
+
+def test_effects_that_are_not_known(tmp_path):
+    with pytest.raises(InputError, match="effects is 'wild'; give one of usual"):
+        simulate(tmp_path / "out", effects="wild", **SMALL)
 
 
 @pytest.mark.parametrize("name", ["plates", "wells", "sites", "phenotypes"])

@@ -82,7 +82,8 @@ def find_peers(peer_python):
 
 def write_fields(folder, size, count):
     """Simulated fields (count, 3, h, w) uint16 and their normalisation, as .npy files."""
-    from phenoscale.simulation.simulate import plan_plate, render_field
+    from phenoscale.simulation.microscope import render_field
+    from phenoscale.simulation.simulate import plan_plate
 
     wells = plan_plate(0, 6, 40, 0)
     fields = np.stack([render_field(well, size, 0, 1)[0]

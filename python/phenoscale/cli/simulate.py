@@ -9,6 +9,7 @@ from phenoscale.cli.endings import say_stopped
 from phenoscale.cli.options import gathered, quiet_option, size_of
 from phenoscale.progress import Progress
 from phenoscale.signals import Stopped, Stopper
+from phenoscale.simulation.microscope import EFFECTS
 from phenoscale.simulation.simulate import LIMITS, Screen, simulate
 
 __all__ = ["verb"]
@@ -23,6 +24,9 @@ _SCREEN = {
                           type=click.IntRange(*LIMITS["wells"]), help="On each plate."),
     "sites": click.option("--sites", default=1, show_default=True,
                           type=click.IntRange(*LIMITS["sites"])),
+    "effects": click.option("--effects", default="usual", show_default=True,
+                            type=click.Choice(list(EFFECTS)),
+                            help="How much plates, places on them and lamps differ."),
     "seed": click.option("--seed", default=0, show_default=True, type=click.IntRange(0))}
 
 
