@@ -225,7 +225,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bits(table, tmp_path, amou
              "--batch", "2", "--val-fraction", "0", "--quiet", "--threads", "2",
              "--checkpoint-every", "0", "--resume"]
     expected, turn, whole = None, 0, 0.0
-    wanted = amount(20, 500)
+    wanted = amount(8, 500)
     while kills < wanted or expected is None:
         out = tmp_path / f"run{turn}"
         process = subprocess.Popen([sys.executable, "-m", "phenoscale", *words, "--out", out],
