@@ -288,6 +288,19 @@ def test_save_and_load(data, fitted, tmp_path):
         fitted.save(tmp_path / "no" / "model")
 
 
+def test_views_are_those_of_the_file(data, fitted, tmp_path):
+    images = data[0][:2]
+    fitted.save(tmp_path / "one.safetensors")
+    all_of_them = WholeImageClassifier.load(tmp_path / "one.safetensors")
+    all_of_them.model_.views = "all"
+    all_of_them.save(tmp_path / "all.safetensors")
+    again = WholeImageClassifier.load(tmp_path / "all.safetensors")
+    assert (again.views, fitted.views) == ("all", "one")
+    turned = np.flip(images, 2)
+    np.testing.assert_allclose(again.transform(images), again.transform(turned), atol=1e-4)
+    assert np.abs(fitted.transform(images) - fitted.transform(turned)).max() > 1e-3
+
+
 def test_measures_beside_embeddings(data, fitted):
     images = data[0][:3]
     plain, both = fitted.transform(images), fitted.transform(images, measures=True)

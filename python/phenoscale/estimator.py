@@ -275,7 +275,7 @@ def _parameters(model: Model, path) -> dict:
             known["rate"] = None
     except (InputError, TypeError) as error:
         raise InputError(f"{path} is damaged: its recipe makes no sense: {error}") from None
-    return {**known, "augment": recipe.augment}
+    return {**known, "augment": recipe.augment, "views": model.views}
 
 
 def _not_fitted(words: str) -> InputError:

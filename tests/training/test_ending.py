@@ -99,6 +99,28 @@ def test_watched_fields_choose_and_are_scored(screen, tmp_path):
     assert best.head is not None and best.digest() == model.digest()
 
 
+def test_what_is_held_out_is_seen_in_all_views(screen, run, tmp_path):
+    from dataclasses import replace
+
+    model, out = train_run(screen, "Metadata_Class", tmp_path / "run",
+                           replace(RECIPE, views="all"), HELD_OUT, {"Metadata_Class": "fine"})
+    folder = RunFolder(out)
+    assert model.views == folder.config()["views"] == "all" and "views" not in model.recipe
+    assert model.digest() == folder.model().digest() != run.model().digest()
+    np.testing.assert_array_equal(model.parameters, run.model().parameters)
+    said = pandas.read_csv(folder.file(folder.PREDICTIONS)).set_index("Phenoscale_Field")
+    again, columns = predict_table(folder.model(), screen), [
+        "Phenoscale_Prob_coarse", "Phenoscale_Prob_fine", "Image_Phenoscale_Emb0000"]
+    rows = [screen.keys.index(key) for key in said.index]
+    np.testing.assert_allclose(said[columns], np.hstack(
+        [again.probabilities, again.embeddings[:, :1]])[rows], atol=1e-6)
+    controls, is_trained = model.controls, np.array(
+        screen.column("Metadata_Plate") == "P1") & np.array(
+            screen.column("Metadata_Class") == "fine")
+    np.testing.assert_allclose(controls["mean"], again.embeddings[is_trained].mean(axis=0),
+                               rtol=1e-5, atol=1e-6)
+
+
 def test_the_weights_are_not_those_of_the_untrained_network(run, screen, tmp_path):
     """The floor is measured with the training's own network, which gets its weights back."""
     model, _ = train_run(screen, "Metadata_Class", tmp_path / "run", RECIPE, HELD_OUT,

@@ -21,6 +21,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.machine import free_memory
 from phenoscale.models import networks
+from phenoscale.models.averaged import VIEWS, as_one
 from phenoscale.models.certainty import Certainty, is_certainty
 from phenoscale.models.counts import is_counts
 from phenoscale.models.head import Head, is_head
@@ -41,7 +42,9 @@ LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 #: of a Model; all else is metadata
 _NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
-_LATER = {"counts", "keys", "labels", "recipe"}  # what older files do not have
+_LATER = {"counts", "keys", "labels", "recipe", "views"}  # what older files do not have
+#: what is said only where it is another
+_USUAL = {"views": VIEWS[0]}
 
 
 #: what is made of an entry of the metadata
@@ -110,6 +113,9 @@ class Model:
         Whether a field is unlike every class (`phenoscale.models.novelty`).
     certainty : Certainty or None
         A temperature, and sets of classes (`phenoscale.models.certainty`).
+    views : str
+        Which views of a field its answers are the mean of: one of
+        `phenoscale.models.averaged.VIEWS`.
     version : str
         Of phenoscale.
     path : str
@@ -146,6 +152,7 @@ class Model:
     head: Head | None = None
     novelty: Novelty | None = None
     certainty: Certainty | None = None
+    views: str = VIEWS[0]
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -182,6 +189,7 @@ class Model:
         about = self._about()
         found.update(json.dumps([about["head"], about["novelty"], about["certainty"]]).encode()
                      if self.head or self.certainty else b"")
+        found.update(b"" if self.views == VIEWS[0] else self.views.encode())
         return found.hexdigest()
 
     def _beside(self) -> list[tuple]:
@@ -189,8 +197,8 @@ class Model:
         return [one for part in (self.head, self.novelty) if part for one in part.tensors()]
 
     def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
-        """A `phenoscale._core.Net` for fields of this size in their files; for predictions, or as
-        `more` says."""
+        """A `phenoscale._core.Net` for fields of this size in their files, that sees them as they
+        lie; for predictions, or as `more` says."""
         try:
             description = networks.resize(self.description, height // self.bin, width // self.bin)
             net = _core.Net(networks.TOWERS[tower](description), threads=threads,
@@ -204,6 +212,10 @@ class Model:
         net.parameters[:] = self.parameters
         return net
 
+    def asked(self, height: int, width: int, threads: int, tower: str = "fused"):
+        """What its answers come from: its `net`, in all `views`."""
+        return as_one([self.net(height, width, threads, tower)], self.views)
+
     def check(self) -> None:
         """InputError where the file of this model could not be read again: before a training."""
         about = self._about()
@@ -214,6 +226,8 @@ class Model:
 
     def _about(self) -> dict:
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
+        about = {name: value for name, value in about.items()
+                 if name not in _USUAL or value != _USUAL[name]}
         return {**about, "head": self.head and self.head.about(),
                 "novelty": self.novelty and self.novelty.about(),
                 "certainty": self.certainty and asdict(self.certainty)}
@@ -328,6 +342,7 @@ _CHECKS = {
     "recipe": lambda v: isinstance(v, dict),
     "labels": lambda v: isinstance(v, dict) and (not v or _is_labels(**v)),
     "version": lambda v: isinstance(v, str),
+    "views": lambda v: v in VIEWS,
 }
 
 

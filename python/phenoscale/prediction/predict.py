@@ -41,7 +41,7 @@ class Predictions:
     Attributes
     ----------
     logits : ndarray of float32, (n, classes)
-        Of the network.
+        Of the network; of several views, the logarithms of the mean of their probabilities.
     probabilities : ndarray of float32, (n, classes)
         Of the model: of its network, its measures or both, as its head has it.
     embeddings : ndarray of float32, (n, embedding)
@@ -180,7 +180,7 @@ class Network:
 
     Attributes
     ----------
-    net : phenoscale._core.Net
+    net : phenoscale._core.Net or phenoscale.models.averaged.Averaged
     scale, offset : list of float
         By channel.
     threads : int
@@ -212,7 +212,7 @@ class Network:
         measures: one of `MEASURES`, or None for what the head asks for.
         """
         threads = thread_count(threads)
-        return cls(model.net(*size, threads, tower), model.scale, model.offset, threads,
+        return cls(model.asked(*size, threads, tower), model.scale, model.offset, threads,
                    model.counts is not None, model.name, measurer_of(model, threads, measures),
                    model)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from phenoscale.files.csv import write_csv
 from phenoscale.images.measures import Measurer, cells_in
+from phenoscale.models.averaged import as_one
 from phenoscale.models.certainty import Certainty
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import HEADS, Head
@@ -24,6 +25,7 @@ from phenoscale.models.model import Model
 from phenoscale.models.novelty import Novelty
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.measure import measure_fields
+from phenoscale.prediction.predict import Network
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.ranks.crew import Crew
 from phenoscale.scores.intervals import wilson
@@ -124,12 +126,16 @@ class Ending:
                 self.notes.append(known["head"].why)
         return model_of(self._fields, self._trained, **known)
 
+    def _network(self, measurer: Measurer | None = None) -> Network:
+        """The network as its model will ask it, and what measures the same fields."""
+        trained = self._trained
+        return replace(trained.network(self._crew.threads), measurer=measurer,
+                       net=as_one([trained.net], trained.recipe.views))
+
     def _ask(self, rows, measurer: Measurer | None = None):
         """The rows of some fields that could be read, and what the network says of them."""
-        network = self._trained.network(self._crew.threads)
-        network.measurer = measurer
-        found = network.run(self._fields.source, rows, self._keeper.on_error,
-                            ranks=self._crew.ranks)
+        found = self._network(measurer).run(self._fields.source, rows, self._keeper.on_error,
+                                            ranks=self._crew.ranks)
         there = np.array([i for i in range(len(rows)) if i not in found.skipped], np.int64)
         return rows[there], found.only(there)
 
@@ -176,8 +182,7 @@ class Ending:
         fields, trained, crew = self._fields, self._trained, self._crew
         rest = np.flatnonzero(~np.isin(fields.sides, ("train", "skipped")))
         if len(rest):
-            network = trained.network(crew.threads)
-            network.measurer, network.model = self._measurer, model
+            network = replace(self._network(self._measurer), model=model)
             found = network.run(fields.source, rest, "skip", crew.watch, crew.ranks)
             fields.usable.leave_out({int(rest[i]): why for i, why in found.skipped.items()})
             fields.sides[rest[list(found.skipped)]] = "skipped"

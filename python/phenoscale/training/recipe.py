@@ -17,6 +17,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
+from phenoscale.models.averaged import VIEWS
 from phenoscale.models.head import HEADS
 from phenoscale.tables.values import values_of
 from phenoscale.words import listed
@@ -153,6 +154,9 @@ class Recipe:
         The channel whose cells are counted, or "none"
         (`phenoscale.images.measures.find_nuclei`).
     seed : int
+    views : str
+        "one", or "all": the model's answers are means over the flips and quarter turns of a field
+        (`phenoscale.models.averaged`).
     """
 
     network: str = "mcnn"
@@ -176,10 +180,11 @@ class Recipe:
     head: str | None = None
     nuclei: str | None = None
     seed: int = 0
+    views: str = VIEWS[0]
 
     def __post_init__(self):
         tables = {"network": networks.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
-                  "select": SELECTIONS, "tower": networks.TOWERS,
+                  "select": SELECTIONS, "tower": networks.TOWERS, "views": VIEWS,
                   "optimizer": _core.optimizer_names()}
         if self.head is not None:
             tables["head"] = HEADS

@@ -126,6 +126,7 @@ class Trained:
         more: what it is told of its table (`phenoscale.training.first_pass.provenance`), `split`
         and `controls` of a `Model`.
         """
+        recipe = {**asdict(self.recipe), "augment": list(self.recipe.augment)}
         return Model(
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
@@ -133,8 +134,7 @@ class Trained:
             bin=self.recipe.bin, seed=self.recipe.seed, counts=self.counts,
             version=phenoscale.__version__,
             embedding={"name": networks.EMBEDDING, "size": self.net.embedding},
-            recipe={**asdict(self.recipe), "augment": list(self.recipe.augment)},
-            **more)
+            views=recipe.pop("views"), recipe=recipe, **more)
 
     def state(self) -> tuple[dict, list]:
         """Where it stands, as (what JSON can hold, [(name, flat array)]); the arrays are views."""
