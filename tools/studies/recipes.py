@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which recipe wins where nothing that is reported is looked at: ``make recipes BBBC021=FOLDER``.
 
-    real fields       -> two compounds left out at a time, each scored, so that a recipe can be chosen
-                         for either without a label of it
-    a simulated screen of strong effects -> each plate left out but the last one, which is not read
+    real fields      -> two compounds left out at a time, each scored: a recipe can be chosen for
+                        either without a label of it
+    simulated screen -> of strong effects; each plate left out but the last one, which is not read
 
 Every training keeps its run folder, so a study that was stopped goes on.
 """
 
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas
 
 from heads import show
+from phenoscale.models.averaged import VIEWS
+from phenoscale.prediction.predict import predict_table
 from phenoscale.progress import Progress
 from phenoscale.ranks.crew import Crew
 from phenoscale.simulation.simulate import simulate
-from phenoscale.tables.predictions import probability_columns
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
 from phenoscale.training.recipe import Recipe
@@ -72,19 +75,24 @@ def folds(real, out):
 
 
 def scored(table, label, split, folder, recipe):
-    """(fields right, fields, log loss summed) of the fields held out by a training."""
+    """{views: (fields right, fields, log loss summed)} of the fields held out by a training."""
     run = RunFolder(folder)
     if not Path(run.file(run.PREDICTIONS)).exists():
         with Progress(quiet=True) as progress:
             train_run(table, label, folder, recipe, split, crew=Crew(progress=progress),
                       running=Running(resume=True))
     frame = run.cells(run.PREDICTIONS)
-    frame = frame[frame[label] != ""]
-    classes = run.config()["classes"]
-    chances = frame[probability_columns(frame, classes)].astype(float).to_numpy()
-    truth = np.array([classes.index(name) for name in frame[label]])
-    sure = chances[np.arange(len(truth)), truth]
-    return int((chances.argmax(axis=1) == truth).sum()), len(truth), -np.log(sure.clip(1e-7)).sum()
+    keys = set(frame[KEY][frame[label] != ""])
+    held = table.select([row for row, key in enumerate(table.keys) if key in keys])
+    model = run.model()
+    truth = np.array([model.classes.index(name) for name in held.column(label)])
+    found = {}
+    for views in VIEWS:
+        chances = predict_table(replace(model, views=views), held, measures="none").probabilities
+        sure = chances[np.arange(len(truth)), truth]
+        found[views] = (int((chances.argmax(axis=1) == truth).sum()), len(truth),
+                        float(-np.log(sure.clip(1e-7)).sum()))
+    return found
 
 
 def main(real, out, *names):
@@ -94,11 +102,14 @@ def main(real, out, *names):
         recipe, sums = Recipe(network="mcnn-gap", head="network", **RECIPES[name]), {}
         for number, (data, *fold) in enumerate(folds(real, out)):
             folder = Path(out) / name.replace(", ", "_").replace(" ", "-") / str(number)
-            sums.setdefault(data, []).append(scored(*fold, folder, recipe))
-            print(name, data, number, sums[data][-1], file=sys.stderr, flush=True)
-        rows.append({"recipe": name, **{
-            f"{data}: {what}": value for data, found in sums.items()
-            for what, value in zip(("right", "loss"), _said(found))}})
+            for views, counts in scored(*fold, folder, recipe).items():
+                sums.setdefault(views, {}).setdefault(data, []).append(counts)
+            print(name, data, number, {views: found[data][-1] for views, found in sums.items()},
+                  file=sys.stderr, flush=True)
+        rows += [{"recipe": name, "views": views, **{
+            f"{data}: {what}": value for data, counts in found.items()
+            for what, value in zip(("right", "loss"), _said(counts))}}
+            for views, found in sums.items()]
     show(rows)
 
 
