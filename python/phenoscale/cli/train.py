@@ -24,6 +24,7 @@ from phenoscale.cli.options import (
 from phenoscale.errors import InputError
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
 from phenoscale.evaluation.evaluate import evaluate
+from phenoscale.images.fields import AUGMENTS
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -68,7 +69,7 @@ _RECIPE = {
     "clip": click.option("--clip", default=5.0, show_default=True,
                          help="Norm of gradients; 0: no limit."),
     "augment": click.option("--augment", default="flip", show_default=True,
-                            help="Any of flip,turn,shift,intensity; none: ''."),
+                            help=f"Any of {','.join(AUGMENTS)}; none: ''."),
     "balance": click.option("--balance", default="class", show_default=True,
                             help="class or none."),
     "patience": click.option("--patience", default=0, show_default=True, type=click.IntRange(0),

@@ -131,7 +131,7 @@ class Recipe:
     clip : float
         Largest Euclidean norm of a gradient; longer ones are shortened to it. 0: no limit.
     augment : tuple of str
-        Any of "flip", "turn" (square fields), "shift", "intensity".
+        Any of "flip", "turn" (square fields), "shift", "intensity", "rotate", "noise", "drop".
     balance : str
         "class": every class as often as any other; "none": as they come.
     patience : int
