@@ -77,6 +77,9 @@ _RECIPE = {
                              "0: never."),
     "select": click.option("--select", default="last", show_default=True,
                            help="last or best epoch."),
+    "average": click.option("--average", default=1, show_default=True, type=click.IntRange(1),
+                            help="The weights are the mean of those at the ends of so many last "
+                            "epochs."),
     "fc_relu": click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
                             help="mcnn: a ReLU after the dense layer of 512."),
     "tower": tower_option,
