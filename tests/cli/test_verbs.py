@@ -99,7 +99,7 @@ def test_version_and_no_words(call):
     (["train", "t.csv", *LABEL, "--out", "r", "--schedule", "step"], "no schedule 'step'"),
     (["train", "t.csv", *LABEL, "--out", "r", "--optimizer", "lion"], "no optimizer 'lion'"),
     (["train", "t.csv", *LABEL, "--out", "r", "--balance", "plate"], "no balance 'plate'"),
-    (["train", "t.csv", *LABEL, "--out", "r", "--augment", "rotate"], "no augmentation 'rotate'"),
+    (["train", "t.csv", *LABEL, "--out", "r", "--augment", "twist"], "no augmentation 'twist'"),
     (["train", "t.csv", *LABEL, "--out", "r", "--val-by", "row"], "'row' is not one of"),
     (["train", "t.csv", *LABEL, "--out", "r", "--threads", "0"], "0 is not in the range"),
     (["train", "t.csv", *LABEL, "--out", "r", "--holdout", "P1"],

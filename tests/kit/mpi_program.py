@@ -29,7 +29,8 @@ RECIPES = {
     "all": ALL,
     "mcnn": Recipe(epochs=1, batch=6, optimizer="adam", rate=1e-4, schedule="published", decay=0.0),
     "few": replace(ALL, epochs=1, batch=1, select="last"),
-    "plain": replace(ALL, epochs=1, batch=16, tower="plain", optimizer="sgd", clip=0.0),
+    "plain": replace(ALL, batch=16, tower="plain", optimizer="sgd", clip=0.0, patience=0,
+                     select="last", average=2),
     "broken": ALL, "matrix": ALL, "skip": ALL,
 }
 

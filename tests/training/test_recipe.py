@@ -3,11 +3,13 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from phenoscale import InputError
+from phenoscale.images.fields import AUGMENTS
 from phenoscale.training.recipe import BALANCES, SCHEDULES, Recipe
 
 # ---- what is drawn --------------------------------------------------------------------------
@@ -74,6 +76,12 @@ def test_the_default_rate_goes_with_the_batch():
     assert Recipe(batch=64, rate=0.5).rate == 0.5
 
 
+def test_every_augmentation_is_told_of():
+    manual = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    for name in AUGMENTS:
+        assert f'"{name}"' in Recipe.__doc__ and f"\n| `{name}` |" in manual
+
+
 # ---- what is refused ------------------------------------------------------------------------
 
 
@@ -98,8 +106,12 @@ def test_the_default_rate_goes_with_the_batch():
     ({"clip": -1}, "clip=-1"),
     ({"seed": -1}, "seed=-1"),
     ({"seed": None}, "seed=None"),
-    ({"augment": ("rotate",)}, "no augmentation 'rotate': choose among flip, turn"),
+    ({"augment": ("twist",)}, "no augmentation 'twist': choose among flip, turn"),
     ({"augment": {"flip": 1}}, "augment={'flip': 1}: give a value, or a list of values"),
+    ({"average": 0}, "average=0: give a whole number from 1"),
+    ({"average": 21}, "average=21 and epochs=20: give at most"),
+    ({"average": 2, "select": "best"}, "average=2 is the mean of the last epochs, where patience"),
+    ({"average": 2, "patience": 3}, "leave out one or the other"),
     ({"fc_relu": "no"}, "fc_relu='no': give True or False"),
 ])
 def test_recipe_errors(options, words):

@@ -71,7 +71,8 @@ def test_stopped_anywhere_it_ends_in_the_same_bits(table, whole, tmp_path, step)
 
 @pytest.mark.parametrize("options", [
     {"optimizer": "adam", "rate": 0.001}, {"schedule": "cosine", "clip": 0.1},
-    {"balance": "none", "schedule": "published"}, {"network": "mcnn", "select": "best"}])
+    {"balance": "none", "schedule": "published"}, {"network": "mcnn", "select": "best"},
+    {"average": 3}])
 def test_every_kind_of_training_can_be_resumed(table, tmp_path, options):
     recipe = Recipe(**{**RECIPE.__dict__, **options})
     expected = run(table, tmp_path / "whole", recipe)

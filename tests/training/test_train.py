@@ -101,8 +101,7 @@ def as_pngs(table):
 @pytest.mark.parametrize("network", ["mcnn-gap", "mcnn"])
 def test_weights_do_not_depend_on_threads_files_or_parts(screen, monkeypatch, network):
     table, images, labels = screen  # seven fields: the last batch has three
-    recipe = small_recipe(network=network, augment=("flip", "turn", "shift", "intensity"),
-                          smoothing=0.1)
+    recipe = small_recipe(network=network, augment=_core.augment_names(), smoothing=0.1)
     expected = weights(images, labels, recipe, threads=1)
     for threads in (2, 4):
         assert weights(images, labels, recipe, threads) == expected

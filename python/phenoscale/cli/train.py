@@ -24,6 +24,7 @@ from phenoscale.cli.options import (
 from phenoscale.errors import InputError
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
 from phenoscale.evaluation.evaluate import evaluate
+from phenoscale.images.fields import AUGMENTS
 from phenoscale.models.averaged import VIEWS
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
@@ -69,7 +70,7 @@ _RECIPE = {
     "clip": click.option("--clip", default=5.0, show_default=True,
                          help="Norm of gradients; 0: no limit."),
     "augment": click.option("--augment", default="flip", show_default=True,
-                            help="Any of flip,turn,shift,intensity; none: ''."),
+                            help=f"Any of {','.join(AUGMENTS)}; none: ''."),
     "balance": click.option("--balance", default="class", show_default=True,
                             help="class or none."),
     "patience": click.option("--patience", default=0, show_default=True, type=click.IntRange(0),
@@ -77,6 +78,9 @@ _RECIPE = {
                              "0: never."),
     "select": click.option("--select", default="last", show_default=True,
                            help="last or best epoch."),
+    "average": click.option("--average", default=1, show_default=True, type=click.IntRange(1),
+                            help="The weights are the mean of those at the ends of so many last "
+                            "epochs."),
     "fc_relu": click.option("--fc-relu/--no-fc-relu", default=True, show_default=True,
                             help="mcnn: a ReLU after the dense layer of 512."),
     "tower": tower_option,

@@ -18,19 +18,21 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.tables.table import DEPTHS
 
-__all__ = ["FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "check_plane",
+__all__ = ["AUGMENTS", "FieldArrays", "FieldFiles", "FieldPictures", "augment_bits", "check_plane",
            "open_fields"]
 
 _LIMITS = _core.limits()
+#: what `Recipe.augment` may name, in the order in which they come
+AUGMENTS = tuple(_core.augment_names())
 
 
 def augment_bits(names) -> int:
     """The bits that `_core` wants for names of augmentations."""
-    known = _core.augment_names()
     for name in names:
-        if name not in known:
-            raise InputError(f"there is no augmentation '{name}': choose among {', '.join(known)}")
-    return sum(1 << known.index(name) for name in set(names))
+        if name not in AUGMENTS:
+            raise InputError(f"there is no augmentation '{name}': choose among "
+                             f"{', '.join(AUGMENTS)}")
+    return sum(1 << AUGMENTS.index(name) for name in set(names))
 
 
 def _number(samples, sample: int) -> int:

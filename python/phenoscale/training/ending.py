@@ -91,7 +91,7 @@ class Ending:
         is_control: whether a field is one, (fields,) bool.
         """
         net, keeper, ranks = self._trained.net, self._keeper, self._crew.ranks
-        self._trained.optimizer = None  # its state makes room for a second set of weights
+        self._trained.optimizer = self._trained.average = None  # room for a second set of weights
         self._measure()
         is_best = self._trained.recipe.select == "best"
         controls = self._train[is_control[self._train]]

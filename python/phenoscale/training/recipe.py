@@ -132,13 +132,15 @@ class Recipe:
     clip : float
         Largest Euclidean norm of a gradient; longer ones are shortened to it. 0: no limit.
     augment : tuple of str
-        Any of "flip", "turn" (square fields), "shift", "intensity".
+        Any of "flip", "turn" (square fields), "shift", "intensity", "rotate", "noise", "drop".
     balance : str
         "class": every class as often as any other; "none": as they come.
     patience : int
         Stop after so many epochs without a smaller validation loss; 0: never.
     select : str
         "last", or "best": the epoch of the smallest validation loss.
+    average : int
+        The weights are the mean of those at the ends of so many last epochs; 1: those of the last.
     bin : int
         Pixels are means of bin x bin.
     z : str or None
@@ -173,6 +175,7 @@ class Recipe:
     balance: str = "class"
     patience: int = 0
     select: str = "last"
+    average: int = 1
     bin: int = 1
     z: str | None = None
     fc_relu: bool = True
@@ -193,6 +196,7 @@ class Recipe:
                 raise InputError(f"there is no {name} '{getattr(self, name)}': choose one of "
                                  f"{listed(table)}")
         bounds = {"epochs": (1, 100000), "batch": (1, 65536), "patience": (0, 100000),
+                  "average": (1, 100000),
                   "bin": (1, _core.limits()["bin"]), "rate": (1e-9, 100.0),
                   "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
                   "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
@@ -204,11 +208,22 @@ class Recipe:
                 what = "number" if kind is Real else "whole number"
                 raise InputError(f"{name}={value}: give a {what} from {low} to {high}")
             object.__setattr__(self, name, float(value) if kind is Real else int(value))
+        self._check_average()
         if not isinstance(self.fc_relu, (bool, np.bool_)):
             raise InputError(f"fc_relu={self.fc_relu!r}: give True or False")
         object.__setattr__(self, "fc_relu", bool(self.fc_relu))  # files of JSON hold no other
         object.__setattr__(self, "augment", tuple(values_of(self.augment, "augment")))
         augment_bits(self.augment)
+
+    def _check_average(self) -> None:
+        """InputError where it is not known beforehand which epochs are the last, or so many."""
+        if self.average > self.epochs:
+            raise InputError(f"average={self.average} and epochs={self.epochs}: give at most as "
+                             "many as there are")
+        if self.average > 1 and (self.patience or self.select == "best"):
+            raise InputError(f"average={self.average} is the mean of the last epochs, where "
+                             "patience and select='best' end with an epoch of their own choice: "
+                             "leave out one or the other")
 
     def rate_at(self, progress: float) -> float:
         """The learning rate when a part of the training (0..1) is done."""

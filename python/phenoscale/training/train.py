@@ -26,6 +26,7 @@ from phenoscale.prediction.predict import Network
 from phenoscale.ranks.alone import Alone, branches, own_places
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import Exchange
+from phenoscale.training.average import Average
 from phenoscale.training.lost import Reader
 from phenoscale.training.recipe import BALANCES, Recipe
 from phenoscale.training.validate import validate
@@ -79,6 +80,7 @@ class Trained:
     dtype: str
     mean: np.ndarray
     std: np.ndarray
+    average: Average  # of the last epochs' weights
     counts: dict | None = None
     epoch: int = 0
     position: int = 0
@@ -144,9 +146,8 @@ class Trained:
                      optimizer_steps=self.optimizer.steps,
                      unread=list(map(list, self.unread.items())),
                      lost=list(map(list, self.lost.items())))
-        tensors = [("parameters", self.net.parameters)]
-        tensors += [(f"state{k}", state) for k, state in enumerate(self.optimizer.states)]
-        return about, tensors
+        return about, [("parameters", self.net.parameters), *self.average.tensors(),
+                       *((f"state{k}", state) for k, state in enumerate(self.optimizer.states))]
 
     def restore(self, about: dict, tensors) -> None:
         """Stand where `state` was taken.
@@ -234,7 +235,8 @@ def begin(source, labels, train, recipe: Recipe, crew: Crew) -> Trained:
     net.initialise(recipe.seed)
     channels = source.shape[0]
     return Trained(recipe, net, _core.Optimizer(recipe.optimizer, net), description, source.size,
-                   source.dtype, np.zeros(channels), np.ones(channels))
+                   source.dtype, np.zeros(channels), np.ones(channels),
+                   Average(recipe.epochs, recipe.average, len(net.parameters)))
 
 
 def _compute(trained: Trained, exchange: Exchange, source, labels):
@@ -339,6 +341,7 @@ def _end_epoch(trained: Trained, watcher: Watcher) -> None:
         trained.waited = 0 if is_better else trained.waited + 1
     trained.log.append(row)
     trained.epoch, trained.position, trained.row = trained.epoch + 1, 0, {}
+    trained.average.end_epoch(trained.epoch, trained.net.parameters)
     is_patient = not recipe.patience or trained.waited < recipe.patience
     trained.is_over = trained.epoch == recipe.epochs or not is_patient
     if not is_patient and trained.epoch < recipe.epochs:
