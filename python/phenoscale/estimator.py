@@ -16,6 +16,7 @@ import numpy as np
 from phenoscale.errors import InputError
 from phenoscale.images.fields import FieldArrays
 from phenoscale.images.usable import usable
+from phenoscale.models.averaged import joined
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.measure import measure_fields
@@ -31,6 +32,7 @@ from phenoscale.tables.table import Table
 from phenoscale.tables.typed_labels import TypedLabels, as_data
 from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.head import fit_head, measurer_for
+from phenoscale.training.members import member_recipe
 from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.train import fit
@@ -67,7 +69,7 @@ class WholeImageClassifier:
         Sorted, of the type of the labels that it was trained on: text, numbers or booleans.
     model_ : phenoscale.models.model.Model
     log_ : list of dict
-        One row an epoch.
+        One row an epoch, of each of several networks in turn.
     unscored_ : str
         Why the training has no score of its own, and how to come by one; "" after `load`.
 
@@ -168,12 +170,18 @@ class WholeImageClassifier:
             groups = well_groups(fields.table)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
-        trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
-        self.log_, self.unscored_ = trained.log, _UNSCORED
+        weights, self.log_, self.unscored_ = [], [], _UNSCORED
+        for number in range(recipe.members):
+            trained = None  # no two trainings in memory
+            trained = fit(source, labels, np.flatnonzero(labels >= 0), [],
+                          member_recipe(recipe, number), crew)
+            weights.append(trained.net.parameters.copy())  # lets go of the network
+            self.log_ += trained.log
+        trained.recipe = recipe
         self.classes_ = given.array(classes)
         about |= _measured(source, labels, groups, channels, recipe, crew)
-        self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), **about)
-        self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
+        model = trained.model(classes, channels, labels=as_data(self.classes_), **about)
+        self.model_ = joined(replace(model, parameters=weights[0]), weights[1:])
         return self
 
     def _trained(self) -> Model:
@@ -275,7 +283,8 @@ def _parameters(model: Model, path) -> dict:
             known["rate"] = None
     except (InputError, TypeError) as error:
         raise InputError(f"{path} is damaged: its recipe makes no sense: {error}") from None
-    return {**known, "augment": recipe.augment, "views": model.views}
+    return {**known, "augment": recipe.augment, "views": model.views,
+            "members": model.members}
 
 
 def _not_fitted(words: str) -> InputError:

@@ -118,7 +118,7 @@ def test_ended_folds_of_another_kind_are_not_taken(screen, run, tmp_path):
 
     out = tmp_path / "run"
     shutil.copytree(pooled_folder(run.path).path, out / "cross_validated")
-    for folds, recipe, words in ((Folds("well", 2), RECIPE, "of other folds"),
+    for folds, recipe, words in ((Folds("well", 2), RECIPE, "of another split"),
                                  (Folds("plate", 2), replace(RECIPE, epochs=2), "another epochs")):
         with pytest.raises(InputError, match=words):
             cross_validate(screen, "Metadata_Class", out, recipe, folds,

@@ -25,7 +25,7 @@ from phenoscale.errors import InputError
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
 from phenoscale.evaluation.evaluate import evaluate
 from phenoscale.images.fields import AUGMENTS
-from phenoscale.models.averaged import VIEWS
+from phenoscale.models.averaged import MOST_MEMBERS, VIEWS
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -92,6 +92,9 @@ _RECIPE = {
     "views": click.option("--views", default="one", show_default=True, type=click.Choice(VIEWS),
                           help="all: the model's answers are means over the flips and quarter "
                           "turns of a field, which takes it 8 times as long (not square: 4)."),
+    "members": click.option("--members", default=1, show_default=True,
+                            type=click.IntRange(1, MOST_MEMBERS), help="Networks, trained with "
+                            "SEED, SEED + 1, ..., whose answers one model file averages."),
     "bin": click.option("--bin", default=1, show_default=True,
                         type=click.IntRange(1, LIMITS["bin"]),
                         help="Means of so many pixels each way.")}

@@ -31,6 +31,7 @@ from phenoscale.tables.predictions import opinion_column, probability_column
 from phenoscale.tables.repeats import well_groups
 from phenoscale.tables.split import Split, split_table
 from phenoscale.tables.table import Table
+from phenoscale.training.ended import check_ended
 from phenoscale.training.head import choose_kind
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
@@ -116,28 +117,12 @@ def _fold(table: Table, label: str, pooled: RunFolder, recipe: Recipe, number, k
                      f"{count(int((number == k).sum()), 'field')} held out"])
     held = np.where(number == k, "test", "train")
     if crew.ranks.spread(running.resume and folder.has(RunFolder.MODEL)):
-        _check_same(table, held, recipe, folder)
+        check_ended(folder, recipe, dict(zip(table.keys, held)))
     else:
         split = replace(table, frame=table.frame.assign(**{_COLUMN: held}))
         train_run(split, label, folder.path, recipe, Split(column=_COLUMN), controls,
                   replace(running, certainty=None), crew)
     return folder
-
-
-def _check_same(table: Table, held, recipe: Recipe, folder: RunFolder) -> None:
-    """InputError where an ended fold held out other fields, or was trained by another recipe."""
-    sides = folder.cells(RunFolder.SPLIT)
-    theirs = {} if sides is None else dict(zip(sides[KEY], sides["Split"]))
-    config, ours = folder.config(), asdict(recipe)
-    told = config.get("augment") or []  # without the turns that oblong fields cannot make
-    ours["augment"] = [name for name in recipe.augment if name != "turn" or name in told]
-    other = [name for name in ours if config.get(name) != ours[name]]
-    fields = [key for key, side in zip(table.keys, held)
-              if theirs.get(key, "skipped") not in (side, "skipped")]
-    if other or fields:
-        what = f"with another {other[0]}" if other else "of other folds, or another table"
-        raise InputError(f"{folder.path} is {what}: resume with what it was begun with, choose "
-                         "another folder, or remove it")
 
 
 # ---- what all folds say ----------------------------------------------------------------------

@@ -6,17 +6,21 @@
 
 The views of a square field are its eight flips and quarter turns, of another its four flips: what
 a cell does says nothing of which way the plate lay.  One view of a block of fields is in memory at
-a time.
+a time.  The networks, members of one model, are of one description and were trained from other
+random numbers; what they disagree in was chance.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-__all__ = ["VIEWS", "Averaged", "as_one", "view_count"]
+__all__ = ["MOST_MEMBERS", "VIEWS", "Averaged", "as_one", "cost_words", "joined", "stored",
+           "view_count"]
 
+MOST_MEMBERS = 8  # what is known of their embeddings has to fit in the text of a model file
 #: which views of a field are asked: as it lies, or every way that it could lie
 VIEWS = ("one", "all")
 _FLIPS = ((), (1,), (2,), (1, 2))  # axes of (channels, height, width)
@@ -85,6 +89,37 @@ class Averaged:
 def as_one(nets, views: str = VIEWS[0]):
     """Networks that answer with their mean over views; itself where that is one of one view."""
     return nets[0] if len(nets) == 1 and views == VIEWS[0] else Averaged(nets, views)
+
+
+def joined(model, others):
+    """A model whose members are that of another `phenoscale.models.model.Model`, and more like it.
+
+    others: sequence of ndarray of float32, (count,): their weights.
+    """
+    if not len(others):
+        return model
+    members, size = 1 + len(others), model.embedding["size"]
+    return replace(model, parameters=np.concatenate([model.parameters, *others]), members=members,
+                   embedding={**model.embedding, "size": members * size})
+
+
+def stored(slices, members: int) -> list[tuple]:
+    """(name, where it begins in the flat weights, shape) of each member's tensors in a model file;
+    slices: those of one network, as of a `Model`."""
+    count = sum(math.prod(shape) for _, _, shape, _ in slices)
+    return [(f"member{k + 1}.{name}" if members > 1 else name, k * count + at, shape)
+            for k in range(members) for name, at, shape, _ in slices]
+
+
+def cost_words(model) -> list[str]:
+    """A sentence on what the answers of a `Model` cost, where they are averaged."""
+    times = model.members * view_count(model.views, *model.size)
+    if times == 1:
+        return []
+    networks = f"{model.members} networks" if model.members > 1 else "one network"
+    return [f"answers are means of {networks}, of {model.views} of the views of a field: the "
+            f"network's part of a prediction takes {times} times as long as that of one in one "
+            f"view, and the weights have {model.parameters.nbytes / 1e6:.1f} MB"]
 
 
 def _seen(field: np.ndarray, number: int) -> np.ndarray:

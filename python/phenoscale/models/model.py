@@ -21,7 +21,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.machine import free_memory
 from phenoscale.models import networks
-from phenoscale.models.averaged import VIEWS, as_one
+from phenoscale.models.averaged import MOST_MEMBERS, VIEWS, as_one, stored
 from phenoscale.models.certainty import Certainty, is_certainty
 from phenoscale.models.counts import is_counts
 from phenoscale.models.head import Head, is_head
@@ -34,7 +34,7 @@ __all__ = ["Model", "load"]
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
 _LIMITS = _core.limits()
 _LIMIT_NAMES = 10000
-LIMIT_NUMBERS = 1 << 13  # of an embedding whose controls are known
+LIMIT_NUMBERS = 1 << 14  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 #: of labels that are more than names
 LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
@@ -42,9 +42,9 @@ LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 #: of a Model; all else is metadata
 _NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
-_LATER = {"counts", "keys", "labels", "recipe", "views"}  # what older files do not have
+_LATER = {"counts", "keys", "labels", "recipe", "views", "members"}  # what older files do not have
 #: what is said only where it is another
-_USUAL = {"views": VIEWS[0]}
+_USUAL = {"views": VIEWS[0], "members": 1}
 
 
 #: what is made of an entry of the metadata
@@ -58,9 +58,9 @@ class Model:
     Attributes
     ----------
     parameters : ndarray of float32, (count,)
-        All weights and biases, flat.
+        All weights and biases, flat; of several networks one after the other.
     slices : list of tuple
-        (name, offset, shape, is_bias) of the tensors within, in their order.
+        (name, offset, shape, is_bias) of the tensors of a network within, in their order.
     description : str
         The network as text (`phenoscale.models.networks`).
     network : str
@@ -116,6 +116,8 @@ class Model:
     views : str
         Which views of a field its answers are the mean of: one of
         `phenoscale.models.averaged.VIEWS`.
+    members : int
+        Networks, of one description, whose answers are averaged.
     version : str
         Of phenoscale.
     path : str
@@ -153,6 +155,7 @@ class Model:
     novelty: Novelty | None = None
     certainty: Certainty | None = None
     views: str = VIEWS[0]
+    members: int = 1
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -196,9 +199,10 @@ class Model:
         """(name, shape, flat array) of the tensors that are not the network's."""
         return [one for part in (self.head, self.novelty) if part for one in part.tensors()]
 
-    def net(self, height: int, width: int, threads: int, tower: str = "fused", **more):
-        """A `phenoscale._core.Net` for fields of this size in their files, that sees them as they
-        lie; for predictions, or as `more` says."""
+    def net(self, height: int, width: int, threads: int, tower: str = "fused", member: int = 0,
+            **more):
+        """A `phenoscale._core.Net` of a member for fields of this size in their files, that sees
+        them as they lie; for predictions, or as `more` says."""
         try:
             description = networks.resize(self.description, height // self.bin, width // self.bin)
             net = _core.Net(networks.TOWERS[tower](description), threads=threads,
@@ -206,15 +210,16 @@ class Model:
         except (ValueError, MemoryError) as error:
             raise InputError(f"{self.name}: no network for fields of {height} x {width}: {error}"
                              ) from None
-        if net.parameters.size != self.parameters.size:
+        if net.parameters.size * self.members != self.parameters.size:
             raise InputError(f"the model takes no fields of {height} x {width}, only of "
                              f"{self.size[0]} x {self.size[1]}")
-        net.parameters[:] = self.parameters
+        net.parameters[:] = self.parameters.reshape(self.members, -1)[member]
         return net
 
     def asked(self, height: int, width: int, threads: int, tower: str = "fused"):
-        """What its answers come from: its `net`, in all `views`."""
-        return as_one([self.net(height, width, threads, tower)], self.views)
+        """What its answers come from: the `net` of each member, in all `views`."""
+        return as_one([self.net(height, width, threads, tower, member)
+                       for member in range(self.members)], self.views)
 
     def check(self) -> None:
         """InputError where the file of this model could not be read again: before a training."""
@@ -235,7 +240,7 @@ class Model:
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
         tensors = [(name, shape, self.parameters[at : at + math.prod(shape)])
-                   for name, at, shape, _ in self.slices]
+                   for name, at, shape in stored(self.slices, self.members)]
         tensors += self._beside()
         write_tensors(path, "phenoscale", self._about(), tensors)
 
@@ -259,13 +264,13 @@ def load(path) -> Model:
     height, width = (side // model.bin for side in model.size)
     field = {f"channels={len(model.channels)}", f"height={height}", f"width={width}"}
     is_ours = field <= set(model.description.partition("\n")[0].split(" "))
-    if not is_ours or (net.classes, net.embedding) != (len(model.classes),
-                                                       model.embedding["size"]):
+    if not is_ours or (net.classes, net.embedding * model.members) != (
+            len(model.classes), model.embedding["size"]):
         raise InputError(f"{path} is damaged: its network is not one for its classes, channels, "
                          "field size and embedding")
     model.slices = net.slices
     del net  # its own weights need not be in memory beside those of the file
-    wanted = [(name, shape) for name, _, shape, _ in model.slices]
+    wanted = [(name, shape) for name, _, shape in stored(model.slices, model.members)]
     n = sum(math.prod(shape) for _, shape in wanted)
     classes = len(model.classes)
     if model.head is not None:
@@ -275,7 +280,7 @@ def load(path) -> Model:
         wanted += model.novelty.shapes(model.head, classes)
     count = sum(math.prod(shape) for _, shape in wanted)
     if 4 * count > os.path.getsize(path):
-        raise InputError(f"{path} is damaged: its head has no room in it")
+        raise InputError(f"{path} is damaged: its tensors have no room in it")
     numbers = np.empty(count, np.float32)
     read_tensors(path, wanted, numbers)
     model.parameters, model.path = numbers[:n], path
@@ -343,6 +348,7 @@ _CHECKS = {
     "labels": lambda v: isinstance(v, dict) and (not v or _is_labels(**v)),
     "version": lambda v: isinstance(v, str),
     "views": lambda v: v in VIEWS,
+    "members": lambda v: type(v) is int and 1 <= v <= MOST_MEMBERS,
 }
 
 

@@ -47,12 +47,15 @@ class Split:
     val_fraction : float, optional
         Part of each class's groups watched in validation, 0 for none; by default 0.15 where
         every class then keeps five groups or more in training, else none.
+    seed : int, optional
+        Of that choice; by default the training's.
     """
 
     column: str | None = None
     holdout: dict = field(default_factory=dict)
     val_by: str = "well"
     val_fraction: float | None = None
+    seed: int | None = None
 
     def __post_init__(self):
         object.__setattr__(self, "holdout", pairs_of(self.holdout or {}, "holdout"))
@@ -75,7 +78,8 @@ def split_table(table: Table, label: str, split: Split | None = None, seed: int 
         Column of the classes; a field whose label is empty is "unlabelled": never trained on.
     split : Split, optional
     seed : int
-        Another seed, another choice; the order of the rows does not matter.
+        Another seed, another choice, unless the split has its own; the order of the rows does not
+        matter.
 
     Returns
     -------
@@ -91,6 +95,7 @@ def split_table(table: Table, label: str, split: Split | None = None, seed: int 
         fields to train on; a well or an image on two sides.
     """
     split = split or Split()
+    seed = seed if split.seed is None else split.seed
     labels = class_cells(table, label)
     _check_classes(table, label, labels)
     if split.column is not None:

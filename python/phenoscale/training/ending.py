@@ -17,7 +17,7 @@ import numpy as np
 
 from phenoscale.files.csv import write_csv
 from phenoscale.images.measures import Measurer, cells_in
-from phenoscale.models.averaged import as_one
+from phenoscale.models.averaged import as_one, joined
 from phenoscale.models.certainty import Certainty
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import HEADS, Head
@@ -64,6 +64,8 @@ class Ending:
     crew : Crew
     certainty : Certainty, optional
         Of models like this one, that the model is told.
+    others : sequence of phenoscale._core.Net
+        More members of the model, beside the network of the training.
 
     Attributes
     ----------
@@ -72,8 +74,8 @@ class Ending:
     """
 
     def __init__(self, fields: Labelled, trained: Trained, keeper, crew: Crew,
-                 certainty: Certainty | None = None):
-        self._certainty = certainty
+                 certainty: Certainty | None = None, others=()):
+        self._certainty, self._others = certainty, others
         self._fields, self._trained, self._keeper, self._crew = fields, trained, keeper, crew
         lost = np.array(list(trained.lost), np.int64)
         self._train, self._val = (np.setdiff1d(fields.rows(side), lost)
@@ -117,32 +119,33 @@ class Ending:
     def _known(self, controls) -> Model:
         """The model of the weights that rank 0 has, and what it knows of controls and measures."""
         self._crew.ranks.copy(self._trained.net.parameters)
-        _, found = self._ask(controls)
+        _, found = self._ask(controls, self._network())
         known = {"controls": controls_of(found.embeddings), "certainty": self._certainty}
         if self._measurer:
             known["head"] = self._head()
             known["novelty"] = self._novelty(known["head"])
             if known["head"].why not in self.notes:
                 self.notes.append(known["head"].why)
-        return model_of(self._fields, self._trained, **known)
+        return joined(model_of(self._fields, self._trained, **known),
+                      [net.parameters for net in self._others])
 
     def _network(self, measurer: Measurer | None = None) -> Network:
-        """The network as its model will ask it, and what measures the same fields."""
+        """The networks as their model will ask them, and what measures the same fields."""
         trained = self._trained
         return replace(trained.network(self._crew.threads), measurer=measurer,
-                       net=as_one([trained.net], trained.recipe.views))
+                       net=as_one([trained.net, *self._others], trained.recipe.views))
 
-    def _ask(self, rows, measurer: Measurer | None = None):
-        """The rows of some fields that could be read, and what the network says of them."""
-        found = self._network(measurer).run(self._fields.source, rows, self._keeper.on_error,
-                                            ranks=self._crew.ranks)
+    def _ask(self, rows, network: Network):
+        """The rows of some fields that could be read, and what a network says of them."""
+        found = network.run(self._fields.source, rows, self._keeper.on_error,
+                            ranks=self._crew.ranks)
         there = np.array([i for i in range(len(rows)) if i not in found.skipped], np.int64)
         return rows[there], found.only(there)
 
     def _head(self) -> Head:
         """The head, fitted by rank 0."""
         fields, recipe, ranks = self._fields, self._trained.recipe, self._crew.ranks
-        rows, watched = self._ask(self._val, self._measurer)
+        rows, watched = self._ask(self._val, self._network(self._measurer))
         head = None if ranks.rank else fit_head(
             self._measurer, self._numbers, fields.labels[self._train], self._groups(self._train),
             recipe.balance == "class", recipe.head,
@@ -222,10 +225,10 @@ class Ending:
 
     def _untrained(self, rows) -> np.ndarray:
         """What a regression on the embeddings of random weights says of some rows."""
-        net = self._trained.net
+        net, network = self._trained.net, self._trained.network(self._crew.threads)
         kept = net.parameters.copy()
         net.initialise(self._trained.recipe.seed)
-        (train, ours), (_, theirs) = self._ask(self._train), self._ask(rows)
+        (train, ours), (_, theirs) = (self._ask(some, network) for some in (self._train, rows))
         net.parameters[:] = kept
         return probabilities_of(ours.embeddings, self._fields.labels[train], theirs.embeddings)
 

@@ -92,7 +92,8 @@ class Labelled:
         self.labels = class_numbers(self.classes, names)
         self.source = fields.open(max(threads, PART), recipe.bin)
         self.about = {**provenance(self.table, label, recipe),
-                      "split": {**asdict(split), "seed": recipe.seed}}
+                      "split": {**asdict(split), "seed": recipe.seed if split.seed is None
+                                else split.seed}}
 
     def rows(self, side: str) -> np.ndarray:
         """Numbers of the fields on a side."""

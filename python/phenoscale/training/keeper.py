@@ -38,7 +38,7 @@ from phenoscale.training.train import Diverged, Trained
 from phenoscale.training.unwritten import Unwritten
 from phenoscale.training.watcher import Watcher
 
-__all__ = ["Keeper"]
+__all__ = ["Keeper", "other_option", "refuse_taken"]
 
 _COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
             "val_loss", "val_accuracy", "val_balanced_accuracy"]
@@ -80,7 +80,7 @@ class Keeper(Watcher):
     # ---- the folder ----------------------------------------------------------------------------
 
     def __enter__(self):
-        self._refuse_ended()
+        _refuse_ended(self._folder)
         self._make_folder()
         self._stack.enter_context(self._crew)
         try:
@@ -89,12 +89,6 @@ class Keeper(Watcher):
             self._leave(is_for_nothing=True)
             raise
         return self
-
-    def _refuse_ended(self) -> None:
-        folder = self._folder
-        if folder.has(folder.MODEL):
-            raise InputError(f"{folder.path} holds a run already: choose another --out, or remove "
-                             "it")
 
     def _make_folder(self) -> None:
         """Make the folder, and note what has to go again if the run comes to nothing: folders, and
@@ -113,11 +107,7 @@ class Keeper(Watcher):
         folder = self._folder
         with self.computing():  # which may wait for a minute
             self._stack.enter_context(self._lock)
-        self._refuse_ended()
-        if not self._running.resume and folder.has_checkpoint():
-            raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
-                             "choose another --out, or remove it")
-        self._refuse_foreign()
+        refuse_taken(folder, self._running.resume)
         self._there = os.listdir(folder.path)
         remove_leftovers(folder.path, "|".join(map(re.escape, RunFolder.WRITTEN)))
         if folder.CONFIG not in self._there:
@@ -125,14 +115,6 @@ class Keeper(Watcher):
         self._checkpoints = Checkpoints(folder.path, self._running.checkpoint_s, self.warn)
         if self._running.tensorboard:
             self._board = Board(folder.path)
-
-    def _refuse_foreign(self) -> None:
-        """What is of no run is not written over."""
-        folder = self._folder
-        lying = [] if folder.is_begun() else folder.lying()
-        if lying:
-            raise InputError(f"{lying[0]} is of no run, and would be replaced: choose another "
-                             "--out, or move it")
 
     def _clear(self) -> None:
         """Nothing that another run left, which was killed before its first checkpoint, is taken
@@ -270,7 +252,7 @@ class Keeper(Watcher):
         for name, value in same.items() if self._found else ():
             value = list(value) if isinstance(value, tuple) else value
             if theirs.get(name) != value:
-                raise InputError(_other_option(self._folder.path, name, theirs.get(name), value))
+                raise InputError(other_option(self._folder.path, name, theirs.get(name), value))
 
     def take(self, trained: Trained, make_model) -> None:
         """Keep a training from here on, and bring it to where the newest checkpoint stands.
@@ -337,6 +319,24 @@ class Keeper(Watcher):
         parameters[:] = last
 
 
+def _refuse_ended(folder: RunFolder) -> None:
+    if folder.has(folder.MODEL):
+        raise InputError(f"{folder.path} holds a run already: choose another --out, or remove it")
+
+
+def refuse_taken(folder: RunFolder, resume: bool) -> None:
+    """InputError where no run can begin or, with `resume`, go on in a folder: one ended or was
+    stopped there, or what is of no run would be written over."""
+    _refuse_ended(folder)
+    if not resume and folder.has_checkpoint():
+        raise InputError(f"{folder.path} holds a run that was stopped: go on with --resume, "
+                         "choose another --out, or remove it")
+    lying = [] if folder.is_begun() else folder.lying()
+    if lying:
+        raise InputError(f"{lying[0]} is of no run, and would be replaced: choose another --out, "
+                         "or move it")
+
+
 def _may_go_on(error, trained: Trained) -> bool:
     """Whether a training stands between two steps after an error: that of a signal, or what the
     receiver of its progress raised."""
@@ -349,7 +349,7 @@ def _with_own_weights(model):
     return replace(model, parameters=model.parameters.copy())
 
 
-def _other_option(folder: str, name: str, theirs, mine) -> str:
+def other_option(folder: str, name: str, theirs, mine) -> str:
     """The sentence for a checkpoint of other options."""
     whole = {"table": "another table", "split": "another split", "classes": "other classes",
              "channels": "other channels"}

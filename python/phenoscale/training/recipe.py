@@ -17,7 +17,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
-from phenoscale.models.averaged import VIEWS
+from phenoscale.models.averaged import MOST_MEMBERS, VIEWS
 from phenoscale.models.head import HEADS
 from phenoscale.tables.values import values_of
 from phenoscale.words import listed
@@ -159,6 +159,8 @@ class Recipe:
     views : str
         "one", or "all": the model's answers are means over the flips and quarter turns of a field
         (`phenoscale.models.averaged`).
+    members : int
+        Networks, trained with `seed`, `seed` + 1, ..., whose answers the model averages.
     """
 
     network: str = "mcnn"
@@ -184,6 +186,7 @@ class Recipe:
     nuclei: str | None = None
     seed: int = 0
     views: str = VIEWS[0]
+    members: int = 1
 
     def __post_init__(self):
         tables = {"network": networks.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
@@ -199,7 +202,8 @@ class Recipe:
                   "average": (1, 100000),
                   "bin": (1, _core.limits()["bin"]), "rate": (1e-9, 100.0),
                   "momentum": (0.0, 0.99999), "decay": (0.0, 1.0), "smoothing": (0.0, 0.999),
-                  "clip": (0.0, 1e9), "seed": (0, 2**63 - 1)}
+                  "clip": (0.0, 1e9), "seed": (0, 2**63 - 1),
+                  "members": (1, MOST_MEMBERS)}
         for name, (low, high) in bounds.items():
             value, kind = getattr(self, name), Real if isinstance(low, float) else Integral
             if name == "rate" and value is None:

@@ -2,6 +2,7 @@
 """A training run: a table in, a run folder out.
 
     table -> split -> every header -> every pixel -> steps, checkpoints -> the rest scored -> model
+                                                  -> of several networks a run each first
 
 What the folder holds is said in run_folder.py.
 """
@@ -16,6 +17,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.csv import write_csv
 from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
+from phenoscale.models.averaged import cost_words
 from phenoscale.models.model import Model
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
@@ -29,10 +31,12 @@ from phenoscale.tables.roles import absent_roles
 from phenoscale.tables.split import SIDES, Split, split_table
 from phenoscale.tables.table import Table, file_cells
 from phenoscale.training.begun import changed, check_unchanged, record, stamps_of
+from phenoscale.training.ended import check_ended
 from phenoscale.training.ending import Ending, model_of
 from phenoscale.training.first_pass import Labelled, check_copies, read_all
 from phenoscale.training.follower import Follower
 from phenoscale.training.keeper import Keeper
+from phenoscale.training.members import member_folders, member_recipe, refuse_others, take_members
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.running import Running
@@ -97,6 +101,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     crew.watch.note([*absent_roles(table), *doubts(table), *confounding(table, label)])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
+    members = _train_members(table, label, folder, recipe, split, controls, running, crew)
     with (Keeper(folder, running, crew) if crew.is_first
           else Follower(crew, running.on_error)) as keeper:
         with keeper.computing():
@@ -110,12 +115,15 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
         if crew.is_first:
             folder.write_config(config)
             _write_split(folder, fields)
-        fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"), fields.recipe,
-            crew, trained, keeper)
+        others = take_members(fields, trained, members, crew)
+        if not members:
+            fit(fields.source, fields.labels, fields.rows("train"), fields.rows("val"),
+                fields.recipe, crew, trained, keeper)
         keeper.ended()
         with keeper.computing():
-            ending = Ending(fields, trained, keeper, crew, running.certainty)
+            ending = Ending(fields, trained, keeper, crew, running.certainty, others)
             model = ending.model(is_control[fields.usable.rows])
+            ending.notes += cost_words(model)
             ending.score_rest(folder, model)
             crew.watch.note(ending.notes)
         notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *ending.notes,
@@ -126,6 +134,24 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
                                  "seconds": round(time.monotonic() - since, 1)})
             keeper.save_model(model)
     return model, folder.path
+
+
+def _train_members(table: Table, label: str, folder: RunFolder, recipe: Recipe, split: Split,
+                   controls: dict, running: Running, crew: Crew) -> list[RunFolder]:
+    """The runs of the members, those done that have not ended; none for one network."""
+    if crew.is_first:
+        refuse_others(folder, recipe.members, running.resume)
+    members = member_folders(folder, recipe.members)
+    split = replace(split, seed=recipe.seed if split.seed is None else split.seed)
+    for number, member in enumerate(members):
+        ours = member_recipe(recipe, number)
+        crew.watch.note([f"network {number + 1} of {len(members)}, of the seed {ours.seed}"])
+        if crew.ranks.spread(running.resume and member.has(member.MODEL)):
+            check_ended(member, ours)
+        else:
+            train_run(table, label, member.path, ours, split, controls,
+                      replace(running, certainty=None), crew)
+    return members
 
 
 def _named_as(folder: RunFolder, table: Table) -> set[str]:

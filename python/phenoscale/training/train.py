@@ -129,6 +129,7 @@ class Trained:
         and `controls` of a `Model`.
         """
         recipe = {**asdict(self.recipe), "augment": list(self.recipe.augment)}
+        views, _ = recipe.pop("views"), recipe.pop("members")  # the model has its own
         return Model(
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
@@ -136,7 +137,7 @@ class Trained:
             bin=self.recipe.bin, seed=self.recipe.seed, counts=self.counts,
             version=phenoscale.__version__,
             embedding={"name": networks.EMBEDDING, "size": self.net.embedding},
-            views=recipe.pop("views"), recipe=recipe, **more)
+            views=views, recipe=recipe, **more)
 
     def state(self) -> tuple[dict, list]:
         """Where it stands, as (what JSON can hold, [(name, flat array)]); the arrays are views."""
