@@ -12,7 +12,7 @@ import sys
 from phenoscale.streams import undecorated
 from phenoscale.words import duration, visible
 
-__all__ = ["Bars", "Progress", "Watch", "words"]
+__all__ = ["Bars", "Once", "Progress", "Watch", "words"]
 
 
 def _epoch_line(event: dict) -> str:
@@ -72,6 +72,21 @@ class Watch:
         """Sentences on what was chosen or found on the way, as the notes of a table."""
         for words in notes:
             self({"stage": "note", "words": words})
+
+
+class Once(Watch):
+    """Passes on what it is told, a note only the first time; for works that are parts of one."""
+
+    def __init__(self, progress):
+        super().__init__(progress)
+        self._said = set()
+
+    def __call__(self, event: dict) -> None:
+        if event["stage"] == "note":
+            if event["words"] in self._said:
+                return
+            self._said.add(event["words"])
+        super().__call__(event)
 
 
 class Progress(Watch):

@@ -13,7 +13,9 @@ import screens
 from phenoscale import InputError, load
 from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled_folder
 from phenoscale.prediction.predict import predict_table
+from phenoscale.ranks.crew import Crew
 from phenoscale.scores.calibration import fit_temperature
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.read import read_table
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run_folder import RunFolder
@@ -129,6 +131,43 @@ def test_a_head_that_was_asked_for(screen, tmp_path):
     model, _ = cross_validate(screen, "Metadata_Class", tmp_path / "run",
                               replace(RECIPE, head="network"), Folds("plate", 2))
     assert model.head is None and model.certainty.temperature is not None
+
+
+def test_fields_held_out_of_all_folds(screen, tmp_path):
+    """No fold sees them; the final model is scored by them, once."""
+    well = screen.column("Metadata_Well")[0]
+    run = RunFolder(tmp_path / "run")
+    cross_validate(screen, "Metadata_Class", run.path, RECIPE,
+                   Folds("plate", 2, {"Metadata_Well": [well]}))
+    pooled = pooled_folder(run.path)
+    said = pandas.read_csv(pooled.file(pooled.PREDICTIONS), keep_default_na=False)
+    assert len(said) and well not in set(said["Metadata_Well"])
+    for folder in (run, RunFolder(pooled.file("fold-1")), RunFolder(pooled.file("fold-2"))):
+        split = pandas.read_csv(folder.file(folder.SPLIT), keep_default_na=False)
+        assert well not in set(split.loc[split["Split"] == "train", "Metadata_Well"])
+        assert (well in set(split["Metadata_Well"])) == (folder is run)
+    split = pandas.read_csv(run.file(run.SPLIT), keep_default_na=False).set_index(KEY)
+    own = pandas.read_csv(run.file(run.PREDICTIONS), keep_default_na=False)
+    scored = own[own[KEY].map(split["Split"]) == "test"]
+    assert set(scored["Metadata_Well"]) == {well}
+    assert set(split.loc[split["Metadata_Well"] == well, "Split"]) == {"test"}
+
+
+def test_what_the_table_lacks_is_said_once(tmp_path):
+    """Classes that lie on one plate each: by the whole, not by each training; and written down."""
+    screen = read_table(screens.write_screen(tmp_path / "screen"))
+    frame = screen.frame.copy()
+    plates = frame["Metadata_Plate"]
+    frame["Metadata_Where"] = np.where(plates == plates.iloc[0], "one", "other")
+    screen, heard = replace(screen, frame=frame), []
+    run = RunFolder(tmp_path / "run")
+    cross_validate(screen, "Metadata_Where", run.path, RECIPE, Folds("well", 2),
+                   crew=Crew(progress=heard.append))
+    notes = [event["words"] for event in heard if event["stage"] == "note"]
+    about = [words for words in notes if "on one plate only" in words]
+    assert len(about) == 1 and len(notes) == len(set(notes))
+    for folder in (run, pooled_folder(run.path)):
+        assert folder.config()["notes"].count(about[0]) == 1
 
 
 def test_folds_that_make_no_sense():

@@ -13,7 +13,7 @@ import phenoscale
 import screens
 from phenoscale import InputError, load
 from phenoscale.images.measures import measure_names
-from phenoscale.models.certainty import NONE, Certainty, is_certainty
+from phenoscale.models.certainty import NONE, Certainty, is_certainty, set_words
 from phenoscale.models.head import Head
 from phenoscale.models.novelty import Novelty, is_novelty, nearest
 from phenoscale.prediction.frame import prediction_frame
@@ -81,6 +81,38 @@ def test_columns_of_the_predictions(tmp_path):
     assert 0 < (frame["Phenoscale_Novelty"] > 1).sum() < len(frame)
 
 
+def test_predictions_say_the_same(tmp_path):
+    """As arrays, to Python."""
+    table = read_table(screens.write_screen(tmp_path, plates=1, wells=4))
+    model = a_model()
+    model.novelty.limit *= np.median(model.novelty.of(model.head, predict_table(model,
+                                                                                table).numbers))
+    found = predict_table(model, table)
+    frame = prediction_frame(model, table, found)
+    np.testing.assert_array_equal(found.novelty, frame["Phenoscale_Novelty"])
+    for coverage, column in (("95", "Phenoscale_Set"), ("90", "Phenoscale_Set90")):
+        assert set_words(model.keys, found.sets[coverage]) == frame[column].tolist()
+    plain = phenoscale.predict(replace(a_model(certainty=None), novelty=None),
+                               screens.draw_fields(2)[0])
+    assert plain.novelty is None and plain.sets == {}
+
+
+def test_the_reach_of_folds_widens_the_limit():
+    numbers = np.random.default_rng(5).normal(size=(6, len(NAMES))).astype(np.float32)
+    model, wide = a_model(limit=1.0), a_model(1.0, replace(KNOWN, reach=2.0))
+    np.testing.assert_allclose(wide.novelties(numbers) * 2, model.novelties(numbers))
+    assert np.isnan(replace(model, novelty=None).novelties(numbers)).all()
+
+
+def test_sets_of_a_network_alone_ask_no_measures():
+    """They are the same whether the fields are measured or not."""
+    numbers = np.random.default_rng(5).normal(size=(6, len(NAMES))).astype(np.float32)
+    chances = np.full((6, 2), 0.5, np.float32)
+    both, network = a_model(limit=1e-9), a_model(limit=1e-9, kind="network")
+    assert not both.sets(chances, numbers)["95"].any()
+    assert network.sets(chances, numbers)["95"].any(axis=1).all()
+
+
 def test_novelty_by_hand():
     rng = np.random.default_rng(3)
     values, whiten = rng.normal(size=(5, 4)), rng.normal(size=(4, 4))
@@ -113,9 +145,10 @@ def test_a_file_that_says_nonsense(tmp_path, old, new, key):
 
 @pytest.mark.parametrize("bad", [
     {"temperature": 0}, {"temperature": "1"}, {"sets": {"80": [0, 0]}}, {"sets": {"95": [0.5]}},
-    {"sets": {"95": [0.5, 2]}}, {"sets": []}, {"why": None}, {"more": 1}])
+    {"sets": {"95": [0.5, 2]}}, {"sets": []}, {"why": None}, {"reach": 0}, {"reach": "1"},
+    {"more": 1}])
 def test_a_certainty_that_makes_no_sense(bad):
-    good = {"temperature": 1.0, "sets": {"95": [0.5, 0.5]}, "why": ""}
+    good = {"temperature": 1.0, "sets": {"95": [0.5, 0.5]}, "why": "", "reach": 1.0}
     assert is_certainty(good, 2) and is_certainty(None, 2)
     assert not is_certainty({**good, **bad}, 2)
 

@@ -8,6 +8,7 @@ from phenoscale.scores.calibration import (
     at_temperature,
     class_sets,
     fit_temperature,
+    least_of_most,
     set_limits,
 )
 
@@ -73,9 +74,53 @@ def test_limits_by_hand():
     assert limits[0] == pytest.approx(0.05)
     twice = set_limits(np.repeat(chances, 3, axis=0)[:39], np.zeros(39, int), np.arange(39), 0.95)
     assert twice[0] == pytest.approx(0.05)
-    assert limits[1] == 0  # a class of no well is in every set
     assert set_limits(chances[:10], labels[:10], wells[:10], 0.9)[0] == pytest.approx(0.05)
-    assert set_limits(chances[:8], labels[:8], wells[:8], 0.9)[0] == 0
+    assert set_limits(chances[:8], labels[:8], wells[:8], 0.9)[0] == 0  # too few wells in all
+
+
+def test_a_class_of_few_wells_has_the_limit_of_all():
+    chances = np.zeros((22, 2))
+    chances[:, 0] = 1 - (chances[:, 1] == 0) * np.linspace(0.02, 0.44, 22)
+    labels, wells = np.r_[np.zeros(19, int), np.ones(3, int)], np.arange(22)
+    chances[19:] = [[0.7, 0.3], [0.6, 0.4], [0.45, 0.55]]
+    limits = set_limits(chances, labels, wells, 0.95)
+    assert limits[0] == chances[:19, 0].min() and limits[1] == 0.3  # the least of all 22
+
+
+def slow_least(values, groups, share):
+    """By definition: the largest value so that the groups' shares of fields below it, each group
+    counting as one of all and the new one, and the new group itself are no more than is missed."""
+    names = sorted(set(groups))
+    found = None
+    for value in sorted(values):
+        below = sum(np.mean([v < value for v, g in zip(values, groups) if g == name])
+                    for name in names)
+        if (below + 1) / (len(names) + 1) <= 1 - share + 1e-12:
+            found = value
+    return found
+
+
+@pytest.mark.parametrize("share", [0.8, 0.9, 0.95])
+def test_least_of_most_is_its_definition(share):
+    rng = np.random.default_rng(4)
+    nones = 0
+    for n in (3, 4, 8, 9, 12, 19, 25, 40):
+        groups = rng.integers(0, n, 5 * n)
+        values = rng.choice(np.linspace(0, 1, 30), len(groups))  # some are equal
+        wanted = slow_least(values, groups.tolist(), share)
+        assert least_of_most(values, groups, share) == wanted
+        nones += wanted is None
+    assert nones >= 1
+
+
+def test_fields_of_one_well_are_covered_as_often_as_is_said():
+    """Wells differ, fields of a well are alike: a new well's fields are not below in 90 %."""
+    rng, held = np.random.default_rng(6), []
+    for _ in range(300):
+        wells = rng.normal(size=16)[:, None] + rng.normal(scale=0.3, size=(16, 4))
+        limit = least_of_most(wells[:15].ravel(), np.repeat(np.arange(15), 4), 0.9)
+        held.append((wells[15] >= limit).mean())
+    assert 0.87 < np.mean(held) < 0.95
 
 
 def test_a_well_of_many_fields_counts_once():

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The end of a run: heads.csv by the definition, the same head again, whatever the split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ pytest.importorskip("sklearn"), pytest.importorskip("tifffile")
 import screens
 from phenoscale import load
 from phenoscale.prediction.predict import predict_table
+from phenoscale.tables.keys import KEY
 from phenoscale.tables.read import read_table
 from phenoscale.tables.split import Split
+from phenoscale.training.certain import found_on
 from phenoscale.training.ending import COUNT_ALONE, UNTRAINED
 from phenoscale.training.recipe import Recipe
 from phenoscale.training.run import train_run
@@ -132,3 +136,33 @@ def test_the_weights_are_not_those_of_the_untrained_network(run, screen, tmp_pat
                          replace(RECIPE, head="network"), HELD_OUT, {"Metadata_Class": "fine"})
     np.testing.assert_array_equal(plain.parameters, model.parameters)
     assert plain.controls == model.controls
+
+
+def test_certainty_by_the_wells_that_were_watched(tmp_path):
+    """As the folds find it; its source is in the model and in config.json."""
+    screen = read_table(screens.write_screen(tmp_path / "screen", wells=40, size=(64, 64)))
+    run = RunFolder(train_run(screen, "Metadata_Class", tmp_path / "run", RECIPE,
+                              Split(val_fraction=0.5))[1])
+    model, split = run.model(), pandas.read_csv(run.file(run.SPLIT), keep_default_na=False)
+    rows = np.flatnonzero(split["Split"] == "val")
+    assert len(rows) >= 19
+    assert model.certainty.why == (f"found on {len(rows)} fields of {len(rows)} wells that the "
+                                   "training watched")
+    assert any(model.certainty.why in words for words in run.config()["notes"])
+    found = predict_table(replace(model, certainty=None), screen)
+    labels = np.array([model.classes.index(name) for name in split["Metadata_Class"].iloc[rows]])
+    order = [list(screen.keys).index(key) for key in split[KEY].iloc[rows]]
+    novelty = found.novelty[order] if model.head.asks_measures() else None
+    wanted = found_on(found.probabilities[order], labels, order, model.certainty.why, novelty)
+    assert wanted.temperature == model.certainty.temperature
+    assert wanted.reach == pytest.approx(model.certainty.reach)
+    for coverage, limits in wanted.sets.items():
+        np.testing.assert_allclose(limits, model.certainty.sets[coverage], atol=1e-6)
+
+
+def test_too_few_wells_are_noted(screen, tmp_path):
+    run = RunFolder(train_run(screen, "Metadata_Class", tmp_path / "run", RECIPE,
+                              Split(val_fraction=0.3))[1])
+    assert run.model().certainty is None
+    assert any("how certain the model's answers are is not known" in words
+               for words in run.config()["notes"])

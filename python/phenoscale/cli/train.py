@@ -126,7 +126,7 @@ _SPLIT = {
                              help="For the report."),
     "cv": click.option("--cv", type=click.Choice(list(FOLDS_BY)), help="Cross-validate: hold out "
                        "every field in turn with its well, plate, batch or compound, then train "
-                       "on all."),
+                       "on all; those of --holdout are in neither."),
     "folds": click.option("--folds", metavar="N|all", default="5", show_default=True,
                           help="With --cv: so many, or one for each well, plate, ...")}
 
@@ -134,16 +134,17 @@ _SPLIT = {
 def _split(column, holdout, val_fraction, controls, cv, folds, **words
            ) -> tuple[Split, dict, Folds | None]:
     """The split, the controls of the report, and how fields are held out in turn."""
-    if cv is not None and (column is not None or holdout or val_fraction is not None):
-        raise click.UsageError("--cv holds out every field in turn: leave --split, --holdout and "
+    if cv is not None and (column is not None or val_fraction is not None):
+        raise click.UsageError("--cv holds out every field in turn: leave --split and "
                                "--val-fraction out, or train without --cv")
     if folds != "all" and not folds.isdecimal():
         raise click.UsageError(f"--folds {folds}: give a number, or all")
     if column is not None and (holdout or val_fraction is not None):
         raise click.UsageError("give either --split, or --holdout and --val-fraction")
-    return (Split(column=column, holdout=pairs(holdout, "--holdout"), val_fraction=val_fraction,
-                  **words), pairs(controls, "--controls"),
-            Folds(cv, None if folds == "all" else int(folds)) if cv else None)
+    held = pairs(holdout, "--holdout")
+    return (Split(column=column, holdout=held, val_fraction=val_fraction, **words),
+            pairs(controls, "--controls"),
+            Folds(cv, None if folds == "all" else int(folds), held) if cv else None)
 
 
 _RUNNING = {

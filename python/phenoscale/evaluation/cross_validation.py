@@ -12,25 +12,29 @@ them say of the fields that they had not seen, and one of all fields that knows 
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, replace
+from copy import copy
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.evaluation.certain import checked, found_on
+from phenoscale.evaluation.certain import checked
 from phenoscale.files.csv import write_csv
 from phenoscale.models.certainty import COVERAGES, Certainty
 from phenoscale.models.head import BOTH, HEADS
+from phenoscale.progress import Once
 from phenoscale.ranks.crew import Crew
 from phenoscale.scores.intervals import wilson
 from phenoscale.tables.class_keys import class_keys
+from phenoscale.tables.confounded import confounding
 from phenoscale.tables.folds import FOLDS_BY, draw_folds
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.labels import class_cells
-from phenoscale.tables.predictions import opinion_column, probability_column
+from phenoscale.tables.predictions import NOVELTY, opinion_column, probability_column
 from phenoscale.tables.repeats import well_groups
 from phenoscale.tables.split import Split, split_table
 from phenoscale.tables.table import Table
+from phenoscale.training.certain import found_on
 from phenoscale.training.ended import check_ended
 from phenoscale.training.head import choose_kind
 from phenoscale.training.recipe import Recipe
@@ -55,10 +59,13 @@ class Folds:
         What stays together.
     number : int, optional
         None: each group is a fold of its own.
+    holdout : dict of str to str or list of str
+        Column to values of fields that no fold sees, and that the final model is scored by.
     """
 
     by: str
     number: int | None = 5
+    holdout: dict = field(default_factory=dict)
 
     def __post_init__(self):
         if self.by not in FOLDS_BY:
@@ -74,7 +81,7 @@ def pooled_folder(out) -> RunFolder:
 def cross_validate(table: Table, label: str, out, recipe: Recipe, folds: Folds,
                    controls: dict | None = None, running: Running | None = None,
                    crew: Crew | None = None):
-    """Train once for each fold, and once on all labelled fields.
+    """Train once for each fold, and once on all labelled fields that are not held out.
 
     Ended folds are not done again with `running.resume`; the stopped one goes on.
 
@@ -90,12 +97,14 @@ def cross_validate(table: Table, label: str, out, recipe: Recipe, folds: Folds,
     model, folder
         As of `train_run`; the model knows its temperature and its sets of classes.
     """
-    running, crew = running or Running(), crew or Crew()
+    running, crew = running or Running(), copy(crew or Crew())
+    crew.watch = Once(crew.watch)  # each training would say the same of the table
     label, pooled = table.known(label), pooled_folder(out)
-    sides, _ = split_table(table, label, Split(val_fraction=0), recipe.seed)
+    split = Split(holdout=table.known_values(folds.holdout, "to hold out"), val_fraction=0)
+    sides, _ = split_table(table, label, split, recipe.seed)
     labelled = table.select(np.flatnonzero(sides == "train"))
     number, notes = draw_folds(labelled, label, folds.by, folds.number, recipe.seed)
-    crew.watch.note(notes)
+    crew.watch.note([*confounding(table, label), *notes])
     if pooled.has(RunFolder.CONFIG) and not running.resume:
         raise InputError(f"{pooled.path} is of a cross-validation: go on with --resume, choose "
                          "another folder, or remove it")
@@ -104,8 +113,7 @@ def cross_validate(table: Table, label: str, out, recipe: Recipe, folds: Folds,
             for k in range(number.max() + 1)]
     found = _pool(labelled, label, pooled, runs, number, crew) if crew.is_first else None
     about = crew.ranks.spread(found and _known(found, pooled, recipe, folds))
-    return train_run(table, label, out, replace(recipe, head=about["head"]),
-                     Split(val_fraction=0), controls,
+    return train_run(table, label, out, replace(recipe, head=about["head"]), split, controls,
                      replace(running, certainty=Certainty(**about["certainty"])), crew)
 
 
@@ -139,12 +147,14 @@ class _Pooled:
     labels : ndarray of int64, (n,)
     wells : list of n hashable
     folds : ndarray of int64, (n,)
+    novelty : ndarray, (n,), or None
     """
 
     opinions: dict
     labels: np.ndarray
     wells: list
     folds: np.ndarray
+    novelty: np.ndarray | None
 
 
 def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew) -> _Pooled:
@@ -165,7 +175,8 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
     _write_heads(pooled, runs)
     names = list(classes.pop())
     pooled.write_config({**config, "notes": [
-        f"what {len(runs)} trainings say of the fields that each did not see"]})
+        f"what {len(runs)} trainings say of the fields that each did not see",
+        *confounding(table, label)]})
     keys, rows = class_keys(names), {key: row for row, key in enumerate(table.keys)}
     order = [rows[key] for key in frame[KEY]]
     truth = np.array([names.index(name) for name in class_cells(table, label)[order]])
@@ -176,7 +187,8 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
     if len(opinions) > 1:
         opinions[BOTH] = (opinions[HEADS[0]] + opinions[HEADS[1]]) / 2
     wells = well_groups(table)
-    return _Pooled(opinions, truth, [wells[row] for row in order], number[order])
+    return _Pooled(opinions, truth, [wells[row] for row in order], number[order],
+                   frame[NOVELTY].to_numpy(np.float64) if NOVELTY in frame else None)
 
 
 def _as_text(table: Table) -> dict:
@@ -223,8 +235,9 @@ def _known(found: _Pooled, pooled: RunFolder, recipe: Recipe, folds: Folds) -> d
     chances, labels, wells = found.opinions[kind], found.labels, found.wells
     why = (f"found on {count(len(labels), 'field')} by trainings that had not seen their "
            f"{folds.by}s")
-    certainty = found_on(chances, labels, wells, why)
-    worth = checked(chances, labels, wells, found.folds)
+    novelty = None if kind == HEADS[0] else found.novelty  # a network alone measures nothing
+    certainty = found_on(chances, labels, wells, why, novelty)
+    worth = checked(chances, labels, wells, found.folds, novelty)
     pooled.write_config({**pooled.config(), "certainty": worth, "notes": [
         *pooled.config()["notes"], f"certainty of the {kind} by the other folds: error of "
         f"calibration {worth['ece']:.3f}, {worth['ece_before']:.3f} without a temperature; sets of "

@@ -98,7 +98,7 @@ _RECIPE = _maybe("recipe", _object(
     *(_maybe(name, _TEXT) for name in ("network", "schedule", "optimizer", "balance", "select",
                                        "z", "tower", "head", "nuclei", "views")),
     *(_maybe(name, Whole()) for name in ("epochs", "batch", "patience", "average", "bin", "seed",
-                                          "members")),
+                                         "members")),
     *(_maybe(name, Number()) for name in ("rate", "momentum", "decay", "smoothing", "clip")),
     _maybe("augment", _TEXTS), _maybe("fc_relu", Flag())),
     "names of `phenoscale.Recipe` and values")

@@ -184,6 +184,24 @@ class Model:
                  else self.head.probabilities(logits, numbers))
         return found if self.certainty is None else self.certainty.calibrated(found)
 
+    def novelties(self, numbers: np.ndarray) -> np.ndarray:
+        """How unlike every class fields of such numbers (n, measures) are, (n,) float64: above 1
+        hardly any field of the classes is.  NaN where that is not known."""
+        if self.novelty is None:
+            return np.full(len(numbers), np.nan)
+        reach = 1.0 if self.certainty is None else self.certainty.reach
+        return self.novelty.of(self.head, numbers) / reach
+
+    def sets(self, probabilities: np.ndarray, numbers: np.ndarray) -> dict:
+        """One of `COVERAGES` to the classes that a field may be of, (n, classes) bool, by its
+        probabilities and numbers; {} where that is not known."""
+        if self.certainty is None:
+            return {}
+        is_measured = self.head is not None and self.head.asks_measures()
+        novelty = self.novelties(numbers) if is_measured else np.full(len(numbers), np.nan)
+        return {coverage: self.certainty.of_fields(probabilities, coverage, novelty)
+                for coverage in self.certainty.sets}
+
     def digest(self) -> str:
         """SHA-256 of all that its answers come from, as the prediction files name the model."""
         found = hashlib.sha256(self.parameters)

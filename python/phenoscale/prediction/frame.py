@@ -10,7 +10,7 @@ import numpy as np
 
 from phenoscale.images.measures import cells_in
 from phenoscale.images.quality import blurred, focus_in, quality_of
-from phenoscale.models.certainty import NONE
+from phenoscale.models.certainty import set_words
 from phenoscale.models.head import HEADS
 from phenoscale.models.model import Model
 from phenoscale.prediction.counts import plates_of
@@ -72,17 +72,11 @@ def _opinions(model: Model, logits: np.ndarray, numbers: np.ndarray) -> dict:
 
 def _certainty(model: Model, probabilities: np.ndarray, numbers: np.ndarray) -> dict:
     """Columns of the sets of classes, and of how unlike them all a field is."""
-    columns, certainty = {}, model.certainty
-    far = np.full(len(numbers), np.nan)
+    columns = {}
     if model.novelty is not None and numbers.shape[1]:
-        far = columns[NOVELTY] = model.novelty.of(model.head, numbers)
-    for coverage, column in SETS.items() if certainty else ():
-        if coverage in certainty.sets:
-            sets = certainty.of_fields(probabilities, coverage)
-            columns[column] = np.array(
-                [NONE if away > 1 or not one.any() else " ".join(
-                    key for key, is_in in zip(model.keys, one) if is_in)
-                 for one, away in zip(sets, far)], dtype=object)
+        columns[NOVELTY] = model.novelties(numbers)
+    for coverage, sets in model.sets(probabilities, numbers).items():
+        columns[SETS[coverage]] = np.array(set_words(model.keys, sets), object)
     return columns
 
 

@@ -120,6 +120,19 @@ class Predictions:
         whether it is blurred, its plate says; None where nothing is measured."""
         return quality_of(self.measures, self.numbers) if len(self.measures) else None
 
+    @property
+    def novelty(self) -> np.ndarray | None:
+        """How unlike every class each field is, (n,) float64, see `Model.novelties`; None where the
+        model does not say."""
+        return (None if self.model is None or self.model.novelty is None or not len(self.measures)
+                else self.model.novelties(self.numbers))
+
+    @property
+    def sets(self) -> dict:
+        """"95" and "90" to the classes that hold the true one so often, (n, classes) bool, see
+        `Model.sets`; {} where the model does not say."""
+        return {} if self.model is None else self.model.sets(self.probabilities, self.numbers)
+
     def _parts(self) -> list:
         return [getattr(self, name) for name in self.TENSORS]
 

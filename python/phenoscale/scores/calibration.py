@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["at_temperature", "class_sets", "fit_temperature", "set_limits", "softmax"]
+__all__ = ["at_temperature", "class_sets", "fit_temperature", "least_of_most", "set_limits",
+           "softmax"]
 
 _LEAST = 1e-12  # a probability, before its logarithm
 _TEMPERATURES = np.geomspace(0.05, 20.0, 241)  # 2.5 % apart
@@ -52,12 +53,13 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def set_limits(probabilities: np.ndarray, labels: np.ndarray, groups, coverage: float
                ) -> np.ndarray:
     """From which probability on a class belongs to the set, so that the set holds the true class
-    with at least this coverage, in every class: conformal prediction by Mondrian classes (Vovk
-    2005, Algorithmic Learning in a Random World).
+    with this coverage, in every class: conformal prediction by Mondrian classes (Vovk 2005,
+    Algorithmic Learning in a Random World).
 
-    Fields of one group (a well, a compound) are no independent draws.  So that a group with many
-    fields does not say more than one with few, each field weighs as its group's share, and the
-    correction for few draws counts groups, not fields.
+    Fields of one group (a well, a compound) are no independent draws; `least_of_most` says how they
+    count.  A class of too few groups for a limit of its own has that of the fields of all classes
+    (Ding 2023, NeurIPS, where it is of the null cluster): put into every set, it would make sets
+    that hold more than they promise and tell nothing.
 
     Parameters
     ----------
@@ -71,23 +73,33 @@ def set_limits(probabilities: np.ndarray, labels: np.ndarray, groups, coverage: 
     Returns
     -------
     ndarray of float64, (classes,)
-        0, so that it is in every set, for a class with fewer groups than the coverage can be had
-        from: 1 / (1 - coverage) - 1.
+        0, so that it is in every set, where all classes together have too few groups.
     """
-    limits = np.zeros(probabilities.shape[1])
-    for k in range(len(limits)):
-        own = labels == k
-        _, number, sizes = np.unique(np.asarray(groups)[own], return_inverse=True,
-                                     return_counts=True)
-        n = len(sizes)
-        rank = np.floor((n + 1) * (1 - coverage) + 1e-9)  # of the group whose probability it is
-        if rank < 1:
-            continue
-        chances, weights = probabilities[own, k], 1 / (n * sizes[number])
-        order = np.argsort(chances, kind="stable")
-        below = np.cumsum(weights[order]) - weights[order]
-        limits[k] = chances[order][np.flatnonzero(below <= (rank - 1) / n + 1e-12)[-1]]
-    return limits
+    groups, own = np.asarray(groups), probabilities[np.arange(len(labels)), labels]
+    of_all = least_of_most(own, groups, coverage)
+    found = [least_of_most(own[labels == k], groups[labels == k], coverage)
+             for k in range(probabilities.shape[1])]
+    return np.array([next((one for one in (limit, of_all) if one is not None), 0.0)
+                     for limit in found])
+
+
+def least_of_most(values: np.ndarray, groups: np.ndarray, share: float) -> float | None:
+    """The value that a field of a new group is not below in this share of cases, by values of
+    fields in groups: each group counts alike, as one of so many and the new one (Lee 2023,
+    arXiv 2306.06342, hierarchical conformal prediction).
+
+    Returns
+    -------
+    float or None
+        None for fewer groups than the share can be had from: share / (1 - share).
+    """
+    _, number, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    may_lie_below = (len(sizes) + 1) * (1 - share) - 1 + 1e-9  # in groups
+    if may_lie_below < 0:
+        return None
+    order, weights = np.argsort(values, kind="stable"), 1 / sizes[number]
+    below = np.cumsum(weights[order]) - weights[order]
+    return float(values[order][np.flatnonzero(below <= may_lie_below)[-1]])
 
 
 def class_sets(probabilities: np.ndarray, limits: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 on the fields that were not trained on.
 
     weights -> controls, head of the measures -> model
+    fields that were watched -> how certain its answers are, where folds did not say
     model, fields not trained on -> predictions.csv, errors.csv
     the same fields by network, measures, both, and by what any of them must beat -> heads.csv
 
@@ -11,7 +12,7 @@ The network and the files are those of the training: a second network would be i
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 
@@ -33,11 +34,13 @@ from phenoscale.tables.class_keys import class_keys
 from phenoscale.tables.outputs import write_errors
 from phenoscale.tables.predictions import probability_column, probability_columns
 from phenoscale.tables.repeats import likely_wells, well_groups
+from phenoscale.training.certain import found_on, what_lacks
 from phenoscale.training.first_pass import Labelled
 from phenoscale.training.head import Watched, fit_head, measurer_for, probabilities_of
 from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.train import Trained
+from phenoscale.words import count
 
 __all__ = ["COUNT_ALONE", "UNTRAINED", "Ending", "model_of"]
 
@@ -120,14 +123,17 @@ class Ending:
         """The model of the weights that rank 0 has, and what it knows of controls and measures."""
         self._crew.ranks.copy(self._trained.net.parameters)
         _, found = self._ask(controls, self._network())
+        rows, watched = self._ask(self._val, self._network(self._measurer))
         known = {"controls": controls_of(found.embeddings), "certainty": self._certainty}
         if self._measurer:
-            known["head"] = self._head()
+            known["head"] = self._head(rows, watched)
             known["novelty"] = self._novelty(known["head"])
-            if known["head"].why not in self.notes:
-                self.notes.append(known["head"].why)
-        return joined(model_of(self._fields, self._trained, **known),
-                      [net.parameters for net in self._others])
+            self._note(known["head"].why)
+        model = joined(model_of(self._fields, self._trained, **known),
+                       [net.parameters for net in self._others])
+        if self._certainty is None and len(rows):
+            model.certainty = self._certainty_by(model, rows, watched)
+        return model
 
     def _network(self, measurer: Measurer | None = None) -> Network:
         """The networks as their model will ask them, and what measures the same fields."""
@@ -142,10 +148,10 @@ class Ending:
         there = np.array([i for i in range(len(rows)) if i not in found.skipped], np.int64)
         return rows[there], found.only(there)
 
-    def _head(self) -> Head:
-        """The head, fitted by rank 0."""
+    def _head(self, rows, watched) -> Head:
+        """The head, fitted by rank 0; of some fields watched their rows, and what is said of
+        them."""
         fields, recipe, ranks = self._fields, self._trained.recipe, self._crew.ranks
-        rows, watched = self._ask(self._val, self._network(self._measurer))
         head = None if ranks.rank else fit_head(
             self._measurer, self._numbers, fields.labels[self._train], self._groups(self._train),
             recipe.balance == "class", recipe.head,
@@ -166,6 +172,30 @@ class Ending:
         mine, classes = Novelty(**about), len(fields.classes)
         mine.take(_flat(found, mine.shapes(head, classes), ranks), head, classes)
         return mine
+
+    def _certainty_by(self, model: Model, rows, watched) -> Certainty | None:
+        """How certain the model's answers are, by the fields watched; None where they are few."""
+        fields, recipe, ranks = self._fields, self._trained.recipe, self._crew.ranks
+        wells, labels = well_groups(fields.table), fields.labels[rows]
+        wells = [wells[row] for row in rows] if "well" in fields.table.roles else []
+        lack = what_lacks(labels, wells, fields.classes)
+        if lack:
+            self._note(f"how certain the model's answers are is not known: {lack}")
+            return None
+        why = (f"found on {count(len(rows), 'field')} of {len(set(wells))} wells that the training "
+               "watched" + ", and by which its end was chosen" * bool(
+                   recipe.patience or recipe.select == "best"))
+        self._note(f"how certain the model's answers are was {why}")
+        novelty = (model.novelties(watched.numbers)
+                   if model.novelty is not None and model.head.asks_measures() else None)
+        found = None if ranks.rank else asdict(found_on(
+            model.probabilities(watched.logits, watched.numbers), labels, wells, why, novelty))
+        return Certainty(**ranks.spread(found))
+
+    def _note(self, words: str) -> None:
+        """What has to be said, once."""
+        if words not in self.notes:
+            self.notes.append(words)
 
     def _groups(self, rows) -> list:
         """What stays together in inner folds: compounds where the split is by them, else wells."""

@@ -98,7 +98,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
     marked = table.skipped()  # fields that do not count, nor do classes that have no other
     rows = [row for row in range(len(table)) if row not in marked]
     split_table(table.select(rows) if rows else table, label, split, recipe.seed)  # before a look
-    crew.watch.note([*absent_roles(table), *doubts(table), *confounding(table, label)])
+    doubtful = confounding(table, label)
+    crew.watch.note([*absent_roles(table), *doubts(table), *doubtful])
     is_control = table.matches(controls)
     crew.agree(lambda: {"table": table.digest(), **environment()})
     members = _train_members(table, label, folder, recipe, split, controls, running, crew)
@@ -126,8 +127,8 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             ending.notes += cost_words(model)
             ending.score_rest(folder, model)
             crew.watch.note(ending.notes)
-        notes = [*table.notes, *_gone(fields), *fields.notes, *keeper.notes, *ending.notes,
-                 *_lost(trained, fields)]
+        notes = [*table.notes, *doubtful, *_gone(fields), *fields.notes, *keeper.notes,
+                 *ending.notes, *_lost(trained, fields)]
         if crew.is_first:
             folder.write_config({**config, "notes": notes, "weights_sha256": model.digest(),
                                  "unscored": why_unscored(fields, split, running.certainty),
