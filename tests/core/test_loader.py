@@ -276,6 +276,36 @@ def test_planes_that_are_not_there(tmp_path, planes, ends, options, words):
         loader.next()
 
 
+@pytest.mark.parametrize("sample", [3, 40, 1 << 60, -1, -(1 << 60)])
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+def test_every_sample_of_a_page_is_looked_for(tmp_path, photometric, sample):
+    """Of a page of three that is decoded already, and of one whose size has room for more."""
+    files = [str(tmp_path / name) for name in ("five.tif", "three.tif")]
+    for path, n in zip(files, (5, 3)):
+        tifffile.imwrite(path, np.full((12, 17, n), n, np.uint8), photometric=photometric,
+                         planarconfig="contig", extrasamples=["unspecified"] * (
+                             n - (3 if photometric == "rgb" else 1)))
+    loader = _core.Loader(files, [[0, 0, 4], [1, 0, 2], [1, 0, 0], [1, 0, sample]], [1, 2, 3, 4],
+                          (2, 12, 17), "uint8", workers=1)
+    loader.start([0, 1])
+    assert loader.next()[:, 0, 0].tolist() == [5, 3]
+    with pytest.raises(ValueError, match=rf"three.tif has 3 samples .*no sample {sample}"):
+        loader.next()
+
+
+def test_a_file_that_lost_samples_since_the_survey_is_refused(tmp_path):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, np.full((12, 17, 3), 7, np.uint8), photometric="rgb")
+    planes = [[0, 0, 0], [0, 0, 1], [0, 0, 2]]
+    loader = _core.Loader([path], planes, [1, 2, 3], (3, 12, 17), "uint8", workers=1)
+    assert np.all(read_pass(loader, [0]) == 7)
+    tifffile.imwrite(path, np.full((12, 17, 2), 7, np.uint8), photometric="minisblack",
+                     planarconfig="contig", extrasamples=["unspecified"])
+    loader.start([0])
+    with pytest.raises(ValueError, match="2 samples .*no sample 2"):
+        loader.next()
+
+
 @pytest.mark.parametrize(("planes", "ends", "options"), [
     ([[1, 0, 0]], [1], {}), ([[-1, 0, 0]], [1], {}), ([[0, 0, 0]], [0], {}),
     ([[0, 0, 0]], [2], {}), ([[0, 0]], [1], {}), ([], [0], {}), ([[0, 0, 0]], [1], {"bin": 13}),
