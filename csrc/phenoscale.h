@@ -172,8 +172,8 @@ typedef struct ps_loader ps_loader;
 
 int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
 /* Begin a pass over order[0..n) (indices of fields), samples[0..n) of the epoch, or 0, 1, ... where
- * that is NULL; both borrowed until the pass ends.  What is drawn for a sample does not depend on
- * the pass it is in. */
+ * that is NULL; both are copied.  What is drawn for a sample does not depend on the pass it is
+ * in. */
 int ps_loader_start(ps_loader *self, const int64_t *order, const int64_t *samples, int64_t n,
                     unsigned augment, uint64_t seed, uint64_t epoch);
 /* The next field of the pass, in order, (c, h / bin, w / bin); it stays valid until released.
@@ -248,7 +248,8 @@ int ps_net_predict(ps_net *, const ps_field *fields, int64_t n, float *logits, f
  * not depend on the parts or the threads.  Nothing is updated before the caller says so.
  */
 int ps_net_begin(ps_net *self, int64_t first); /* first: 0, but in shares (below) */
-/* The fields' pixels, scales, offsets and gains stay borrowed until the backward. */
+/* The fields' pixels, scales, offsets and gains stay borrowed until the backward; those of the
+ * forward before are given back, whether this one succeeds or not. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
 /* Of the last forward: each image's loss times weights[i] to losses[i], sends its gradient back.
  * smoothing: of the labels (0..1). logits (n, classes) or NULL. */
