@@ -333,6 +333,30 @@ def test_senseless_arrays_are_refused():
             _core.measure(plane)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_arrays_of_any_order_and_stride_are_read_alike(dtype):
+    """Of the other byte order, in Fortran's order, strided, unaligned, read-only."""
+    field = np.random.default_rng(0).integers(0, 200, (3, 24, 32)).astype(dtype)
+    unaligned = np.frombuffer(b"x" + field.tobytes(), field.dtype, offset=1).reshape(field.shape)
+    scale, offset = np.float32([0.1, 0.2, 0.3]), np.float32([1, 2, 3])
+    net = _core.Net("f: input channels=3 height=24 width=32\nz: dense units=2")
+    net.initialise(0)
+
+    def answers(field):
+        return (*_core.measure(field[0]).values(), _core.bin(field[1], 2).tobytes(),
+                _core.z("max", field).tobytes(), _core.z("mean", field).tobytes(),
+                _core.numbers(field).tobytes(), net.predict([field], scale, offset)[0].tobytes())
+
+    for other in (field.astype(field.dtype.newbyteorder()), np.asfortranarray(field),
+                  np.repeat(field, 2, axis=2)[:, :, ::2], field[::-1, ::-1].copy()[::-1, ::-1],
+                  unaligned, field.astype(field.dtype.newbyteorder(), order="F")):
+        assert answers(other) == answers(field)
+    swapped = field.astype(field.dtype.newbyteorder())
+    if dtype != "uint8":
+        with pytest.raises(ValueError, match="augment needs"):
+            _core.augment(swapped, 1, 0, 0, 0)  # in place
+
+
 # ---- measures ------------------------------------------------------------------------------------
 
 
