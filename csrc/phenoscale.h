@@ -329,8 +329,7 @@ typedef struct ps_optimizer ps_optimizer;
 
 const char *ps_optimizer_name(int row); /* "sgd", "nesterov", "adam" */
 int ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net);
-/* One update of all parameters from the gradients of the last ps_net_gradient; where it fails it
- * has changed nothing. */
+/* One update from the gradients of the last ps_net_gradient; where it fails nothing has changed. */
 int ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe);
 int ps_optimizer_states(const ps_optimizer *self);       /* flat arrays beside the parameters */
 float *ps_optimizer_state(ps_optimizer *self, int which); /* (count) */
