@@ -15,7 +15,8 @@ struct ps_field_reader {
     char *plane, *sum_plane; /* (h, w): one on its way; the projection, before it is binned */
     double *sums;       /* (h, w), where z wants them */
     char *samples;      /* (n_samples, h, w) of the page below */
-    int64_t n_samples, file, page; /* file -1: none */
+    int64_t room;       /* planes that they may be */
+    int64_t file, page, n_samples; /* file -1: none */
 };
 
 int
@@ -56,21 +57,26 @@ ps_field_reader_free(ps_field_reader *self)
 }
 
 static int
-check_plane(const ps_loader_spec *spec, const ps_plane *at, const ps_image_info *info)
+check_size(const ps_loader_spec *spec, const ps_plane *at, const ps_image_info *info)
 {
-    int ret = PS_OK;
-    const char *path = spec->files[at->file];
-
     if (info->height != spec->h || info->width != spec->w)
-        FAIL(PS_BAD_VALUE, "%s is %lld x %lld pixels, the other fields are %lld x %lld "
-             "(height x width): remove it, or export all fields at one size", path,
-             (long long)info->height, (long long)info->width, (long long)spec->h,
-             (long long)spec->w);
-    if (at->sample < 0 || at->sample >= info->samples)
-        FAIL(PS_BAD_VALUE, "%s has %lld samples a pixel, counted from 0: there is no sample %lld",
-             path, (long long)info->samples, (long long)at->sample);
-out:
-    return ret;
+        return ps_fail(PS_BAD_VALUE, "%s is %lld x %lld pixels, the other fields are %lld x %lld "
+                       "(height x width): remove it, or export all fields at one size",
+                       spec->files[at->file], (long long)info->height, (long long)info->width,
+                       (long long)spec->h, (long long)spec->w);
+    return PS_OK;
+}
+
+/* Of every plane, not of the first of its page alone: a file may have lost samples since the
+ * survey. */
+static int
+check_sample(const ps_loader_spec *spec, const ps_plane *at, int64_t samples)
+{
+    if (at->sample < 0 || at->sample >= samples)
+        return ps_fail(PS_BAD_VALUE, "%s has %lld samples a pixel, counted from 0: there is no "
+                       "sample %lld", spec->files[at->file], (long long)samples,
+                       (long long)at->sample);
+    return PS_OK;
 }
 
 /* All samples of a page, kept for the channels to come. */
@@ -81,16 +87,17 @@ read_samples(ps_field_reader *self, const ps_plane *at, ps_image *image, int64_t
     const ps_loader_spec *spec = self->spec;
 
     self->file = -1;
-    if (n > self->n_samples) {
+    if (n > self->room) {
         free(self->samples);
         self->samples = NULL;
-        self->n_samples = 0;
+        self->room = 0;
         TRY(ps_array(&self->samples, n * spec->h * spec->w, spec->dtype));
-        self->n_samples = n;
+        self->room = n;
     }
     TRY(ps_image_read(image, spec->dtype, self->samples));
     self->file = at->file;
     self->page = at->page;
+    self->n_samples = n;
 out:
     return ret;
 }
@@ -107,13 +114,15 @@ read_plane(ps_field_reader *self, const ps_plane *at, char *room, const char **p
     *plane = room;
     if (self->file != at->file || self->page != at->page) {
         TRY(ps_image_open(&image, spec->files[at->file], at->page));
-        TRY(check_plane(spec, at, ps_image_about(image)));
+        TRY(check_size(spec, at, ps_image_about(image)));
         if (ps_image_about(image)->samples == 1) {
+            TRY(check_sample(spec, at, 1));
             TRY(ps_image_read(image, spec->dtype, room));
             goto out;
         }
         TRY(read_samples(self, at, image, ps_image_about(image)->samples));
     }
+    TRY(check_sample(spec, at, self->n_samples));
     *plane = self->samples + (size_t)at->sample * bytes;
 out:
     ps_image_close(image);

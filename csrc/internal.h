@@ -40,6 +40,13 @@ int ps_hold(ps_account *account, void *pointer_to_pointer, int64_t rows, int64_t
 /* PS_NO_MEMORY where more was asked for than there may be; `what` is plural. */
 int ps_account_check(const ps_account *account, const char *what);
 
+/* ---- numbers (numbers.c) ------------------------------------------------------------------- */
+
+/* The largest of n numbers, either way; infinite or NaN where one of them is. */
+float ps_largest(int64_t n, const float *x);
+/* PS_BAD_VALUE where some of n numbers are NaN or infinite; `what`: "pixels of a plane", ... */
+int ps_check_finite(int64_t n, const float *x, const char *what);
+
 /* ---- random numbers: a function of four words --------------------------------------------- */
 
 uint64_t ps_random_bits(uint64_t a, uint64_t b, uint64_t c, uint64_t d);

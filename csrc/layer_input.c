@@ -8,7 +8,7 @@
  * right); padding is 0 after normalisation. */
 #include "layer.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdlib.h>
 
 enum { CHANNELS, HEIGHT, WIDTH, PAD };
@@ -49,19 +49,33 @@ out:
     return ret;
 }
 
-/* Files with such pixels are refused by the reader; arrays come here. A ReLU would hide them. */
 static int
-check_finite(const ps_field *field)
+find_largest(int64_t n, const float *x, const char *what, double *largest)
 {
-    const float *values = field->pixels;
-    int64_t n = field->c * field->h * field->w, bad = 0;
+    *largest = ps_largest(n, x);
+    return *largest <= FLT_MAX ? PS_OK : ps_check_finite(n, x, what);
+}
 
-    for (int64_t i = 0; i < n; i++)
-        bad += !isfinite(values[i]);
-    if (bad)
-        return ps_fail(PS_BAD_VALUE, "a field has %lld pixels that are NaN or infinite: replace "
-                       "them by numbers", (long long)bad);
-    return PS_OK;
+/* Files with such pixels are refused by the reader; arrays come here, and what a model or a caller
+ * multiplies and adds.  A ReLU, or the maximum of a window, would hide a NaN. */
+static int
+check_numbers(const ps_field *field)
+{
+    int ret = PS_OK;
+    int64_t n = field->c * field->h * field->w;
+    double count = field->dtype == PS_UINT8 ? UINT8_MAX : UINT16_MAX, gain = 1, scale, offset;
+
+    TRY(find_largest(field->c, field->scale, "numbers of a field's scale", &scale));
+    TRY(find_largest(field->c, field->offset, "numbers of a field's offset", &offset));
+    if (field->gain)
+        TRY(find_largest(n, field->gain, "numbers of a field's gain", &gain));
+    if (field->dtype == PS_FLOAT32)
+        TRY(find_largest(n, field->pixels, "pixels of a field", &count));
+    if (count * gain > FLT_MAX || count * gain * scale + offset > FLT_MAX)
+        FAIL(PS_BAD_VALUE, "a field has counts of up to %g; times its gain of up to %g and its "
+             "scale of up to %g they are too large for float32", count, gain, scale);
+out:
+    return ret;
 }
 
 static int
@@ -78,7 +92,7 @@ input_forward(ps_layer *self, ps_work *work)
                        "%lld channels, %lld x %lld pixels",
                        (long long)field->c, (long long)field->h, (long long)field->w,
                        (long long)self->c, (long long)frame->h, (long long)frame->w);
-    if (field->dtype == PS_FLOAT32 && check_finite(field) != PS_OK)
+    if (check_numbers(field) != PS_OK)
         return PS_BAD_VALUE;
     if (self->n_out == 0) /* nobody reads a map */
         return PS_OK;

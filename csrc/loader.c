@@ -36,7 +36,7 @@ struct ps_loader {
     pthread_mutex_t mutex;
     pthread_cond_t work, ready;
     /* under the mutex: */
-    const int64_t *order, *samples;
+    int64_t *order, *samples; /* (n), copies: the caller's may change meanwhile */
     int64_t n, claimed, handed, released;
     int busy, is_closing; /* workers at a sample */
     unsigned augment;
@@ -225,30 +225,59 @@ check_process(const ps_loader *self)
     return PS_OK;
 }
 
+/* With the mutex held and all workers at rest; what is given away is set to what was there. */
+static void
+begin_pass(ps_loader *self, int64_t **order, int64_t **samples, int64_t n)
+{
+    int64_t *old[2] = {self->order, self->samples};
+
+    for (int64_t i = 0; i < self->spec.n_slots; i++)
+        self->slots[i].is_ready = 0;
+    self->order = *order;
+    self->samples = *samples;
+    *order = old[0];
+    *samples = old[1];
+    self->handed = self->released = 0;
+    self->n = n;
+}
+
+static int
+copy_numbers(int64_t **copy, const int64_t *numbers, int64_t n)
+{
+    int ret = ps_array(copy, n, sizeof **copy);
+
+    if (ret == PS_OK && n > 0)
+        memcpy(*copy, numbers, (size_t)n * sizeof **copy);
+    return ret;
+}
+
 int
 ps_loader_start(ps_loader *self, const int64_t *order, const int64_t *samples, int64_t n,
                 unsigned augment, uint64_t seed, uint64_t epoch)
 {
-    if (check_process(self) != PS_OK)
-        return PS_BAD_VALUE;
-    for (int64_t i = 0; i < n; i++)
-        if (order[i] < 0 || order[i] >= self->spec.n_fields)
-            return ps_fail(PS_BAD_VALUE, "field %lld is not one of %lld", (long long)order[i],
-                           (long long)self->spec.n_fields);
+    int ret = PS_OK;
+    int64_t *fields = NULL, *numbers = NULL;
+
+    TRY(check_process(self));
+    TRY(copy_numbers(&fields, order, n));
+    if (samples)
+        TRY(copy_numbers(&numbers, samples, n));
+    for (int64_t i = 0; i < n; i++) /* of the copy, which nobody changes after the look */
+        if (fields[i] < 0 || fields[i] >= self->spec.n_fields)
+            FAIL(PS_BAD_VALUE, "field %lld is not one of %lld", (long long)fields[i],
+                 (long long)self->spec.n_fields);
     pthread_mutex_lock(&self->mutex);
     quiesce(self);
-    for (int64_t i = 0; i < self->spec.n_slots; i++)
-        self->slots[i].is_ready = 0;
-    self->order = order;
-    self->samples = samples;
-    self->handed = self->released = 0;
+    begin_pass(self, &fields, &numbers, n);
     self->augment = augment;
     self->seed = seed;
     self->epoch = epoch;
-    self->n = n;
     pthread_cond_broadcast(&self->work);
     pthread_mutex_unlock(&self->mutex);
-    return PS_OK;
+out:
+    free(fields);
+    free(numbers);
+    return ret;
 }
 
 static struct timespec
@@ -302,7 +331,7 @@ ps_loader_release(ps_loader *self, int64_t n)
     if (check_process(self) != PS_OK)
         return PS_BAD_VALUE;
     pthread_mutex_lock(&self->mutex);
-    if (n < 0 || self->released + n > self->handed)
+    if (n < 0 || n > self->handed - self->released)
         FAIL(PS_BAD_VALUE, "%lld fields released of %lld handed out", (long long)n,
              (long long)(self->handed - self->released));
     for (int64_t i = 0; i < n; i++)
@@ -334,6 +363,8 @@ ps_loader_free(ps_loader *self)
     free(self->files);
     free(self->planes);
     free(self->ends);
+    free(self->order);
+    free(self->samples);
     free(self->slots);
     free(self->pixels);
     free(self->workers);

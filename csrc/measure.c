@@ -68,6 +68,8 @@ ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_measures
     *out = (ps_measures){0};
     if (h < 1 || w < 1)
         FAIL(PS_BAD_VALUE, "a plane without pixels has no measures");
+    if (dtype == PS_FLOAT32)
+        TRY(ps_check_finite(h * w, pixels, "pixels of a plane"));
     range[dtype](h * w, pixels, out);
     TRY(ps_array(&half, h / 2 * (w / 2), sizeof *half));
     for (; out->octaves < PS_OCTAVES && h > 1 && w > 1; out->octaves++, h /= 2, w /= 2)

@@ -5,12 +5,43 @@
  * and all other numbers of its plane. */
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 #include "internal.h"
 
 #define MOST 1e15f   /* more than any detector counts */
 #define CAMERA 1e7f  /* about what one does: hot pixels lie below */
 #define EMPTY 1e-4f  /* of a large number: what nothing lies between */
+
+/* A NaN has more bits than any number: comparisons of floats would pass over it. */
+float
+ps_largest(int64_t n, const float *x)
+{
+    int32_t most = 0;
+    float largest;
+
+    for (int64_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= INT32_MAX;
+        most = bits > most ? bits : most;
+    }
+    memcpy(&largest, &most, sizeof largest);
+    return largest;
+}
+
+int
+ps_check_finite(int64_t n, const float *x, const char *what)
+{
+    int64_t bad = 0;
+
+    if (isfinite(ps_largest(n, x)))
+        return PS_OK;
+    for (int64_t i = 0; i < n; i++)
+        bad += !isfinite(x[i]);
+    return ps_fail(PS_BAD_VALUE, "%" PRId64 " %s are NaN or infinite: replace them by numbers",
+                   bad, what);
+}
 
 typedef struct {
     float low, high;

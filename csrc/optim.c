@@ -204,12 +204,16 @@ ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe)
     int ret = PS_OK;
     int64_t widest = 0;
     float *spare = NULL;
-    step_numbers by = numbers_of(recipe, self->steps + 1);
+    step_numbers by;
 
     if (net->count != self->count)
         FAIL(PS_BAD_VALUE, "this optimizer belongs to another network");
     if (net->rows == 0)
         FAIL(PS_BAD_VALUE, "an update needs the gradient of a whole step before it");
+    if (self->steps < 0 || self->steps >= PS_LIMIT_STEPS)
+        FAIL(PS_BAD_VALUE, "an optimizer counts from 0 to 2^53 updates, not %lld",
+             (long long)self->steps);
+    by = numbers_of(recipe, self->steps + 1);
     for (int k = 0; k < net->n_dense; k++)
         widest = net->dense[k].m > widest ? net->dense[k].m : widest;
     TRY(ps_array(&spare, widest, sizeof *spare));

@@ -83,7 +83,7 @@ void ps_image_close(ps_image *self);
 
 /* How several planes of a z-stack become one: "max", "mean"; NULL past the last row. */
 const char *ps_z_name(int row);
-/* Planes (planes, h, w) -> out (h, w); both of one type. */
+/* Planes (planes, h, w) -> out (h, w); both of one type.  A NaN stays one. */
 int ps_z(const char *name, ps_dtype, int64_t planes, int64_t pixels, const void *stack, void *out);
 /* Means of bin x bin pixels: (h, w) -> (h / bin, w / bin); whole numbers are rounded. */
 void ps_bin(ps_dtype dtype, int64_t h, int64_t w, int64_t bin, const void *plane, void *out);
@@ -96,7 +96,7 @@ typedef struct {
     double detail[PS_OCTAVES]; /* mean variance of neighbours at distance 1, 2, 4, ... pixels */
 } ps_measures;
 
-int ps_measure(ps_dtype dtype, int64_t h, int64_t w, const void *pixels, ps_measures *out);
+int ps_measure(ps_dtype, int64_t h, int64_t w, const void *, ps_measures *out); /* no NaN */
 /* What a reader asks of the n pixels of a plane of floats: PS_BAD_IMAGE where some are NaN,
  * infinite, or the code of a program for missing pixels (numbers.c). */
 int ps_check_floats(int64_t n, const float *pixels);
@@ -125,7 +125,7 @@ typedef struct {
 } ps_number;
 int64_t ps_numbers_count(int64_t c, int nuclei);
 int ps_number_about(int64_t c, int nuclei, int64_t row, ps_number *about);
-int ps_numbers(const ps_field *field, int nuclei, double *out); /* (count) */
+int ps_numbers(const ps_field *field, int nuclei, double *out); /* (count); of no NaN */
 
 /* ---- augmentation (augment.c) --------------------------------------------------------------- */
 
@@ -172,8 +172,8 @@ typedef struct ps_loader ps_loader;
 
 int ps_loader_init(ps_loader **self, const ps_loader_spec *spec);
 /* Begin a pass over order[0..n) (indices of fields), samples[0..n) of the epoch, or 0, 1, ... where
- * that is NULL; both borrowed until the pass ends.  What is drawn for a sample does not depend on
- * the pass it is in. */
+ * that is NULL; both are copied.  What is drawn for a sample does not depend on the pass it is
+ * in. */
 int ps_loader_start(ps_loader *self, const int64_t *order, const int64_t *samples, int64_t n,
                     unsigned augment, uint64_t seed, uint64_t epoch);
 /* The next field of the pass, in order, (c, h / bin, w / bin); it stays valid until released.
@@ -248,7 +248,7 @@ int ps_net_predict(ps_net *, const ps_field *fields, int64_t n, float *logits, f
  * not depend on the parts or the threads.  Nothing is updated before the caller says so.
  */
 int ps_net_begin(ps_net *self, int64_t first); /* first: 0, but in shares (below) */
-/* The fields' pixels, scales, offsets and gains stay borrowed until the backward. */
+/* The fields' pixels, scales, offsets and gains stay borrowed until the backward or the next. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
 /* Of the last forward: each image's loss times weights[i] to losses[i], sends its gradient back.
  * smoothing: of the labels (0..1). logits (n, classes) or NULL. */
@@ -324,16 +324,16 @@ typedef struct {
     double scale; /* the gradient is first multiplied by this (clipping) */
 } ps_recipe;
 
+#define PS_LIMIT_STEPS (1LL << 53) /* what a double counts */
 typedef struct ps_optimizer ps_optimizer;
 
 const char *ps_optimizer_name(int row); /* "sgd", "nesterov", "adam" */
 int ps_optimizer_init(ps_optimizer **self, const char *name, const ps_net *net);
-/* One update of all parameters from the gradients of the last ps_net_gradient; where it fails it
- * has changed nothing. */
+/* One update from the gradients of the last ps_net_gradient; where it fails nothing has changed. */
 int ps_optimizer_update(ps_optimizer *self, ps_net *net, const ps_recipe *recipe);
 int ps_optimizer_states(const ps_optimizer *self);       /* flat arrays beside the parameters */
 float *ps_optimizer_state(ps_optimizer *self, int which); /* (count) */
-int64_t *ps_optimizer_steps(ps_optimizer *self);          /* updates done; part of the state */
+int64_t *ps_optimizer_steps(ps_optimizer *self); /* updates done, 0 to PS_LIMIT_STEPS; state */
 void ps_optimizer_free(ps_optimizer *self);
 
 /* ---- the build and the machine (isa.c, dnn.c, image.c) -------------------------------------- */

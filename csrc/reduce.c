@@ -19,7 +19,7 @@
         (void)sums;                                                              \
         for (int64_t i = 0; i < n; i++) {                                        \
             TYPE a = ((const TYPE *)plane)[i], b = ((TYPE *)out)[i];             \
-            ((TYPE *)out)[i] = a > b ? a : b;                                    \
+            ((TYPE *)out)[i] = a > b || a != a ? a : b; /* a NaN is seen */      \
         }                                                                        \
     }                                                                            \
     static void add_##SUFFIX(int64_t n, const void *plane, void *out, double *sums) \

@@ -227,6 +227,7 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
     int ret = PS_OK;
     pass forward = {.net = self, .n = n};
 
+    self->ahead = self->is_head_back = 0; /* the caller may give its fields back in any case */
     if (!self->plan.is_training)
         FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
     int64_t at = self->first + self->done;
@@ -234,7 +235,6 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
         FAIL(PS_BAD_VALUE, "%lld images after %lld: the network was made for steps of %lld in "
              "parts of at most %lld", (long long)n, (long long)at,
              (long long)self->plan.batch, (long long)self->plan.images);
-    self->ahead = self->is_head_back = 0;
     memcpy(self->fields, fields, (size_t)n * sizeof *fields);
     TRY(run_pass(&forward));
     ps_head_take(self, at, n);

@@ -79,6 +79,8 @@ ps_numbers(const ps_field *field, int nuclei, double *out)
     TRY(check(field->c, nuclei));
     if (field->h < 1 || field->w < 1)
         FAIL(PS_BAD_VALUE, "a field without pixels has no measures");
+    if (field->dtype == PS_FLOAT32)
+        TRY(ps_check_finite(field->c * field->h * field->w, field->pixels, "pixels of a field"));
     TRY(ps_measured_init(&self, field, nuclei, &space));
     ps_mark mark = ps_space_mark(&space);
     for (int g = 0; g < GROUPS; g++)

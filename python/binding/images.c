@@ -115,11 +115,12 @@ core_read_image(PyObject *module, PyObject *args, PyObject *keywords)
     return array;
 }
 
-/* A contiguous array of n_dims and of one of the three types, or an exception. */
+/* A contiguous array of n_dims, of the machine's byte order (of which PyArray_FromAny takes no
+ * notice) and of one of the three types, or an exception. */
 PyArrayObject *
 as_pixels(PyObject *object, int n_dims)
 {
-    PyArrayObject *array = (PyArrayObject *)PyArray_FromAny(
+    PyArrayObject *array = (PyArrayObject *)PyArray_CheckFromAny(
         object, NULL, n_dims, n_dims, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, NULL);
 
     if (array && !to_dtype(PyArray_TYPE(array))) {
@@ -221,9 +222,8 @@ core_check_floats(PyObject *module, PyObject *object)
     int status;
 
     (void)module;
-    PyArrayObject *plane = (PyArrayObject *)PyArray_FromAny(
-        object, PyArray_DescrFromType(NPY_FLOAT), 2, 2, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED,
-        NULL);
+    PyArrayObject *plane = (PyArrayObject *)PyArray_FROMANY(object, NPY_FLOAT, 2, 2,
+                                                            NPY_ARRAY_CARRAY_RO);
     if (!plane)
         return NULL;
     int64_t n = PyArray_SIZE(plane);

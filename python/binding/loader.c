@@ -9,17 +9,17 @@
 typedef struct {
     PyObject_HEAD
     ps_loader *loader;
-    PyObject *kept[2]; /* order and samples: the pass under way reads them */
     npy_intp shape[3];
     int dtype, busy;
 } Loader;
 
-/* The bytes of n paths; `kept` keeps them alive. */
+/* The bytes of n paths, a tuple; `kept` keeps them alive.  A path may be asked for by a call into
+ * Python, which changes what it likes: a list of paths, the arrays of a spec. */
 static int
 take_paths(PyObject *paths, Py_ssize_t n, PyObject **kept, const char **list)
 {
     for (Py_ssize_t i = 0; i < n; i++) {
-        if (!PyUnicode_FSConverter(PyList_GetItem(paths, i), &kept[i]))
+        if (!PyUnicode_FSConverter(PyTuple_GetItem(paths, i), &kept[i]))
             return 0;
         list[i] = PyBytes_AsString(kept[i]);
     }
@@ -45,6 +45,35 @@ take_planes(ps_loader_spec *spec, PyArrayObject *planes, PyArrayObject *ends)
     return 1;
 }
 
+/* The loader of a spec that lacks its files and planes. */
+static void
+make_loader(Loader *self, ps_loader_spec *spec, PyObject *files, PyObject *planes, PyObject *ends)
+{
+    PyObject *paths = PyList_AsTuple(files);
+    PyArrayObject *plane_array = paths ? as_array(planes, NPY_INT64, 2) : NULL;
+    PyArrayObject *end_array = plane_array ? as_array(ends, NPY_INT64, 1) : NULL;
+
+    spec->n_files = paths ? PyTuple_Size(paths) : 0;
+    const char **list = calloc((size_t)spec->n_files + 1, sizeof *list);
+    PyObject **kept = calloc((size_t)spec->n_files + 1, sizeof *kept);
+    if (!kept || !list)
+        PyErr_NoMemory();
+    else if (end_array && take_paths(paths, spec->n_files, kept, list) &&
+             take_planes(spec, plane_array, end_array)) {
+        spec->files = list;
+        int status = ps_loader_init(&self->loader, spec);
+        if (status != PS_OK)
+            raise_error(status);
+    }
+    for (int64_t k = 0; kept && k < spec->n_files; k++)
+        Py_XDECREF(kept[k]);
+    free(kept);
+    free(list);
+    Py_XDECREF(paths);
+    Py_XDECREF((PyObject *)plane_array);
+    Py_XDECREF((PyObject *)end_array);
+}
+
 static int
 loader_init(PyObject *object, PyObject *args, PyObject *keywords)
 {
@@ -61,42 +90,27 @@ loader_init(PyObject *object, PyObject *args, PyObject *keywords)
                                      &spec.n_workers, &slots) ||
         !PyArray_DescrConverter(dtype, &descr))
         return -1;
-    self->dtype = descr->type_num;
+    int type = descr->type_num;
     Py_DECREF(descr);
-    if (self->loader || !to_dtype(self->dtype) || c < 1 || c > PS_LIMIT_CHANNELS || bin < 1) {
+    if (self->loader || !to_dtype(type) || c < 1 || c > PS_LIMIT_CHANNELS || bin < 1) {
         PyErr_Format(PyExc_ValueError, "a Loader is initialised once, for fields of 1 to %d "
                                        "channels of uint8, uint16 or float32", PS_LIMIT_CHANNELS);
         return -1;
     }
+    if (!enter(&self->busy))
+        return -1;
     spec.c = c;
     spec.h = h;
     spec.w = w;
     spec.bin = bin;
     spec.n_slots = slots;
-    spec.dtype = (ps_dtype)to_dtype(self->dtype);
-    spec.n_files = PyList_Size(files);
-    PyArrayObject *plane_array = as_array(planes, NPY_INT64, 2);
-    PyArrayObject *end_array = plane_array ? as_array(ends, NPY_INT64, 1) : NULL;
-    const char **list = calloc((size_t)spec.n_files + 1, sizeof *list);
-    PyObject **kept = calloc((size_t)spec.n_files + 1, sizeof *kept);
-    if (!kept || !list)
-        PyErr_NoMemory();
-    else if (take_planes(&spec, plane_array, end_array) &&
-             take_paths(files, spec.n_files, kept, list)) {
-        spec.files = list;
-        int status = ps_loader_init(&self->loader, &spec);
-        if (status != PS_OK)
-            raise_error(status);
-        self->shape[0] = (npy_intp)c;
-        self->shape[1] = (npy_intp)(h / bin);
-        self->shape[2] = (npy_intp)(w / bin);
-    }
-    for (int64_t k = 0; kept && k < spec.n_files; k++)
-        Py_XDECREF(kept[k]);
-    free(kept);
-    free(list);
-    Py_XDECREF((PyObject *)plane_array);
-    Py_XDECREF((PyObject *)end_array);
+    spec.dtype = (ps_dtype)to_dtype(type);
+    self->dtype = type;
+    self->shape[0] = (npy_intp)c;
+    self->shape[1] = (npy_intp)(h / bin);
+    self->shape[2] = (npy_intp)(w / bin);
+    make_loader(self, &spec, files, planes, ends);
+    self->busy = 0;
     return PyErr_Occurred() ? -1 : 0;
 }
 
@@ -116,24 +130,25 @@ loader_start(PyObject *object, PyObject *args, PyObject *keywords)
     static char *words[] = {"order", "augment", "seed", "epoch", "samples", NULL};
     Loader *self = (Loader *)object;
     PyObject *order, *samples = Py_None;
-    PyArrayObject *kept[2] = {NULL, NULL};
+    PyArrayObject *order_array = NULL, *sample_array = NULL;
     unsigned rows = 0;
     unsigned long long seed = 0, epoch = 0;
     int status = PS_BAD_VALUE;
 
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "O|IKKO", words, &order, &rows, &seed,
                                      &epoch, &samples) ||
-        !(kept[0] = as_array(order, NPY_INT64, 1)) ||
-        (samples != Py_None && !(kept[1] = as_array(samples, NPY_INT64, 1))))
+        !(order_array = as_array(order, NPY_INT64, 1)) ||
+        (samples != Py_None && !(sample_array = as_array(samples, NPY_INT64, 1))))
         goto out;
-    npy_intp n = PyArray_DIM(kept[0], 0);
-    if (kept[1] && PyArray_DIM(kept[1], 0) != n) {
+    npy_intp n = PyArray_DIM(order_array, 0);
+    if (sample_array && PyArray_DIM(sample_array, 0) != n) {
         PyErr_SetString(PyExc_ValueError, "samples has one number for each of order");
         goto out;
     }
     if (!loader_enter(self))
         goto out;
-    const int64_t *numbers = PyArray_DATA(kept[0]), *of = kept[1] ? PyArray_DATA(kept[1]) : NULL;
+    const int64_t *numbers = PyArray_DATA(order_array);
+    const int64_t *of = sample_array ? PyArray_DATA(sample_array) : NULL;
     Py_BEGIN_ALLOW_THREADS
     status = ps_loader_start(self->loader, numbers, of, n, rows, seed, epoch);
     Py_END_ALLOW_THREADS
@@ -141,12 +156,8 @@ loader_start(PyObject *object, PyObject *args, PyObject *keywords)
     if (status != PS_OK)
         raise_error(status);
 out:
-    for (int k = 0; k < 2; k++) {
-        PyObject *old = status == PS_OK ? self->kept[k] : (PyObject *)kept[k];
-        if (status == PS_OK)
-            self->kept[k] = (PyObject *)kept[k];
-        Py_XDECREF(old);
-    }
+    Py_XDECREF((PyObject *)order_array);
+    Py_XDECREF((PyObject *)sample_array);
     if (status != PS_OK)
         return NULL;
     Py_RETURN_NONE;
@@ -197,8 +208,6 @@ loader_dealloc(PyObject *object)
     Py_BEGIN_ALLOW_THREADS
     ps_loader_free(self->loader);
     Py_END_ALLOW_THREADS
-    Py_XDECREF(self->kept[0]);
-    Py_XDECREF(self->kept[1]);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
     Py_DECREF(type);
 }

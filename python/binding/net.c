@@ -38,6 +38,8 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
         PyErr_SetString(PyExc_RuntimeError, "a Net is initialised once");
         return -1;
     }
+    if (!enter(&self->busy))
+        return -1;
     self->is_training = plan.is_training;
     plan.images = self->images = images;
     plan.batch = self->batch = batch ? batch : images;
@@ -48,6 +50,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     Py_BEGIN_ALLOW_THREADS
     status = ps_net_init(&self->net, description, &plan);
     Py_END_ALLOW_THREADS
+    self->busy = 0;
     if (status == PS_UNSUPPORTED || status == PS_LIMIT)
         status = PS_BAD_VALUE; /* not an image's fault */
     if (status != PS_OK)

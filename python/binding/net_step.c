@@ -45,7 +45,10 @@ net_forward(PyObject *object, PyObject *args, PyObject *keywords)
         return NULL;
     RUN(self, status, ps_net_forward(self->net, given.fields, given.n));
     fields_free(&self->borrowed);
-    self->borrowed = given; /* backward reads them again */
+    if (status == PS_OK)
+        self->borrowed = given; /* backward reads them again */
+    else
+        fields_free(&given);
     self->busy = 0;
     if (status != PS_OK)
         return NULL;

@@ -103,12 +103,15 @@ optimizer_set_steps(PyObject *object, PyObject *value, void *unused)
     (void)unused;
     if (!optimizer_is_made(self))
         return -1;
-    if (steps < 0) {
+    if (steps < 0 || steps > PS_LIMIT_STEPS) {
         if (!PyErr_Occurred())
-            PyErr_SetString(PyExc_ValueError, "steps is a number of updates, 0 or more");
+            PyErr_SetString(PyExc_ValueError, "steps is a number of updates, from 0 to 2**53");
         return -1;
     }
+    if (!enter(&self->busy))
+        return -1;
     *ps_optimizer_steps(self->optimizer) = steps;
+    self->busy = 0;
     return 0;
 }
 

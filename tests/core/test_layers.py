@@ -133,7 +133,7 @@ def test_nan_is_not_lost_on_its_way():
     case.fields[0, 0, 7, 7] = np.nan
     net = _core.Net(description)
     net.initialise(0)
-    with pytest.raises(ValueError, match="1 pixels that are NaN or infinite"):
+    with pytest.raises(ValueError, match="1 pixels of a field are NaN or infinite"):
         net.predict(case.fields, case.scale, case.offset)
     case.fields[0, 0, 7, 7] = 1
     bias = next(at for name, at, *_ in net.slices if name == "c.bias")

@@ -276,6 +276,36 @@ def test_planes_that_are_not_there(tmp_path, planes, ends, options, words):
         loader.next()
 
 
+@pytest.mark.parametrize("sample", [3, 40, 1 << 60, -1, -(1 << 60)])
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+def test_every_sample_of_a_page_is_looked_for(tmp_path, photometric, sample):
+    """Of a page of three that is decoded already, and of one whose size has room for more."""
+    files = [str(tmp_path / name) for name in ("five.tif", "three.tif")]
+    for path, n in zip(files, (5, 3)):
+        tifffile.imwrite(path, np.full((12, 17, n), n, np.uint8), photometric=photometric,
+                         planarconfig="contig", extrasamples=["unspecified"] * (
+                             n - (3 if photometric == "rgb" else 1)))
+    loader = _core.Loader(files, [[0, 0, 4], [1, 0, 2], [1, 0, 0], [1, 0, sample]], [1, 2, 3, 4],
+                          (2, 12, 17), "uint8", workers=1)
+    loader.start([0, 1])
+    assert loader.next()[:, 0, 0].tolist() == [5, 3]
+    with pytest.raises(ValueError, match=rf"three.tif has 3 samples .*no sample {sample}"):
+        loader.next()
+
+
+def test_a_file_that_lost_samples_since_the_survey_is_refused(tmp_path):
+    path = str(tmp_path / "a.tif")
+    tifffile.imwrite(path, np.full((12, 17, 3), 7, np.uint8), photometric="rgb")
+    planes = [[0, 0, 0], [0, 0, 1], [0, 0, 2]]
+    loader = _core.Loader([path], planes, [1, 2, 3], (3, 12, 17), "uint8", workers=1)
+    assert np.all(read_pass(loader, [0]) == 7)
+    tifffile.imwrite(path, np.full((12, 17, 2), 7, np.uint8), photometric="minisblack",
+                     planarconfig="contig", extrasamples=["unspecified"])
+    loader.start([0])
+    with pytest.raises(ValueError, match="2 samples .*no sample 2"):
+        loader.next()
+
+
 @pytest.mark.parametrize(("planes", "ends", "options"), [
     ([[1, 0, 0]], [1], {}), ([[-1, 0, 0]], [1], {}), ([[0, 0, 0]], [0], {}),
     ([[0, 0, 0]], [2], {}), ([[0, 0]], [1], {}), ([], [0], {}), ([[0, 0, 0]], [1], {"bin": 13}),
@@ -301,6 +331,30 @@ def test_senseless_arrays_are_refused():
     for plane in (np.zeros((0, 3), np.uint8), np.zeros((3, 3)), np.zeros(3, np.uint8)):
         with pytest.raises(ValueError):
             _core.measure(plane)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_arrays_of_any_order_and_stride_are_read_alike(dtype):
+    """Of the other byte order, in Fortran's order, strided, unaligned, read-only."""
+    field = np.random.default_rng(0).integers(0, 200, (3, 24, 32)).astype(dtype)
+    unaligned = np.frombuffer(b"x" + field.tobytes(), field.dtype, offset=1).reshape(field.shape)
+    scale, offset = np.float32([0.1, 0.2, 0.3]), np.float32([1, 2, 3])
+    net = _core.Net("f: input channels=3 height=24 width=32\nz: dense units=2")
+    net.initialise(0)
+
+    def answers(field):
+        return (*_core.measure(field[0]).values(), _core.bin(field[1], 2).tobytes(),
+                _core.z("max", field).tobytes(), _core.z("mean", field).tobytes(),
+                _core.numbers(field).tobytes(), net.predict([field], scale, offset)[0].tobytes())
+
+    for other in (field.astype(field.dtype.newbyteorder()), np.asfortranarray(field),
+                  np.repeat(field, 2, axis=2)[:, :, ::2], field[::-1, ::-1].copy()[::-1, ::-1],
+                  unaligned, field.astype(field.dtype.newbyteorder(), order="F")):
+        assert answers(other) == answers(field)
+    swapped = field.astype(field.dtype.newbyteorder())
+    if dtype != "uint8":
+        with pytest.raises(ValueError, match="augment needs"):
+            _core.augment(swapped, 1, 0, 0, 0)  # in place
 
 
 # ---- measures ------------------------------------------------------------------------------------

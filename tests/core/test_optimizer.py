@@ -96,6 +96,29 @@ def test_a_refused_update_is_none(name):
     assert results[0] == results[1] and results[0][0] == 2
 
 
+@pytest.mark.parametrize("steps", [-1, 2**53 + 1, 2**63 - 1, 2**64, None, "2"])
+def test_steps_are_a_number_of_updates(steps):
+    optimizer = _core.Optimizer("adam", small_net()[0])
+    with pytest.raises((ValueError, OverflowError, TypeError)):
+        optimizer.steps = steps
+    with pytest.raises(ValueError):
+        del optimizer.steps
+    assert optimizer.steps == 0
+
+
+def test_the_last_step_is_refused_and_changes_nothing():
+    net, case = small_net()
+    optimizer = _core.Optimizer("adam", net)
+    optimizer.steps = 2**53 - 1
+    run_step(net, case)
+    optimizer.update(net, 0.03)
+    before = net.parameters.tobytes()
+    for _ in range(3):
+        with pytest.raises(ValueError, match="to 2.53 updates, not 9007199254740992"):
+            optimizer.update(net, 0.03)
+    assert optimizer.steps == 2**53 and net.parameters.tobytes() == before
+
+
 def test_threads_do_not_change_a_bit():
     results = []
     for threads in (1, 2, 4):
