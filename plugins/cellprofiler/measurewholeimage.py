@@ -47,6 +47,12 @@ Measurements made by this module
 -  *Phenoscale_Prob_<class>:* The probability of each class, 0 to 1. They sum to 1.
 -  *Phenoscale_ControlDistance:* How far the field is from the controls that the model was trained
    on; the controls themselves are at 1 (root mean square). Only with a model that has controls.
+-  *Phenoscale_Set* and *Phenoscale_Set90*: The classes that hold the true one in 95 and 90 % of
+   fields, by the names in the columns of their probabilities, with blanks between;
+   *(none of these)* for a field that is unlike every class, or whose answer is less clear than
+   nearly all. Only with a model that knows them: of **train --cv**, or that watched enough wells.
+-  *Phenoscale_Novelty:* How unlike every class the field is: above 1 hardly any field of the
+   classes is. Only with a model whose classes come from measures.
 -  *Phenoscale_Emb0000* and on: The embedding, if it is asked for.
 -  *Count_WholeImageCells:* Cells, counted without objects, if the field is measured: because the
    classes of the model come from measures, or because they are asked for.
@@ -89,6 +95,9 @@ from cellprofiler_core.setting.text import Filename, Integer, Text
 CATEGORY = "Phenoscale"
 CLASS, DISTANCE = f"{CATEGORY}_Class", f"{CATEGORY}_ControlDistance"
 COUNT, QUALITY = "Count_WholeImageCells", f"{CATEGORY}_Quality"
+NOVELTY = f"{CATEGORY}_Novelty"
+SETS = {"95": (f"{CATEGORY}_Set", "set"), "90": (f"{CATEGORY}_Set90", "set90")}
+TEXTS = {CLASS, QUALITY, *(name for name, _ in SETS.values())}
 PROBABILITY, EMBEDDING = f"{CATEGORY}_Prob_{{}}", f"{CATEGORY}_Emb{{:04d}}"
 FIXED = 9  # settings before those of the channels
 SIDE = 512  # pixels of the pictures in the window, at most
@@ -243,6 +252,9 @@ class MeasureWholeImage(Module):
         names = [CLASS, *map(PROBABILITY.format, about["keys"])]
         if about["has_controls"]:
             names.append(DISTANCE)
+        names += [name for name, _ in _sets(about)]
+        if about.get("has_novelty"):
+            names.append(NOVELTY)
         if self.wants_embedding.value:
             names += map(EMBEDDING.format, range(about["embedding"]))
         if self.wants_measures.value or _needs_measures(about):
@@ -253,9 +265,12 @@ class MeasureWholeImage(Module):
 
     def get_measurement_columns(self, pipeline):
         names = self._features()
-        widest = max(map(len, self._about()["classes"])) if names else 0
+        widest = 0
+        if names:  # of a class, or a set of all keys
+            about = self._about()
+            widest = max(max(map(len, about["classes"])), len(" ".join(about["keys"])))
         text = COLTYPE_VARCHAR_FORMAT % max(64, widest)
-        return [(IMAGE, name, text if name in (CLASS, QUALITY) else COLTYPE_FLOAT)
+        return [(IMAGE, name, text if name in TEXTS else COLTYPE_FLOAT)
                 for name in names]
 
     def get_categories(self, pipeline, object_name):
@@ -286,6 +301,9 @@ class MeasureWholeImage(Module):
         values = [found["class"][0], *found["probabilities"][0]]
         if about["has_controls"]:
             values.append(found["distance"][0])
+        values += [found[word][0] for _, word in _sets(about)]
+        if about.get("has_novelty"):
+            values.append(_number(found["novelty"][0]))
         if self.wants_embedding.value:
             values += found["embeddings"][0]
         if self.wants_measures.value or _needs_measures(about):
@@ -332,6 +350,11 @@ class MeasureWholeImage(Module):
 def _needs_measures(about):
     """Whether the classes of a model come from measures."""
     return about.get("head", "network") != "network"  # a worker of an earlier version has none
+
+
+def _sets(about):
+    """Measurement and word of the task of each set that a model knows."""
+    return [SETS[coverage] for coverage in about.get("sets", [])]  # an earlier worker knows none
 
 
 def _counts_cells(about):

@@ -14,14 +14,18 @@ import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.hosts.tasks import execute
 from phenoscale.images.measures import measure_names
+from phenoscale.models.certainty import Certainty, set_words
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import Head
+from phenoscale.models.novelty import Novelty
 from screens import CLASSES, draw_field, make_model
 
 #: what the head of the models measures, of a channel that is no nuclei's by its name
 MEASURES = measure_names(["Gray"], 0)
+TEXTS = ["Class", "Quality", "Set", "Set90"]
 PLAIN = [name.removeprefix("Image_") for name in MEASURES]  # as hosts call them
-COLUMNS = ["Class", *(f"Prob_{name}" for name in CLASSES), "ControlDistance"]
+COLUMNS = [*(f"Prob_{name}" for name in CLASSES), "ControlDistance", "Novelty"]
+NOVEL = {"uint8": 1e6, "uint16": 500.0}  # limits
 RAMP = np.tile(np.arange(256, dtype=np.uint16) * 257, (3, 1))
 RNG = np.random.default_rng(0)
 GRAY8, GRAY16 = (draw_field("fine", RNG, channels=1, dtype=dtype)[0]
@@ -59,6 +63,9 @@ def home(tmp_path_factory):
             model, np.stack([draw_field(name, RNG, channels=1, dtype=kind)
                              for name in CLASSES])).embeddings)
         model.head = both_of()
+        model.novelty = Novelty(NOVEL[kind], "made up", np.eye(len(MEASURES), dtype=np.float32),
+                                np.zeros((2, len(MEASURES)), np.float32))
+        model.certainty = Certainty(0.7, {"95": [0.2, 0.3], "90": [0.4, 0.5]}, "made up", 1.5)
         model.save(home / f"{kind}.safetensors")
         for name, (pixels, words) in files.items():
             tifffile.imwrite(home / name, pixels, **{"photometric": "minisblack"} | words)
@@ -78,23 +85,25 @@ def wanted(home):
         fields = np.stack([pixels for pixels, _ in files.values()])[:, None]
         found = phenoscale.predict(model, fields)
         rows[kind] = [
-            [CLASSES[int(one.argmax())], quality, *one, distance, cells, *numbers]
-            for one, quality, distance, cells, numbers in zip(
-                found.probabilities, found.quality, model.distances(found.embeddings),
-                found.cells, found.numbers)]
+            [CLASSES[int(one.argmax())], quality, *sets, *one, distance, novelty, cells, *numbers]
+            for one, quality, sets, distance, novelty, cells, numbers in zip(
+                found.probabilities, found.quality,
+                zip(*(set_words(model.keys, found.sets[name]) for name in ("95", "90"))),
+                model.distances(found.embeddings), found.novelty, found.cells, found.numbers)]
     return rows
 
 
 def check(rows, wanted):
-    assert [row[:2] for row in rows] == [row[:2] for row in wanted]
-    found, right = (np.array([row[2:] for row in some], float) for some in (rows, wanted))
+    n = len(TEXTS)
+    assert [row[:n] for row in rows] == [row[:n] for row in wanted]
+    found, right = (np.array([row[n:] for row in some], float) for some in (rows, wanted))
     np.testing.assert_allclose(found, right, rtol=1e-6, atol=1e-6)
     assert np.ptp(right[:, 0]) > 1e-4  # the files are not all alike to the model
 
 
 def named(frame, prefix, cells, measures):
     """Rows of a table whose columns are called so."""
-    names = [*(f"{prefix}{name}" for name in ("Class", "Quality", *COLUMNS[1:])), cells, *measures]
+    names = [*(f"{prefix}{name}" for name in (*TEXTS, *COLUMNS)), cells, *measures]
     frame = frame[names].astype({f"{prefix}Quality": object})
     return frame.fillna({f"{prefix}Quality": ""}).to_numpy().tolist()
 
@@ -115,9 +124,10 @@ def test_serve_and_python(home, wanted, kind):
     found = execute("predict", {"model": model, "measures": True, "fields": [
         [str(home / name)] for name in FILES[kind]]})
     assert found["measure_names"] == MEASURES
-    check([[name, quality, *chances, distance, cells, *numbers]
-           for name, quality, chances, distance, cells, numbers in zip(*(found[word] for word in (
-               "class", "quality", "probabilities", "distance", "cells", "measures")))],
+    check([[name, quality, *sets, *chances, distance, novelty, cells, *numbers]
+           for name, quality, *sets, chances, distance, novelty, cells, numbers in zip(
+               *(found[word] for word in ("class", "quality", "set", "set90", "probabilities",
+                                          "distance", "novelty", "cells", "measures")))],
           wanted[kind])
     one = phenoscale.WholeImageClassifier.load(model)
     fields = np.stack([pixels for pixels, _ in FILES[kind].values()])[:, None]

@@ -217,3 +217,18 @@ def test_a_file_of_measures_gives_the_same_ladder(call, tmp_path):
     said = [call("ladder", source, *words, tmp_path / "out")[1] for source in (
         screen, tmp_path / "m.csv")]
     assert said[0] == said[1]
+
+
+def test_the_verb_as_a_function(tmp_path):
+    """Of fields that have no measures a warning each."""
+    import phenoscale
+
+    path = write_measures(tmp_path / "m.csv", by_plates(), lambda well: signature(well["Plate"]))
+    whole = climb(measured_fields(path, "Metadata_Class"), "Metadata_Class")
+    assert phenoscale.ladder(path, "Metadata_Class").text() == whole.text()
+    frame, heard = pandas.read_csv(path), []
+    frame.loc[0, NAMES] = np.nan
+    frame.to_csv(path, index=False)
+    phenoscale.ladder(path, "Metadata_Class", crew=phenoscale.Crew(progress=heard.append))
+    assert ["it has no measures" in event["words"] for event in heard
+            if event["stage"] == "warning"] == [True]

@@ -237,3 +237,10 @@ def test_measures_of_real_fields_find_their_mechanism(shared_data, tmp_path, cal
     found = matched("standard.csv", join=[tables / "BBBC021_v1_moa.csv"])
     for name in ("NSC", "NSCB"):
         assert found.scores[name]["n"] == 32 and found.scores[name]["accuracy"] >= 31 / 32
+
+
+def test_the_verb_as_a_function():
+    import phenoscale
+
+    frame = screen_frame()
+    assert phenoscale.match(frame).text() == matched(frame).text()

@@ -6,8 +6,7 @@ from __future__ import annotations
 import click
 
 from phenoscale.cli.options import listed_words, profile_options
-from phenoscale.evaluation.matching import match_profiles, write_matching
-from phenoscale.evaluation.profile_table import read_profiles
+from phenoscale.evaluation.matching import match, write_matching
 
 __all__ = ["verb"]
 
@@ -23,7 +22,7 @@ __all__ = ["verb"]
 @profile_options
 def verb(table, label, features, out, about):
     """Match the profiles of a TABLE: does the nearest have the same mechanism?"""
-    found = match_profiles(read_profiles(table, label, listed_words(features), **about))
+    found = match(table, label, listed_words(features), **about)
     print(found.text())
     if out is not None:
         for path in write_matching(found, out, [table, *about["join"]]):

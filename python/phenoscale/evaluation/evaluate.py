@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How good predictions are: a run or a file of predictions in, one object of tables out.
 
-    run.py, predictions_file.py -> levels.py, groups.py, control_pairs.py, doses.py -> text.py
+    run.py, predictions_file.py -> levels.py, answered.py, groups.py, control_pairs.py, doses.py
+                                -> text.py
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.errors import InputError
+from phenoscale.evaluation.answered import answered_table
 from phenoscale.evaluation.control_pairs import control_pairs
 from phenoscale.evaluation.doses import dose_table, dose_wells
 from phenoscale.evaluation.groups import group_tables
@@ -51,8 +53,8 @@ class Evaluation:
     notes : list of str
         What was left out or taken, what the scores are no answer to, what could not be made.
     tables : dict of str to pandas.DataFrame
-        "scores", "confusion_field" and of the other levels, "compounds", "plates", "rows",
-        "columns", "controls", "doses": those that there are.
+        "scores", "answered", "confusion_field" and of the other levels, "compounds", "plates",
+        "rows", "columns", "controls", "doses": those that there are.
     settings : dict
         What the numbers depend on beside the predictions: seed and draws of the bootstrap, bins of
         the calibration error.
@@ -136,7 +138,7 @@ def evaluate(source, label: str | None = None) -> Evaluation:
     fields = _scored_fields(source, found)
     frames = level_frames(found, fields)
     scores = score_table(found, frames, SEED)
-    tables = {"scores": scores,
+    tables = {"scores": scores, "answered": answered_table(found, frames),
               **{f"confusion_{name}": confusion_table(found, frame)
                  for name, frame in frames.items()},
               **group_tables(frames)}

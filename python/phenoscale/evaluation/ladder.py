@@ -17,19 +17,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.evaluation.measured import Measured
+from phenoscale.evaluation.measured import Measured, measured_fields
 from phenoscale.evaluation.rungs import RUNGS, Rung, axes_of, folds_of, unknown_words
 from phenoscale.progress import Watch
+from phenoscale.ranks.crew import Crew
 from phenoscale.scores.classification import classification
 from phenoscale.scores.intervals import bootstrap, group_numbers, wilson
 from phenoscale.tables.confounded import confounding
 from phenoscale.tables.labels import class_cells, class_names, class_numbers
+from phenoscale.tables.read import Reading
 from phenoscale.tables.repeats import likely_wells
 from phenoscale.tables.table import Table
 from phenoscale.training.head import probabilities_of
 from phenoscale.words import count, listed
 
-__all__ = ["Climbed", "Ladder", "climb"]
+__all__ = ["Climbed", "Ladder", "climb", "ladder"]
 
 _COMPOUND, _PLATE, _WELL = (next(rung.name for rung in RUNGS if rung.apart == (what,))
                             for what in ("compound", "plate", "well"))
@@ -164,6 +166,24 @@ def climb(fields: Measured, label: str, seed: int = 0, watch: Watch | None = Non
         watch.tell("rung", k, len(RUNGS))
     return Ladder(rungs, *_headline(table, label, labels, rungs), confounding(table, label),
                   len(fields.names))
+
+
+def ladder(source, label: str, reading: Reading | None = None, nuclei: str | None = None,
+           crew: Crew | None = None) -> Ladder:
+    """`climb` of a table or folder, measured first, or of a file of measures.
+
+    source, label, reading, nuclei, crew: as for `phenoscale.evaluation.measured.measured_fields`.
+
+    Raises
+    ------
+    InputError
+        As those two; fields that cannot be read are warned of, and left out.
+    """
+    crew = crew or Crew()
+    fields = measured_fields(source, label, reading, nuclei, crew)
+    for words in fields.skipped.values():
+        crew.watch.warn(words)
+    return climb(fields, label, watch=crew.watch)
 
 
 def _climb_one(rung: Rung, table: Table, classes, labels, numbers, seed: int) -> Climbed:

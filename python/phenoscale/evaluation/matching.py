@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from phenoscale.errors import InputError
-from phenoscale.evaluation.profile_table import Profiles
+from phenoscale.evaluation.profile_table import Profiles, read_profiles
 from phenoscale.files.atomic import write_atomically
 from phenoscale.files.csv import write_csv
 from phenoscale.scores.chance import cluster_interval, mean_average_precision
@@ -27,7 +27,7 @@ from phenoscale.words import count, listed
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Matching", "match_profiles", "write_matching"]
+__all__ = ["Matching", "match", "match_profiles", "write_matching"]
 
 _NULL, _SEED = 10_000, 0  # random orders behind a p, and the numbers they and intervals begin with
 _RATE = 0.05  # of false discoveries
@@ -134,6 +134,20 @@ def match_profiles(profiles: Profiles) -> Matching:
 
     return Matching(scores, neighbours, pandas.concat(parts, ignore_index=True) if parts else
                     pandas.DataFrame(columns=["Score"]), notes)
+
+
+def match(source, label: str | None = None, features=None, roles=None, join=()) -> Matching:
+    """`match_profiles` of a table of any program.
+
+    source, label, features, roles, join: as for
+    `phenoscale.evaluation.profile_table.read_profiles`.
+
+    Raises
+    ------
+    InputError
+        As those two.
+    """
+    return match_profiles(read_profiles(source, label, features, roles, join))
 
 
 def write_matching(found: Matching, folder, inputs=()) -> list[str]:

@@ -22,7 +22,8 @@ __all__ = ["page_of"]
 _WIDTH, _MOST_ROWS, _MOST_CLASSES = 100, 40, 12
 _SIDES = {None: "", "test": "held-out ", "val": "validation "}
 #: table -> its heading
-_HEADINGS = {"compounds": "By compound", "plates": "By plate", "rows": "By row of the plate",
+_HEADINGS = {"answered": "Where only the surest are answered", "compounds": "By compound",
+             "plates": "By plate", "rows": "By row of the plate",
              "columns": "By column of the plate", "controls": "Controls, log-odds of the wells",
              "doses": "Doses"}
 _DOSE_COLUMNS = ["compound", "curve", "n", "doses", "spearman", "v", "fit_ok", "ec50", "ec50_low",

@@ -104,6 +104,7 @@ _RECIPE = _maybe("recipe", _object(
     "names of `phenoscale.Recipe` and values")
 
 _NUMBERS = Items(Number(may_lack=True), "a list of numbers", may_lack=True)
+_MAY_BE = Items(_TEXT, "a list of texts", may_lack=True)
 _ROWS = Items(_NUMBERS, "a list of lists of numbers", may_lack=True)
 _WARNINGS = Entry("warnings", _TEXTS, "sentences, also where the counts of the fields lie far from "
                   "those of the training")
@@ -129,6 +130,10 @@ SCHEMAS = {
                 Entry("any_size", Flag(), "whether it takes fields of other sizes"),
                 Entry("bin", Whole(1)), _maybe("z", _TEXT, "how stacks become planes, or null"),
                 Entry("embedding", Whole(1), "its length"), Entry("has_controls", Flag()),
+                Entry("sets", _TEXTS, "per cent of fields whose class a set holds: `95`, `90`, or "
+                      "none"),
+                Entry("has_novelty", Flag(), "whether `predict` gives it"),
+                _maybe("certainty", _TEXT, "what temperature and sets are from, or null"),
                 Entry("head", _TEXT, "`network`, `measures` or `both`: where its classes come "
                       "from"),
                 _MEASURE_NAMES,
@@ -142,6 +147,11 @@ SCHEMAS = {
                 Entry("class", Items(_TEXT, "a list of texts", may_lack=True), "one a field"),
                 Entry("probabilities", _ROWS, "a row a field"),
                 Entry("distance", _NUMBERS, "from the controls, one a field, null without"),
+                Entry("set", _MAY_BE, "keys of the classes of each field in 95 % of cases, with "
+                      "blanks between, or `(none of these)`; null where the model knows no sets"),
+                Entry("set90", _MAY_BE, "the same in 90 %"),
+                Entry("novelty", _NUMBERS, "one a field, above 1 unlike every class; null where "
+                      "that is not known"),
                 _maybe("embeddings", _ROWS, "a row a field, where they are wanted"),
                 Entry("cells", _NUMBERS, "one a field, null where they are not counted"),
                 Entry("quality", Items(_TEXT, "a list of texts", may_lack=True), "what is wrong "

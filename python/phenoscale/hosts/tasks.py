@@ -24,6 +24,7 @@ from phenoscale.hosts.task_schema import SCHEMAS
 from phenoscale.images.fields import FieldArrays
 from phenoscale.images.measures import find_nuclei, measure_names
 from phenoscale.machine import thread_count
+from phenoscale.models.certainty import set_words
 from phenoscale.models.head import HEADS
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.counts import far_from, sentences_of
@@ -122,13 +123,16 @@ def _version(inputs: dict, watch) -> dict:
 def _about(inputs: dict, watch) -> dict:
     """What is in a model file."""
     model = _model(inputs)
-    head = model.head
+    head, known = model.head, model.certainty
     return {"head": head.kind if head else HEADS[0], "measure_names": _measure_names(model),
             "channels": model.channels, "classes": model.classes,
             "keys": model.keys, "label": model.label,
             "network": model.network, "size": list(model.size), "dtype": model.dtype,
             "any_size": model.takes_any_size(), "bin": model.bin, "z": model.z,
             "embedding": model.embedding["size"], "has_controls": model.controls is not None,
+            "sets": sorted(known.sets, reverse=True) if known else [],
+            "has_novelty": model.novelty is not None and head.asks_measures(),
+            "certainty": known and known.why,
             "digest": model.digest()[:16], "version": model.version}
 
 
@@ -144,7 +148,8 @@ def _predict(inputs: dict, watch) -> dict:
     model, fields = _model(inputs), inputs["fields"]
     threads, wanted = _threads(inputs), "all" if inputs.get("measures") else None
     may_skip = inputs.get("on_error") == "skip"
-    found = {name: [] for name in ("class", "probabilities", "distance", "cells", "quality")}
+    found = {name: [] for name in ("class", "probabilities", "distance", "set", "set90", "novelty",
+                                   "cells", "quality")}
     found.update({name: [] for name in ("embeddings", "measures") if inputs.get(name)})
     skipped, levels = {}, []
     for number, given in enumerate(fields):
@@ -170,11 +175,14 @@ def _one(model: Model, field: np.ndarray, threads: int, measures: str | None) ->
     network = _network(model, source.size, threads, f"predict {measures}",
                        lambda: Network.of(model, source.size, threads, measures=measures))
     found = network.run(source, [0])
-    cells, quality = found.cells, found.quality
+    cells, quality, novelty = found.cells, found.quality, found.novelty
+    sets = {coverage: set_words(model.keys, one)[0] for coverage, one in found.sets.items()}
     return {"class": model.classes[int(found.probabilities[0].argmax())],
             "probabilities": found.probabilities[0].tolist(),
             "embeddings": found.embeddings[0].tolist(), "measures": found.numbers[0].tolist(),
             "cells": None if cells is None else float(cells[0]),
+            "set": sets.get("95"), "set90": sets.get("90"),
+            "novelty": None if novelty is None else float(novelty[0]),
             "quality": quality and quality[0], "levels": found.by_channel()[0],
             "distance": float(model.distances(found.embeddings)[0]) if model.controls else None}
 

@@ -43,6 +43,13 @@ public final class ClassifyImage extends Command {
         if (model.hasControls) {
             table.addValue("Distance", number(first(found, "distance")));
         }
+        if (first(found, "set") != null) {
+            table.addValue("Set", (String) first(found, "set"));
+            table.addValue("Set90", (String) first(found, "set90"));
+        }
+        if (first(found, "novelty") != null) {
+            table.addValue("Novelty", number(first(found, "novelty")));
+        }
         if (first(found, "quality") != null) {  // it was measured
             table.addValue("CellCount", number(first(found, "cells")));
             table.addValue("Quality", (String) first(found, "quality"));

@@ -19,7 +19,7 @@ final class Csv {
             "Image_(Phenoscale_Emb\\d|(Intensity|Granularity|Texture|Correlation|ImageQuality"
             + "|Foreground|Bands|Patterns|Gradient|Cells)_).*");
     private static final String[] NUMBERS = {"Phenoscale_Prob_", "Phenoscale_ControlDistance",
-        "Metadata_CellCount"};
+        "Phenoscale_Novelty", "Metadata_CellCount"};
 
     private final Reader reader;
     private int next;
