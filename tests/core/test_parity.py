@@ -2,6 +2,7 @@
 """The same files through the command line, Python, CellProfiler and ImageJ: the same numbers."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -14,6 +15,7 @@ import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.hosts.tasks import execute
 from phenoscale.images.measures import measure_names
+from phenoscale.models.averaged import joined
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import Head
 from screens import CLASSES, draw_field, make_model
@@ -59,6 +61,12 @@ def home(tmp_path_factory):
             model, np.stack([draw_field(name, RNG, channels=1, dtype=kind)
                              for name in CLASSES])).embeddings)
         model.head = both_of()
+        if kind == "uint16":  # of several networks, in all views
+            others = [make_model(channels=["Gray"], dtype=kind, seed=seed) for seed in (2, 3)]
+            model = replace(joined(model, [one.parameters for one in others]), views="all")
+            model.controls = controls_of(phenoscale.predict(
+                model, np.stack([draw_field(name, RNG, channels=1, dtype=kind)
+                                 for name in CLASSES])).embeddings)
         model.save(home / f"{kind}.safetensors")
         for name, (pixels, words) in files.items():
             tifffile.imwrite(home / name, pixels, **{"photometric": "minisblack"} | words)

@@ -82,7 +82,7 @@ def test_what_the_run_says_is_what_its_model_says(table, run):
     assert len(model.controls["mean"]) == 4096
     config = run.config()
     assert config["members"] == 2 and config["weights_sha256"] == model.digest()
-    assert any("means of 2 networks" in note and "takes 2 times" in note
+    assert any(note.startswith("answers are means of 2 networks: a prediction takes 2 times")
                for note in config["notes"])
     heads = pandas.read_csv(run.file(run.HEADS)).set_index("Head")
     held = said[(said["Metadata_Plate"] == "P2") & said[LABEL].notna()]
