@@ -288,6 +288,23 @@ def test_save_and_load(data, fitted, tmp_path):
         fitted.save(tmp_path / "no" / "model")
 
 
+def test_several_networks_are_those_of_their_seeds(data, tmp_path):
+    images, labels = data[0], data[1]
+    few = {"network": "mcnn-gap", "epochs": 1, "seed": 4, "views": "all", "head": "network"}
+    both = WholeImageClassifier(**few, members=2).fit(images, labels)
+    singles = [WholeImageClassifier(**{**few, "seed": seed}).fit(images, labels)
+               for seed in (4, 5)]
+    chances = np.mean([one.predict_proba(images) for one in singles], axis=0)
+    np.testing.assert_allclose(both.predict_proba(images), chances, atol=1e-6)
+    np.testing.assert_array_equal(both.model_.parameters, np.concatenate(
+        [one.model_.parameters for one in singles]))
+    assert both.log_[0]["loss"] == singles[0].log_[0]["loss"] and len(both.log_) == 2
+    both.save(tmp_path / "model.safetensors")
+    again = WholeImageClassifier.load(tmp_path / "model.safetensors")
+    assert again.get_params() == both.get_params()
+    assert len(again.get_feature_names_out()) == again.transform(images[:1]).shape[1] == 4096
+
+
 def test_views_are_those_of_the_file(data, fitted, tmp_path):
     images = data[0][:2]
     fitted.save(tmp_path / "one.safetensors")

@@ -2,6 +2,7 @@
 """The same files through the command line, Python, CellProfiler and ImageJ: the same numbers."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -14,6 +15,7 @@ import phenoscale
 from phenoscale.hosts.install_plugin import install
 from phenoscale.hosts.tasks import execute
 from phenoscale.images.measures import measure_names
+from phenoscale.models.averaged import joined
 from phenoscale.models.certainty import Certainty, set_words
 from phenoscale.models.controls import controls_of
 from phenoscale.models.head import Head
@@ -66,6 +68,12 @@ def home(tmp_path_factory):
         model.novelty = Novelty(NOVEL[kind], "made up", np.eye(len(MEASURES), dtype=np.float32),
                                 np.zeros((2, len(MEASURES)), np.float32))
         model.certainty = Certainty(0.7, {"95": [0.2, 0.3], "90": [0.4, 0.5]}, "made up", 1.5)
+        if kind == "uint16":  # of several networks, in all views
+            others = [make_model(channels=["Gray"], dtype=kind, seed=seed) for seed in (2, 3)]
+            model = replace(joined(model, [one.parameters for one in others]), views="all")
+            model.controls = controls_of(phenoscale.predict(
+                model, np.stack([draw_field(name, RNG, channels=1, dtype=kind)
+                                 for name in CLASSES])).embeddings)
         model.save(home / f"{kind}.safetensors")
         for name, (pixels, words) in files.items():
             tifffile.imwrite(home / name, pixels, **{"photometric": "minisblack"} | words)

@@ -173,3 +173,13 @@ def test_what_the_table_lacks_is_said_once(tmp_path):
 def test_folds_that_make_no_sense():
     with pytest.raises(InputError, match="there is no cross-validation by colour"):
         Folds("colour")
+
+
+def test_folds_of_several_networks(screen, tmp_path):
+    recipe = replace(RECIPE, members=2, head="network")
+    cross_validate(screen, "Metadata_Class", tmp_path / "run", recipe, Folds("plate", 2))
+    folders = [tmp_path / "run", *(tmp_path / "run/cross_validated").glob("fold-*")]
+    for folder in folders:
+        assert RunFolder(folder).model().members == 2
+        assert RunFolder(folder / "member-2-of-2").model().seed == 3
+    assert len(folders) == 3 and RunFolder(tmp_path / "run").model().certainty is not None

@@ -82,7 +82,7 @@ def test_what_the_run_says_is_what_its_model_says(table, run):
     assert len(model.controls["mean"]) == 4096
     config = run.config()
     assert config["members"] == 2 and config["weights_sha256"] == model.digest()
-    assert any("means of 2 networks" in note and "takes 2 times" in note
+    assert any(note.startswith("answers are means of 2 networks: a prediction takes 2 times")
                for note in config["notes"])
     heads = pandas.read_csv(run.file(run.HEADS)).set_index("Head")
     held = said[(said["Metadata_Plate"] == "P2") & said[LABEL].notna()]
@@ -181,3 +181,18 @@ def test_what_lies_there_is_refused_before_any_training(table, run, tmp_path):
     with pytest.raises(InputError, match="split.csv is of no run"):
         train_run(table, LABEL, tmp_path, RECIPE, **HELD)
     assert os.listdir(tmp_path) == ["split.csv"]
+
+
+def test_from_the_command_line(table, call, tmp_path):
+    out = tmp_path / "run"
+    words = ["train", table.source, "--label", LABEL, "--network", "mcnn-gap", "--epochs", 1,
+             "--head", "network", "--members", 2, "--views", "all", "--out", out, "--quiet"]
+    status, said, err = call(*words)
+    assert status == 0, err
+    model = load(out / "model.safetensors")
+    assert (model.members, model.views) == (2, "all") and str(out / "report.html") in said
+    assert call(*words, "--resume")[0] == 0  # it has ended
+    status, _, err = call(*words)
+    assert status == 1 and "holds a run already" in err
+    status, _, err = call(*words[:-2], tmp_path / "more", "--members", 9)
+    assert status == 2 and "--members" in err

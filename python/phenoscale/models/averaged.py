@@ -113,13 +113,13 @@ def stored(slices, members: int) -> list[tuple]:
 
 def cost_words(model) -> list[str]:
     """A sentence on what the answers of a `Model` cost, where they are averaged."""
-    times = model.members * view_count(model.views, *model.size)
-    if times == 1:
-        return []
-    networks = f"{model.members} networks" if model.members > 1 else "one network"
-    return [f"answers are means of {networks}, of {model.views} of the views of a field: the "
-            f"network's part of a prediction takes {times} times as long as that of one in one "
-            f"view, and the weights have {model.parameters.nbytes / 1e6:.1f} MB"]
+    counts = {"of {} networks": model.members,
+              "over {} views of a field": view_count(model.views, *model.size)}
+    means = " ".join(words.format(n) for words, n in counts.items() if n > 1)
+    times = math.prod(counts.values())
+    return [f"answers are means {means}: a prediction takes {times} times as long as that of one "
+            f"network in one view, but for what it measures; the weights have "
+            f"{model.parameters.nbytes / 1e6:.1f} MB"] if times > 1 else []
 
 
 def _seen(field: np.ndarray, number: int) -> np.ndarray:
