@@ -49,6 +49,7 @@ NOT_MIRRORED = {
     "images/survey_ranks": "images/test_survey",
     "images/usable": "images/test_survey",
     "models/controls": "training/test_run",
+    "models/metadata": "models/test_model",
     "models/networks": "models/test_model",
     "models/novelty": "models/test_certainty",
     "prediction/frame": "prediction/test_predict",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenoscale.models.model import LIMIT_NUMBERS
+from phenoscale.models.metadata import LIMIT_NUMBERS
 
 __all__ = ["controls_of"]
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from dataclasses import asdict, dataclass, field, fields
 
 import numpy as np
@@ -21,25 +20,17 @@ from phenoscale.errors import InputError
 from phenoscale.files.tensors import read_about, read_tensors, write_tensors
 from phenoscale.machine import free_memory
 from phenoscale.models import networks
-from phenoscale.models.averaged import MOST_MEMBERS, VIEWS, as_one, stored
-from phenoscale.models.certainty import Certainty, is_certainty
-from phenoscale.models.counts import is_counts
-from phenoscale.models.head import Head, is_head
-from phenoscale.models.novelty import Novelty, is_novelty
+from phenoscale.models.averaged import VIEWS, as_one, stored
+from phenoscale.models.certainty import Certainty
+from phenoscale.models.head import Head
+from phenoscale.models.metadata import LIMIT_NAMES, faults
+from phenoscale.models.novelty import Novelty
 from phenoscale.tables.class_keys import class_keys
-from phenoscale.tables.table import DEPTHS
 
 __all__ = ["Model", "load"]
 
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
-_LIMITS = _core.limits()
-_LIMIT_NAMES = 10000
-LIMIT_NUMBERS = 1 << 14  # of an embedding whose controls are known
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
-#: of labels that are more than names
-LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)),
-               "float16", "float32", "float64")
-_LARGEST = 1e38  # scales and offsets are float32 in the network
 #: of a Model; all else is metadata
 _NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
 _LATER = {"counts", "keys", "labels", "recipe", "views", "members"}  # what older files do not have
@@ -242,10 +233,11 @@ class Model:
     def check(self) -> None:
         """InputError where the file of this model could not be read again: before a training."""
         about = self._about()
-        bad = _faults(about) or ["classes"] * (len(json.dumps(json.dumps(about))) > _LIMIT_ABOUT)
+        too_long = len(json.dumps(json.dumps(about))) > _LIMIT_ABOUT
+        bad = faults(about, _WANTED) or ["classes"] * too_long
         if bad:
             raise InputError(f"a model file cannot hold the {bad[0]} of this training: at most "
-                             f"{_LIMIT_NAMES:,} names, {_LIMIT_ABOUT:,} characters in all")
+                             f"{LIMIT_NAMES:,} names, {_LIMIT_ABOUT:,} characters in all")
 
     def _about(self) -> dict:
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
@@ -311,96 +303,12 @@ def load(path) -> Model:
     return model
 
 
-def _is_names(value) -> bool:
-    return (isinstance(value, list) and 0 < len(value) <= _LIMIT_NAMES
-            and all(isinstance(name, str) and name for name in value)
-            and len(set(value)) == len(value))
-
-
-def _is_numbers(value) -> bool:
-    return isinstance(value, list) and all(
-        type(n) in (int, float) and abs(n) <= _LARGEST for n in value)
-
-
-def _is_controls(value) -> bool:
-    return value is None or (
-        isinstance(value, dict) and set(value) == {"mean", "spread"}
-        and all(map(_is_numbers, value.values())) and all(n > 0 for n in value["spread"])
-        and 0 < len(value["mean"]) == len(value["spread"]) <= LIMIT_NUMBERS)
-
-
-def _is_labels(dtype=None, values=None, **more) -> bool:
-    if more or not isinstance(values, list) or dtype not in LABEL_TYPES:
-        return False
-    try:
-        return (np.array(values, dtype).tolist() == values) and len(set(values)) == len(values)
-    except (TypeError, ValueError, OverflowError):
-        return False
-
-
-#: What each entry of the metadata must be.
-_CHECKS = {
-    "description": lambda v: isinstance(v, str),
-    "network": lambda v: isinstance(v, str),
-    "classes": lambda v: _is_names(v) and len(v) > 1,
-    "keys": lambda v: _is_names(v) and all(re.fullmatch("[0-9A-Za-z_]+", key) for key in v),
-    "channels": _is_names,
-    "size": lambda v: (isinstance(v, list) and len(v) == 2
-                       and all(type(n) is int and 0 < n <= _LIMITS["side"] for n in v)),
-    "dtype": lambda v: v in DEPTHS,
-    "scale": _is_numbers,
-    "offset": _is_numbers,
-    "normalisation": lambda v: isinstance(v, str),
-    "label": lambda v: isinstance(v, str),
-    "split": lambda v: isinstance(v, dict),
-    "table_digest": lambda v: isinstance(v, str),
-    "seed": lambda v: type(v) is int,
-    "sources": lambda v: isinstance(v, list) and all(isinstance(s, str) and s for s in v),
-    "bin": lambda v: type(v) is int and 1 <= v <= _LIMITS["bin"],
-    "z": lambda v: v is None or isinstance(v, str) and re.fullmatch(r"max|mean|\d{1,4}", v),
-    "padding": lambda v: isinstance(v, str),
-    "embedding": lambda v: isinstance(v, dict) and type(v.get("size")) is int,
-    "controls": _is_controls,
-    "counts": lambda v: v is None or isinstance(v, dict),
-    "recipe": lambda v: isinstance(v, dict),
-    "labels": lambda v: isinstance(v, dict) and (not v or _is_labels(**v)),
-    "version": lambda v: isinstance(v, str),
-    "views": lambda v: v in VIEWS,
-    "members": lambda v: type(v) is int and 1 <= v <= MOST_MEMBERS,
-}
-
-
-def _faults(about: dict) -> list[str]:
-    """Entries of the metadata that are missing or make no sense."""
-    wanted = {f.name for f in fields(Model)} - _NO_TEXT
-    wanted -= _LATER - about.keys()
-    bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
-    if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
-        bad = ["scale"]
-    if not bad and "keys" in about and len(about["keys"]) != len(about["classes"]):
-        bad = ["keys"]
-    if not bad and about.get("labels") and (
-            len(about["labels"]["values"]) != len(about["classes"])):
-        bad = ["labels"]
-    if not bad and about["sources"] and len(about["sources"]) != len(about["channels"]):
-        bad = ["sources"]
-    if not bad and about["controls"] and (
-            len(about["controls"]["mean"]) != about["embedding"]["size"]):
-        bad = ["controls"]
-    if not bad and not is_head(about.get("head"), about["channels"]):
-        bad = ["head"]
-    if not bad and not (is_novelty(about.get("novelty"))
-                        and (about.get("head") or not about.get("novelty"))):
-        bad = ["novelty"]
-    if not bad and not is_certainty(about.get("certainty"), len(about["classes"])):
-        bad = ["certainty"]
-    if not bad and not is_counts(about.get("counts"), len(about["channels"])):
-        bad = ["counts"]
-    return bad
+#: entries of the metadata that every file has
+_WANTED = {f.name for f in fields(Model)} - _NO_TEXT - _LATER
 
 
 def _check_about(path: str, about: dict) -> Model:
-    bad = _faults(about)
+    bad = faults(about, _WANTED)
     if bad:
         raise InputError(f"{path} is damaged, or needs another version of phenoscale: its "
                          f"'{bad[0]}' is missing or makes no sense")

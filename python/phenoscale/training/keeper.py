@@ -43,6 +43,8 @@ __all__ = ["Keeper", "other_option", "refuse_taken"]
 _COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_per_s", "seconds",
             "val_loss", "val_accuracy", "val_balanced_accuracy"]
 _BLOCK = 1 << 20  # numbers
+#: options that older runs did not have, and what these did
+_NOT_YET = {"average": 1, "views": "one", "members": 1}
 
 
 class Keeper(Watcher):
@@ -249,6 +251,7 @@ class Keeper(Watcher):
         newest has others."""
         self._same = same
         theirs = self._found[0].get("same", {}) if self._found else {}
+        theirs = {**_NOT_YET, **theirs}
         for name, value in same.items() if self._found else ():
             value = list(value) if isinstance(value, tuple) else value
             if theirs.get(name) != value:
