@@ -12,7 +12,7 @@ VERSIONED := tables files images models scores profiles prediction evaluation ch
     simulation test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 
-.PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures counts wheel bbbc013 bbbc021 lint clean
+.PHONY: dev demo imagej tests mpi pythons cellprofiler test oldest newest sanitize valgrind soak figures counts recipes wheel bbbc013 bbbc021 lint clean
 
 dev: $(VENV)/.ready          ## the environment, the build
 $(VENV)/.installed: pyproject.toml tools/install-system-deps
@@ -82,9 +82,15 @@ bbbc021: dev                 ## real fields: make bbbc021 BBBC021=FOLDER_OF_ITS_
 	    --channels Actin=file:0,Tubulin=file:1,DNA=file:2 --write $(FIELDS)/table.csv \
 	    --html $(FIELDS)/check.html
 	for seed in $(SEEDS); do $(BIN)/phenoscale train $(FIELDS)/table.csv --label moa \
-	    --channels Actin,Tubulin,DNA --cv compound --folds all --network mcnn-gap --epochs 20 \
-	    --augment flip,turn --seed $$seed --out $(FIELDS)/seed$$seed || exit; done
+	    --channels Actin,Tubulin,DNA --cv compound --folds all --network mcnn-gap \
+	    --seed $$seed --out $(FIELDS)/seed$$seed || exit; done
 	$(BIN)/python tools/studies/fold_figures.py $(SEEDS:%=$(FIELDS)/seed%)
+
+recipes: dev                 ## which recipe wins by inner folds: make recipes BBBC021=FOLDER
+	mkdir -p recipes
+	$(BIN)/phenoscale check "$(BBBC021)/labels.csv" --label moa \
+	    --channels Actin=file:0,Tubulin=file:1,DNA=file:2 --write recipes/table.csv
+	$(BIN)/python tools/studies/recipes.py recipes/table.csv recipes
 
 counts: dev                  ## cells counted: make counts BBBC021=FOLDER, with CellProfiler installed
 	$(BIN)/python tools/studies/cell_count.py truth

@@ -120,7 +120,7 @@ class TrainWholeImage(Module):
             doc="*mcnn-gap* for small data, and for fields of another size later; *mcnn* is the "
             "published network, for fields of one size and many of them.")
         self.epochs = Integer(
-            "Epochs", 20, minval=1, doc="How often a field is seen, on the average.")
+            "Epochs", 40, minval=1, doc="How often a field is seen, on the average.")
         self.control = MetadataChoice(
             self, "Metadata of the controls", NONE,
             doc="*(Optional)* The metadata that tells the control wells. With it, the model "

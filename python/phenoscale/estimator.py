@@ -170,6 +170,7 @@ class WholeImageClassifier:
             groups = well_groups(fields.table)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
+        recipe = recipe.for_fields(source.shape)
         weights, self.log_, self.unscored_ = [], [], _UNSCORED
         for number in range(recipe.members):
             trained = None  # no two trainings in memory

@@ -257,7 +257,7 @@ def test_the_plan_is_of_this_machine(tmp_path):
     assert lines["mcnn", 1].parameters > lines["mcnn", 2].parameters
     assert lines["mcnn-gap", 1].parameters == lines["mcnn-gap", 2].parameters
     text = found.text()
-    assert re.search(r"to train with +field +parameters +memory +20 epochs\n", text)
+    assert re.search(r"to train with +field +parameters +memory +40 epochs\n", text)
     assert re.search(r"mcnn --bin 2 +128 x 192 +[\d,]+ +\d\.\d\d GB +\d+ s\n", text)
 
 
@@ -343,7 +343,7 @@ def test_large_fields_make_a_step_in_part(monkeypatch):
     whole, gap = lines[0], lines[2]
     assert whole.is_reckoned and "about " in whole.cells()[-1] and not lines[1].is_reckoned
     area = 21 * 11 / (15 * 7)
-    assert gap.seconds == pytest.approx(20 * 10 * (area + 8 / 4))
+    assert gap.seconds == pytest.approx(40 * 10 * (area + 8 / 4))
     assert whole.seconds == pytest.approx(
         200 * (area + 2 * whole.parameters / len(made[0][0].parameters)))
     assert max(net.memory for net, _ in made) < 2e9

@@ -109,7 +109,7 @@ def test_every_augmentation_is_told_of():
     ({"augment": ("twist",)}, "no augmentation 'twist': choose among flip, turn"),
     ({"augment": {"flip": 1}}, "augment={'flip': 1}: give a value, or a list of values"),
     ({"average": 0}, "average=0: give a whole number from 1"),
-    ({"average": 21}, "average=21 and epochs=20: give at most"),
+    ({"average": 41}, "average=41 and epochs=40: give at most"),
     ({"average": 2, "select": "best"}, "average=2 is the mean of the last epochs, where patience"),
     ({"average": 2, "patience": 3}, "leave out one or the other"),
     ({"fc_relu": "no"}, "fc_relu='no': give True or False"),

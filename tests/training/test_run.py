@@ -267,7 +267,7 @@ def test_the_best_epoch_is_what_is_scored(tmp_path):
     """predictions.csv and the controls are of the model that is kept, not of the last epoch."""
     path = screens.write_screen(tmp_path, 2, 8, 0)
     recipe = Recipe(network="mcnn-gap", epochs=2, batch=4, select="best", rate=0.3, seed=1,
-                    schedule="constant")
+                    schedule="constant", augment=("flip",))
     train_run(read_table(path), LABEL, tmp_path / "run", recipe, val_fraction=0.25,
               holdout={"Metadata_Plate": ["P2"]}, controls={LABEL: ["fine"]})
     log = pandas.read_csv(tmp_path / "run" / "log.csv")
@@ -286,7 +286,7 @@ def test_every_model_of_a_run_knows_its_own_controls(tmp_path, select):
     """Those of best.safetensors are of the best epoch's weights, not missing, not the last's."""
     path = screens.write_screen(tmp_path, 2, 8, 0)
     recipe = Recipe(network="mcnn-gap", epochs=2, batch=4, select=select, rate=0.3, seed=1,
-                    schedule="constant")
+                    schedule="constant", augment=("flip",))
     model, folder = train_run(read_table(path), LABEL, tmp_path / "run", recipe, val_fraction=0.25,
                               controls={LABEL: ["fine"]}, threads=2)
     split = read(os.path.join(folder, "split.csv"))

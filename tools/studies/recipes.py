@@ -30,13 +30,10 @@ from phenoscale.training.run import train_run
 from phenoscale.training.run_folder import RunFolder
 from phenoscale.training.running import Running
 
-ALL = ("flip", "turn", "intensity")
 #: name -> what it has beside mcnn-gap and the defaults
 RECIPES = {
-    "as it comes": {},
-    "turns, intensity": {"augment": ALL},
-    "40 epochs": {"epochs": 40},
-    "40 epochs, turns, intensity": {"epochs": 40, "augment": ALL},
+    "20 epochs, flips": {"epochs": 20, "augment": ("flip",)},
+    "40 epochs, flips, turns, intensity": {},
 }
 ROUNDS = 1  # how often each compound is left out
 SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2, "effects": "strong"}

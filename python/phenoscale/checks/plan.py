@@ -25,7 +25,7 @@ from phenoscale.words import duration, size_words
 __all__ = ["EPOCHS", "Line", "plan"]
 
 BINS = (1, 2, 4)
-EPOCHS = 20  # of the times, as of train
+EPOCHS = 40  # of the times, as of train
 _PROGRAM = 150e6  # bytes of Python and its libraries
 _SHARE = 0.8  # of the memory that may be used
 _TRIAL = 1 << 22  # numbers of a padded field (c * h * w) that makes a step whole: 2048 x 2048

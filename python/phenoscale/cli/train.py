@@ -54,7 +54,7 @@ __all__ = ["verb"]
 _RECIPE = {
     "network": click.option("--network", default="mcnn", show_default=True,
                             type=click.Choice(list(NETWORKS))),
-    "epochs": click.option("--epochs", default=20, show_default=True, type=click.IntRange(1)),
+    "epochs": click.option("--epochs", default=40, show_default=True, type=click.IntRange(1)),
     "batch": click.option("--batch", default=4, show_default=True, type=click.IntRange(1, 65536)),
     "rate": click.option("--lr", "rate", type=float, help="Learning rate. Default: 0.01 for a "
                          "batch of 4, in proportion to the batch, at most 0.032."),
@@ -69,7 +69,7 @@ _RECIPE = {
                               help="Label smoothing."),
     "clip": click.option("--clip", default=5.0, show_default=True,
                          help="Norm of gradients; 0: no limit."),
-    "augment": click.option("--augment", default="flip", show_default=True,
+    "augment": click.option("--augment", default="flip,turn,intensity", show_default=True,
                             help=f"Any of {','.join(AUGMENTS)}; none: ''."),
     "balance": click.option("--balance", default="class", show_default=True,
                             help="class or none."),

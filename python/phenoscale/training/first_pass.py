@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
@@ -85,10 +85,9 @@ class Labelled:
         if left_out:
             self.notes.append(f"{left_out} of {len(fields.whole)} fields were left out: see "
                               "errors.csv")
-        if "turn" in recipe.augment and shape[1] != shape[2]:
-            recipe = replace(recipe, augment=tuple(a for a in recipe.augment if a != "turn"))
+        self.recipe = recipe.for_fields(shape)
+        if self.recipe != recipe:
             self.notes.append("fields are not square: no quarter turns")
-        self.recipe = recipe
         self.labels = class_numbers(self.classes, names)
         self.source = fields.open(max(threads, PART), recipe.bin)
         self.about = {**provenance(self.table, label, recipe),

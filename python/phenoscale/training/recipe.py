@@ -8,7 +8,7 @@ of how a batch is cut into parts, or of where a run was resumed.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -164,7 +164,7 @@ class Recipe:
     """
 
     network: str = "mcnn"
-    epochs: int = 20
+    epochs: int = 40
     batch: int = 4
     rate: float | None = None
     schedule: str = "linear"
@@ -173,7 +173,7 @@ class Recipe:
     decay: float = 5e-5
     smoothing: float = 0.1
     clip: float = 5.0
-    augment: tuple = ("flip",)
+    augment: tuple = ("flip", "turn", "intensity")
     balance: str = "class"
     patience: int = 0
     select: str = "last"
@@ -228,6 +228,13 @@ class Recipe:
             raise InputError(f"average={self.average} is the mean of the last epochs, where "
                              "patience and select='best' end with an epoch of their own choice: "
                              "leave out one or the other")
+
+    def for_fields(self, shape) -> Recipe:
+        """The recipe without what fields (channels, height, width) cannot have: quarter turns
+        where they are not square."""
+        if shape[1] == shape[2]:
+            return self
+        return replace(self, augment=tuple(name for name in self.augment if name != "turn"))
 
     def rate_at(self, progress: float) -> float:
         """The learning rate when a part of the training (0..1) is done."""
