@@ -106,7 +106,7 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
         about->n_maps += layer->share == PS_SHARE_HERE;
     }
 out:
-    self->first = self->done = self->ahead = self->rows = 0; /* it was no step */
+    ps_net_forget(self); /* it was no step */
     return ret;
 }
 

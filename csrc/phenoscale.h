@@ -245,8 +245,8 @@ int ps_net_predict(ps_net *, const ps_field *fields, int64_t n, float *logits, f
 /*
  * A training step: begin; then forward and backward for each part of the batch; then gradient.
  * Images are numbered over the whole step and summed in one fixed pairwise tree, so the bits do
- * not depend on the parts or the threads.  Nothing is updated before the caller says so.
- */
+ * not depend on the parts or the threads.  Nothing is updated before the caller says so.  Calls in
+ * any other order are PS_BAD_VALUE. */
 int ps_net_begin(ps_net *self, int64_t first); /* first: 0, but in shares (below) */
 /* The fields' pixels, scales, offsets and gains stay borrowed until the backward or the next. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);
