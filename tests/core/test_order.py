@@ -177,6 +177,16 @@ def test_nothing_of_the_heap_is_seen_before_a_step(forms_dense):
         assert not array.any()
 
 
+@pytest.mark.parametrize("layers", ["", "g: gap\n", "g: gap rectify=1\n", "p: pool window=2\n"])
+def test_evidence_of_a_network_without_convolutions_is_refused(layers):
+    """Its shares would have had no room."""
+    net = _core.Net(f"f: input channels=1 height=16 width=18\n{layers}z: dense units=3",
+                    training=True)
+    net.initialise(0)
+    with pytest.raises(ValueError, match="has no evidence maps"):
+        net.evidence(CASE.fields[:1], CASE.scale, CASE.offset, -1)
+
+
 def test_a_gradient_is_not_read_while_it_is_made():
     """From the arguments of a call, while the net is in use by it."""
     net = make()
