@@ -123,7 +123,7 @@ typedef struct {
     const char *name, *undefined; /* where its number is NaN; NULL: nowhere */
     int a, b, gain, offset, flip, turn; /* whether its number stays under these */
 } ps_number;
-int64_t ps_numbers_count(int64_t c, int nuclei);
+int64_t ps_numbers_count(int64_t c, int nuclei); /* 0 where there is no such channel */
 int ps_number_about(int64_t c, int nuclei, int64_t row, ps_number *about);
 int ps_numbers(const ps_field *field, int nuclei, double *out); /* (count); of no NaN */
 
