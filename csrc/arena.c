@@ -72,6 +72,20 @@ out:
     return ret;
 }
 
+/* What callers look into, and may before a step has written it: not what the heap held. */
+static void
+clear_shared(ps_net *self)
+{
+    int64_t count = self->plan.forms_dense ? self->count : self->field_count;
+
+    memset(self->gradients, 0, (size_t)count * sizeof(float));
+    for (int i = 0; i < self->n_dense; i++) {
+        const ps_dense *dense = &self->dense[i];
+        memset(dense->x, 0, (size_t)(self->max_rows * dense->n) * sizeof(float));
+        memset(dense->d, 0, (size_t)(self->max_rows * dense->m) * sizeof(float));
+    }
+}
+
 int
 ps_make_arrays(ps_net *self)
 {
@@ -111,6 +125,8 @@ ps_make_arrays(ps_net *self)
 done:
     TRY(ps_account_check(account, "the arrays of the network"));
     memset(self->parameters, 0, (size_t)self->count * sizeof(float));
+    if (is_training)
+        clear_shared(self);
 out:
     return ret;
 }

@@ -341,6 +341,8 @@ ps_augment(unsigned rows, const ps_chance *chance, const int64_t *shape, ps_dtyp
     subject self = {.c = shape[0], .h = shape[1], .w = shape[2], .dtype = dtype, .pixels = pixels,
                     .spare = spare, .chance = *chance};
 
+    if (rows >> ROWS) /* before anything has changed */
+        return ps_fail(PS_BAD_VALUE, "there are %d augmentations", ROWS);
     for (int row = 0; row < ROWS; row++) {
         if (!(rows & PS_AUGMENT(row)))
             continue;
@@ -349,5 +351,5 @@ ps_augment(unsigned rows, const ps_chance *chance, const int64_t *shape, ps_dtyp
         if (ret != PS_OK)
             return ret;
     }
-    return rows >> ROWS ? ps_fail(PS_BAD_VALUE, "there are %d augmentations", ROWS) : PS_OK;
+    return PS_OK;
 }

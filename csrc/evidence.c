@@ -17,7 +17,7 @@
 
 /* Which layers are shared out, and which lie before them: it follows from the order of the layers,
  * and is the same each time. */
-static void
+static int
 mark_shares(ps_net *self)
 {
     int last = self->n_field_layers - 1;
@@ -39,7 +39,11 @@ mark_shares(ps_net *self)
             layer->share = PS_SHARE_HERE;
         for (int k = 0; layer->share != PS_SHARE_AFTER && k < layer->n_sources; k++)
             self->layers[layer->source[k]].share = PS_SHARE_BEFORE;
+        if (layer->share == PS_SHARE_HERE && !layer->wants_gradient) /* there is no room for one */
+            return ps_fail(PS_BAD_VALUE, "layer '%s' comes before all weights: a network without "
+                           "convolutions has no evidence maps", layer->name);
     }
+    return PS_OK;
 }
 
 /* The sum of b * d logit / d b over the biases after the shared layers; `gradient` is the image's
@@ -78,6 +82,7 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
         FAIL(PS_BAD_VALUE, "class %lld is not one of %lld", (long long)class_number,
              (long long)classes);
     TRY(ps_net_begin(self, 0));
+    TRY(mark_shares(self));
     TRY(ps_net_forward(self, field, 1));
     for (int64_t k = 0, best = class_number; best < 0 && k < classes; k++)
         if (class_number < 0 || self->logits[k] > self->logits[class_number])
@@ -90,7 +95,6 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
     memset(d, 0, (size_t)classes * sizeof *d);
     d[class_number] = 1;
     ps_head_backward(self);
-    mark_shares(self);
     TRY(ps_backward_pass(self, 0, 1, 1));
     ps_sum_strips(self, self->lane_gradients[0]);
     *about = (ps_evidence){.class_number = class_number,
@@ -106,7 +110,7 @@ ps_net_evidence(ps_net *self, const ps_field *field, int64_t class_number, ps_ev
         about->n_maps += layer->share == PS_SHARE_HERE;
     }
 out:
-    self->first = self->done = self->ahead = self->rows = 0; /* it was no step */
+    ps_net_forget(self); /* it was no step */
     return ret;
 }
 

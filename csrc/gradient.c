@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NO_SUM "the end of a step needs the sum of its gradients before it"
 #define CHUNK 4096 /* of a sum of squares: the order is chunks, then their sums */
 
 /* An image's gradient: its strips, in order. */
@@ -83,9 +84,10 @@ sum_tree(ps_net *self)
 int
 ps_net_sum(ps_net *self)
 {
-    if (!self->plan.is_training || self->ahead)
+    if (!self->is_begun || self->ahead)
         return ps_fail(PS_BAD_VALUE, "a sum needs a forward and a backward of every image");
     sum_tree(self);
+    self->is_summed = 1;
     return PS_OK;
 }
 
@@ -108,6 +110,9 @@ ps_net_form(ps_net *self)
     if (!self->plan.forms_dense || self->first)
         return ps_fail(PS_BAD_VALUE, "a network without forms_dense keeps factors; with it a share "
                        "begins at 0");
+    if (!self->is_begun || (self->ahead && !self->is_head_back)) /* their d is not there yet */
+        return ps_fail(PS_BAD_VALUE, "the gradient of the dense layers needs the head's backward "
+                       "of every image before it");
     for (int k = 0; k < self->n_dense; k++)
         form(self, &self->dense[k], self->done + self->ahead,
              self->gradients + self->dense[k].layer->param_at);
@@ -160,9 +165,12 @@ ps_net_squares(ps_net *self, int64_t n, int64_t part, int64_t parts, double *squ
 {
     int64_t count = self->plan.forms_dense ? self->count : self->field_count;
 
-    if (!self->plan.is_training || n < 1 || n > self->plan.batch || part < 0 || part >= parts)
+    if (!self->plan.is_training || n < 1 || n > self->plan.batch || part < 0 || part >= parts ||
+        parts > PS_LIMIT_BATCH)
         return ps_fail(PS_BAD_VALUE, "part %lld of %lld of the squares of %lld images",
                        (long long)part, (long long)parts, (long long)n);
+    if (!self->is_summed)
+        return ps_fail(PS_BAD_VALUE, NO_SUM);
     memset(squares, 0, (size_t)ps_net_squares_count(self, n) * sizeof *squares);
     if (part == 0)
         *squares = sum_of_squares(self->gradients, count);
@@ -180,6 +188,8 @@ ps_net_end(ps_net *self, int64_t n, const double *squares, double *norm)
 
     if (!self->plan.is_training || n < 1 || n > self->plan.batch)
         return ps_fail(PS_BAD_VALUE, "a step of %lld images", (long long)n);
+    if (!self->is_summed)
+        return ps_fail(PS_BAD_VALUE, NO_SUM);
     for (int k = 0; k < self->n_dense && !self->plan.forms_dense; k++) {
         double sum = 0;
         for (int64_t i = 0; i < n; i++)
@@ -188,7 +198,7 @@ ps_net_end(ps_net *self, int64_t n, const double *squares, double *norm)
     }
     *norm = sqrt(square);
     self->rows = n;
-    self->done = 0;
+    self->done = self->is_begun = self->is_summed = 0;
     return PS_OK;
 }
 

@@ -36,7 +36,9 @@ struct ps_net {
     float *lane_gradients[PS_MAX_LANES], *tree[PS_TREE_LEVELS];
     int64_t first;                     /* of the step's images: where this process's share begins */
     int64_t done, ahead;               /* images of it: through backward, through forward */
+    int is_begun;                      /* a step is under way, its weights prepared */
     int is_head_back;                  /* those ahead: through the head's backward */
+    int is_summed;                     /* gradients: the sum of this process's share */
     int64_t rows;                      /* images whose gradient is there to be used */
     ps_account memory;
     int64_t executed;
@@ -62,6 +64,7 @@ ps_net_pools_bare(const ps_net *self)
     return self->n_dense == 1 && top->type == &ps_layer_gap && top->n_out > top->c;
 }
 
+void ps_net_forget(ps_net *self); /* the step that was under way, and its gradient */
 int ps_describe(ps_net *self, const char *description);
 int ps_check_stacks(int threads); /* of OpenMP: PS_BAD_VALUE where they are too small */
 int ps_plan_arenas(ps_net *self);

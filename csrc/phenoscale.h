@@ -123,7 +123,7 @@ typedef struct {
     const char *name, *undefined; /* where its number is NaN; NULL: nowhere */
     int a, b, gain, offset, flip, turn; /* whether its number stays under these */
 } ps_number;
-int64_t ps_numbers_count(int64_t c, int nuclei);
+int64_t ps_numbers_count(int64_t c, int nuclei); /* 0 where there is no such channel */
 int ps_number_about(int64_t c, int nuclei, int64_t row, ps_number *about);
 int ps_numbers(const ps_field *field, int nuclei, double *out); /* (count); of no NaN */
 
@@ -245,8 +245,8 @@ int ps_net_predict(ps_net *, const ps_field *fields, int64_t n, float *logits, f
 /*
  * A training step: begin; then forward and backward for each part of the batch; then gradient.
  * Images are numbered over the whole step and summed in one fixed pairwise tree, so the bits do
- * not depend on the parts or the threads.  Nothing is updated before the caller says so.
- */
+ * not depend on the parts or the threads.  Nothing is updated before the caller says so.  Calls in
+ * any other order are PS_BAD_VALUE. */
 int ps_net_begin(ps_net *self, int64_t first); /* first: 0, but in shares (below) */
 /* The fields' pixels, scales, offsets and gains stay borrowed until the backward or the next. */
 int ps_net_forward(ps_net *self, const ps_field *fields, int64_t n);

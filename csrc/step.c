@@ -186,6 +186,13 @@ check_overflow(const float *logits, const float *embeddings, int64_t n, const ps
                                 "field's counts", (long long)first + 1, (long long)n);
 }
 
+void
+ps_net_forget(ps_net *self)
+{
+    self->first = self->done = self->ahead = self->rows = 0;
+    self->is_begun = self->is_head_back = self->is_summed = 0;
+}
+
 int
 ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, float *embeddings)
 {
@@ -193,7 +200,7 @@ ps_net_predict(ps_net *self, const ps_field *fields, int64_t n, float *logits, f
     const ps_dense *last = ps_net_last_dense(self);
     const float *embedding = self->embeddings ? self->embeddings : last->x;
 
-    self->done = self->ahead = self->rows = 0; /* a step that was under way is over */
+    ps_net_forget(self);
     TRY(prepare(self));
     for (int64_t at = 0; at < n; at += self->max_rows) {
         int64_t rows = n - at < self->max_rows ? n - at : self->max_rows;
@@ -216,9 +223,13 @@ ps_net_begin(ps_net *self, int64_t first)
     if (first < 0 || first > self->plan.batch)
         return ps_fail(PS_BAD_VALUE, "a share from image %lld on: the network was made for steps "
                        "of %lld", (long long)first, (long long)self->plan.batch);
-    self->done = self->ahead = self->rows = 0;
+    ps_net_forget(self);
+    int ret = prepare(self);
+    if (ret != PS_OK)
+        return ret;
     self->first = first;
-    return prepare(self);
+    self->is_begun = 1;
+    return PS_OK;
 }
 
 int
@@ -227,9 +238,12 @@ ps_net_forward(ps_net *self, const ps_field *fields, int64_t n)
     int ret = PS_OK;
     pass forward = {.net = self, .n = n};
 
-    self->ahead = self->is_head_back = 0; /* the caller may give its fields back in any case */
+    /* whether it is refused or not, the fields of the one before may be gone */
+    self->ahead = self->is_head_back = self->is_summed = 0;
     if (!self->plan.is_training)
         FAIL(PS_BAD_VALUE, "this network was made for predictions, not for training");
+    if (!self->is_begun) /* the layers' own copies of the weights are made there */
+        FAIL(PS_BAD_VALUE, "a forward needs the begin of a step before it");
     int64_t at = self->first + self->done;
     if (n < 1 || n > self->plan.images || at + n > self->plan.batch)
         FAIL(PS_BAD_VALUE, "%lld images after %lld: the network was made for steps of %lld in "
@@ -274,7 +288,7 @@ ps_net_backward_head(ps_net *self, const char *loss_name, const int64_t *labels,
     self->is_head_back = 1;
 out:
     if (ret != PS_OK)
-        self->done = self->ahead = 0; /* half a step is no step */
+        self->done = self->ahead = self->is_summed = 0; /* half a step is no step */
     return ret;
 }
 
@@ -295,7 +309,7 @@ ps_net_backward_fields(ps_net *self)
     self->ahead = 0;
 out:
     if (ret != PS_OK)
-        self->done = self->ahead = 0;
+        self->done = self->ahead = self->is_summed = 0;
     return ret;
 }
 

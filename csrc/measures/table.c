@@ -17,11 +17,22 @@ times(int of, int64_t c, int nuclei)
     return of == OF_CHANNEL ? c : of == OF_PAIR ? c * (c - 1) / 2 : nuclei >= 0;
 }
 
+static int
+check(int64_t c, int nuclei)
+{
+    if (c < 1 || c > PS_LIMIT_CHANNELS || nuclei < -1 || nuclei >= c)
+        return ps_fail(PS_BAD_VALUE, "%lld channels have no channel %d of nuclei", (long long)c,
+                       nuclei);
+    return PS_OK;
+}
+
 int64_t
 ps_numbers_count(int64_t c, int nuclei)
 {
     int64_t n = 0;
 
+    if (check(c, nuclei) != PS_OK)
+        return 0;
     for (int g = 0; g < GROUPS; g++)
         n += times(groups[g]->of, c, nuclei) * groups[g]->n;
     return n;
@@ -35,15 +46,6 @@ channels_of(int of, int64_t c, int nuclei, int64_t k, int *a, int *b)
     for (; of == OF_PAIR && k >= c - 1 - *a; ++*a)
         k -= c - 1 - *a;
     *b = of == OF_PAIR ? *a + 1 + (int)k : *a;
-}
-
-static int
-check(int64_t c, int nuclei)
-{
-    if (c < 1 || c > PS_LIMIT_CHANNELS || nuclei < -1 || nuclei >= c)
-        return ps_fail(PS_BAD_VALUE, "%lld channels have no channel %d of nuclei", (long long)c,
-                       nuclei);
-    return PS_OK;
 }
 
 int

@@ -55,6 +55,7 @@ typedef struct {
     PyObject_HEAD
     ps_net *net;
     PyThreadState *saved; /* while the GIL is released */
+    double looked;        /* for Ctrl-C, seconds of a clock */
     long long images, batch;
     int busy, is_training;
     Fields borrowed; /* of the last forward, until the next one or the backward */
@@ -63,13 +64,14 @@ typedef struct {
 /* A call into the library without the GIL, but for moments in which it looks for Ctrl-C. */
 #define RUN(self, status, call)                \
     do {                                       \
-        (self)->saved = PyEval_SaveThread();   \
+        net_release(self);                     \
         (status) = (call);                     \
         PyEval_RestoreThread((self)->saved);   \
         if ((status) != PS_OK)                 \
             raise_error(status);               \
     } while (0)
 
+void net_release(Net *self);
 int net_enter(Net *self); /* what was entered is left by busy = 0 */
 /* (fields, scale, offset, gain=None) of predict and forward, and the net entered. */
 int net_take(Net *self, Fields *given, PyObject *args, PyObject *keywords);

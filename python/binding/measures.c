@@ -46,8 +46,11 @@ core_number_rows(PyObject *module, PyObject *args, PyObject *keywords)
     (void)module;
     if (!PyArg_ParseTupleAndKeywords(args, keywords, "L|i", names, &channels, &nuclei))
         return NULL;
+    int64_t n = ps_numbers_count(channels, nuclei);
+    if (n == 0)
+        return raise_error(PS_BAD_VALUE);
     out = PyList_New(0);
-    for (int64_t row = 0; out && row < ps_numbers_count(channels, nuclei); row++) {
+    for (int64_t row = 0; out && row < n; row++) {
         ps_number about;
         int status = ps_number_about(channels, nuclei, row, &about);
         if (status != PS_OK) {

@@ -5,17 +5,40 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Computing without the GIL, which this takes back for a moment to look for Ctrl-C. */
+#define POLL_S 0.05 /* between two looks at Ctrl-C while computing */
+
+static double
+clock_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* Before a call computes without the GIL; the first look is one period later. */
+void
+net_release(Net *self)
+{
+    self->looked = clock_s();
+    self->saved = PyEval_SaveThread();
+}
+
+/* The GIL is taken back for a moment to look for Ctrl-C.  Beside a busy thread of Python that takes
+ * 5 ms of waiting, so the clock decides when, and not the library, which asks at every task. */
 static int
 poll_signals(void *context)
 {
-    PyThreadState **saved = context;
+    Net *self = context;
     int stop;
 
-    PyEval_RestoreThread(*saved);
+    if (clock_s() < self->looked + POLL_S)
+        return 0;
+    PyEval_RestoreThread(self->saved);
     stop = PyErr_CheckSignals() != 0;
-    *saved = PyEval_SaveThread();
+    net_release(self);
     return stop;
 }
 
@@ -46,7 +69,7 @@ net_init(PyObject *object, PyObject *args, PyObject *keywords)
     plan.limit = limit;
     plan.memory = memory;
     plan.poll = poll_signals;
-    plan.context = &self->saved;
+    plan.context = self;
     Py_BEGIN_ALLOW_THREADS
     status = ps_net_init(&self->net, description, &plan);
     Py_END_ALLOW_THREADS

@@ -83,6 +83,12 @@ net_get(PyObject *object, void *what)
         PyErr_SetString(PyExc_RuntimeError, "this Net was not initialised");
         return NULL;
     }
+    if (((intptr_t)what == GRADIENTS || (intptr_t)what == SUMS || (intptr_t)what == FACTORS) &&
+        self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "this Net is busy in another thread: its gradient is "
+                                            "half done");
+        return NULL;
+    }
     npy_intp count = ps_net_count(self->net);
     switch ((intptr_t)what) {
     case PARAMETERS:

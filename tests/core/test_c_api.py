@@ -94,3 +94,29 @@ def test_the_example_runs(sanitized, tmp_path):
     found = [float(line.split(": ")[1]) for line in printed.stdout.splitlines()]
     assert printed.stderr == "" and np.allclose(found, expected, rtol=0, atol=2e-6)
     assert re.match("PS_IO: .*no.tif", run(program, tmp_path / "no.tif", status=1, env=env))
+
+
+# ---- threads of the loader -------------------------------------------------------------------
+
+#: What the loader is made of: without OpenMP and oneDNN, of whose locks the tool knows nothing.
+LOADER = ("loader", "field", "image", "blocks", "samples", "codecs", "deflate", "file", "pages",
+          "reduce", "augment", "numbers", "error")
+
+
+@pytest.mark.sanitize
+def test_the_loader_has_no_race(tmp_path):
+    """Its own test under the thread sanitizer; a lock that does nothing is found."""
+    flags = ("-std=c11", "-D_GNU_SOURCE", "-g", "-O1", "-fsanitize=thread", "-pthread",
+             f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'tests/c'}")
+    loader = (ROOT / "csrc/loader.c").read_text()
+    for name, text, status in (("sound", loader, 0), ("broken", loader.replace(
+            "        at->status = status;", "        pthread_mutex_unlock(&self->mutex);\n"
+            "        self->augment++;\n        pthread_mutex_lock(&self->mutex);\n"
+            "        at->status = status;"), 66)):
+        source = tmp_path / f"{name}.c"
+        source.write_text(text)
+        run("gcc", *flags, ROOT / "tests/c/test_loader.c", source,
+            *(ROOT / f"csrc/{part}.c" for part in LOADER[1:]), "-ltiff", "-lz", "-lm",
+            "-o", tmp_path / name)
+        report = run(tmp_path / name, status=status, cwd=tmp_path)
+        assert ("data race" in report) == (name == "broken")

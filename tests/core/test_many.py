@@ -4,6 +4,7 @@
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -199,6 +200,27 @@ def test_the_interpreter_is_free_while_a_step_is_computed():
         counter.join()
     assert max(shares) > 0.5, shares
 
+def test_computing_looks_for_signals_by_the_clock():
+    """A signal comes every millisecond, its handler runs whenever the GIL is taken back: at most
+    every 50 ms, not at each of hundreds of tasks, and now and then all the same."""
+    net = _core.Net(networks.describe("mcnn-gap", 1, 256, 256, 2), training=True, images=8, batch=8)
+    net.initialise(0)
+    fields, looks, taken = np.zeros((8, 1, 256, 256), np.uint16), [], 0.0
+    net.begin()
+    before = signal.signal(signal.SIGALRM, lambda *unused: looks.append(time.monotonic()))
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+            begun = time.monotonic()
+            net.forward(fields, [1.0], [0.0])
+            taken += time.monotonic() - begun
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    # beside the looks, the handler runs before and after each call
+    assert len(looks) <= taken / 0.05 + 3 * 8, (len(looks), taken)
+    assert taken < 0.5 or len(looks) > 3
 
 
 def test_more_threads_than_processors_are_only_slower():

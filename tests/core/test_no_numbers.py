@@ -15,7 +15,8 @@ NETWORKS = {
     "tower": "s: tower filters=4 window=8\ng: gap\n",
     "tower, ReLU": "s: tower filters=4 window=8\nm: conv filters=4 kernel=1 relu=1\ng: gap\n",
     "windows of 2": "s: tower filters=4 window=2\nm: conv filters=4 kernel=3 relu=1\n",
-    "pyramid": "p: pyramid levels=2\ns: tower filters=17 window=8 level=2 from=p\ng: gap rectify=1\n",
+    "pyramid": "p: pyramid levels=2\ns: tower filters=17 window=8 level=2 from=p\n"
+               "g: gap rectify=1\n",
     "plain": "c: conv filters=4 kernel=5 relu=1\np: pool window=8\nd: dense units=5 relu=1\n",
     "linear": "c: conv filters=4 kernel=3\np: pool window=16\ng: gap rectify=1\n",
 }
