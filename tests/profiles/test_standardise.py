@@ -11,10 +11,10 @@ import pytest
 from phenoscale.profiles.standardise import (
     LEAST,
     held_out,
+    in_control_units,
     plate_rows,
     plate_scale,
     pooled_spread,
-    standardised,
 )
 
 
@@ -56,7 +56,7 @@ def test_standardised_equals_its_slow_twin(how):
         assert pooled[k] == pytest.approx(slow_pooled(values, plates, is_control, how, k), rel=1e-5)
     for plate, rows in plate_rows(plates).items():
         scale = plate_scale(values[rows[is_control[rows]]], how, pooled)
-        found = standardised(values[rows], scale)
+        found = in_control_units(values[rows], scale)
         for k in range(values.shape[1]):
             mine = [float(values[i, k]) for i in rows if is_control[i]]
             middle, spread = slow_centre_spread(mine, how)
@@ -80,7 +80,7 @@ def test_standardised_equals_pycytominer(how, method):
                                    meta_features=["Metadata_C"], method=method,
                                    mad_robustize_epsilon=0).iloc[:, 1:].to_numpy()
     scale = plate_scale(values[is_control], how, np.zeros(values.shape[1]))
-    ours = standardised(values, scale)
+    ours = in_control_units(values, scale)
     if how == "mean":
         n = is_control.sum()
         theirs = theirs * np.sqrt((n - 1) / n)
@@ -103,7 +103,7 @@ def test_held_out_is_each_by_the_others(how, n):
     found = held_out(values, how, pooled)
     for i in range(n):
         others = np.array([j for j in range(n) if (j % 16 != i % 16 if n > 16 else j != i)])
-        wanted = standardised(values[i : i + 1], plate_scale(values[others], how, pooled))
+        wanted = in_control_units(values[i : i + 1], plate_scale(values[others], how, pooled))
         assert np.array_equal(found[i], wanted[0])
 
 
@@ -114,8 +114,8 @@ def test_held_out_lie_as_far_as_treated_wells_do():
     for _ in range(200):
         controls, others = rng.normal(size=(2, 6, 50)).astype(np.float32)
         scale = plate_scale(controls, "mean", np.full(50, 1e-9))
-        inside += np.linalg.norm(standardised(controls, scale), axis=1).tolist()
-        treated += np.linalg.norm(standardised(others, scale), axis=1).tolist()
+        inside += np.linalg.norm(in_control_units(controls, scale), axis=1).tolist()
+        treated += np.linalg.norm(in_control_units(others, scale), axis=1).tolist()
         out += np.linalg.norm(held_out(controls, "mean", np.full(50, 1e-9)), axis=1).tolist()
     assert np.median(inside) < 0.8 * np.median(treated)
     assert np.median(treated) <= np.median(out) < 1.4 * np.median(treated)

@@ -17,7 +17,9 @@ from phenoscale.profiles.standardise import plate_rows
 
 __all__ = ["DRAWS", "Null", "pattern_of"]
 
-DRAWS = 10_000
+#: sets of a pattern, at most, and at least where there are so many: fewer of many wells
+DRAWS, _LEAST_DRAWS, _WELLS = 100_000, 10_000, 1_600_000
+_TRIES = 100  # for a plate that is not taken: where there are few, sets that find none are left out
 _CELLS = 1 << 24  # numbers of drawn wells held at a time
 
 
@@ -39,12 +41,12 @@ class Null:
         Of control wells, each standardised without itself
         (`phenoscale.profiles.standardise.held_out`).
     plates : ndarray, (wells,)
-    draws : int
-        Sets of each pattern, at most.
+    draws : int, optional
+        Sets of each pattern, at most; by default from 100,000 of few wells to 10,000 of many.
     seed : int
     """
 
-    def __init__(self, profiles, plates, draws: int = DRAWS, seed: int = 0):
+    def __init__(self, profiles, plates, draws: int | None = None, seed: int = 0):
         self._profiles, self._draws, self._seed = profiles, draws, seed
         self._rows = [rows for rows in plate_rows(plates).values() if len(rows) > 1]
         self._known: dict = {}
@@ -99,27 +101,38 @@ class Null:
         mean is one by the n - m that are not drawn.
         """
         rng, total = np.random.default_rng([self._seed, *pattern]), sum(pattern)
+        draws = self._draws or int(np.clip(_WELLS // total, _LEAST_DRAWS, DRAWS))
         sizes = np.array([len(rows) for rows in self._rows])
         padded = np.full((len(sizes), sizes.max()), -1)
         for k, rows in enumerate(self._rows):
             padded[k, : len(rows)] = rows
-        parts, taken = [], np.zeros((self._draws, len(sizes)), bool)
-        weights, line = [], np.arange(self._draws)
+        parts, weights, taken = [], [], np.zeros((draws, len(sizes)), bool)
         for m in pattern:
-            keys = rng.random((self._draws, len(sizes)))
-            keys[taken | (sizes <= m)] = 2
-            plate = keys.argmin(axis=1)
-            is_free = keys[line, plate] < 2  # else the plates with so many controls are taken
-            taken[line, plate] = True
-            order = rng.random((self._draws, padded.shape[1]))
+            plate, is_free = _drawn_plates(rng, np.flatnonzero(sizes > m), taken)
+            order = rng.random((draws, padded.shape[1]))
             order[padded[plate] < 0] = 2
             rows = np.take_along_axis(padded[plate], np.argsort(order, axis=1)[:, :m], axis=1)
             parts.append(np.where(is_free[:, None], rows, -1))
             n = sizes[plate]
-            weights.append(np.repeat(((n - 1) / (n - np.minimum(m, n - 1)))[:, None], m, axis=1))
+            weights.append(np.repeat(((n - 1) / (n - m))[:, None], m, axis=1))
         sets, weights = np.concatenate(parts, axis=1), np.concatenate(weights, axis=1) / total
         order = np.argsort(sets, axis=1)
         sets, weights = (np.take_along_axis(one, order, axis=1) for one in (sets, weights))
         whole = (sets >= 0).all(axis=1)
         sets, first = np.unique(sets[whole], axis=0, return_index=True)
         return sets, weights[whole][first].astype(np.float32)
+
+
+def _drawn_plates(rng, plates, taken):
+    """One of some plates for each draw that has not taken it, which it then has; and where that was
+    found."""
+    line = np.arange(len(taken))
+    found = plates[rng.integers(len(plates), size=len(taken))]
+    for _ in range(_TRIES):
+        again = np.flatnonzero(taken[line, found])
+        if not len(again):
+            break
+        found[again] = plates[rng.integers(len(plates), size=len(again))]
+    is_free = ~taken[line, found]
+    taken[line, found] = True
+    return found, is_free

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["LEAST", "METHODS", "Scale", "held_out", "plate_rows", "plate_scale", "pooled_spread",
-           "standardised"]
+__all__ = ["LEAST", "METHODS", "Scale", "held_out", "in_control_units", "plate_rows", "plate_scale",
+           "pooled_spread"]
 
 LEAST = 4  # control wells from which on a plate's own spread is looked at
 _FLOOR = 0.5  # of the pooled spread
@@ -124,7 +124,7 @@ def plate_scale(controls, how: str, pooled) -> Scale:
     return Scale(centre(controls), np.fmax(own, floor), int((own < floor).sum()))
 
 
-def standardised(values, scale: Scale) -> np.ndarray:
+def in_control_units(values, scale: Scale) -> np.ndarray:
     """float32, as many as `values`; 0, no difference, where a number is missing."""
     found = ((values - scale.centre.astype(np.float32)) / scale.spread).astype(np.float32)
     return np.nan_to_num(found, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -149,5 +149,6 @@ def held_out(controls, how: str, pooled) -> np.ndarray:
     found, part = np.empty_like(controls), np.arange(len(controls)) % _PARTS
     for out in range(part.max() + 1):
         is_out = part == out
-        found[is_out] = standardised(controls[is_out], plate_scale(controls[~is_out], how, pooled))
+        scale = plate_scale(controls[~is_out], how, pooled)
+        found[is_out] = in_control_units(controls[is_out], scale)
     return found

@@ -21,10 +21,10 @@ from phenoscale.profiles.replicates import retrieval
 from phenoscale.profiles.sphering import STRENGTHS, sphering_gains
 from phenoscale.profiles.standardise import (
     METHODS,
+    in_control_units,
     plate_rows,
     plate_scale,
     pooled_spread,
-    standardised,
 )
 from phenoscale.screening.wells import Wells
 
@@ -202,7 +202,7 @@ def _made(trial: _Trial, values, how: str) -> np.ndarray:
     found = np.empty_like(values)
     for rows in plate_rows(trial.plate).values():
         scale = plate_scale(values[rows[trial.is_control[rows]]], how, pooled)
-        found[rows] = standardised(values[rows], scale)
+        found[rows] = in_control_units(values[rows], scale)
     return found
 
 

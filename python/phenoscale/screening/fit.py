@@ -18,10 +18,10 @@ from phenoscale.profiles.sphering import sphering_matrix
 from phenoscale.profiles.standardise import (
     LEAST,
     held_out,
+    in_control_units,
     plate_rows,
     plate_scale,
     pooled_spread,
-    standardised,
 )
 from phenoscale.screening.wells import Wells
 from phenoscale.words import count, listed
@@ -195,7 +195,7 @@ def _standardised(wells: Wells, recipe: Recipe, mean, pooled):
         scale = plate_scale(mine, recipe.standardise, pooled)
         if len(mine) > 1:
             controls[at[own]] = held_out(mine, recipe.standardise, pooled)
-        wells.values[rows] = standardised(wells.values[rows], scale)
+        wells.values[rows] = in_control_units(wells.values[rows], scale)
         few += [wells.plates[plate]] * (len(mine) < LEAST)
         lifted, asked = lifted + scale.lifted, asked + len(pooled)
     notes = []

@@ -292,7 +292,7 @@ def _words(row: dict) -> str:
     if not np.isfinite(row["p"]):
         words.append("no negative controls on its plates: no distance, no p")
     elif row["Hit"] == "cannot say":
-        words.append(f"farther than all sets of control wells, which are too few to give q < "
+        words.append(f"farther than all sets of control wells, and these are too few to give q < "
                      f"{RATE}: p cannot be below {row['Floor']:.2g}")
     if row["Wells"] == 1:
         words.append("one well, no replicate")

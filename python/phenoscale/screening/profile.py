@@ -18,6 +18,7 @@ from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
 from phenoscale.files.csv import write_csv
 from phenoscale.profiles.fitted import Recipe, load_fit
+from phenoscale.profiles.permutation import DRAWS
 from phenoscale.profiles.plate_effect import plate_accuracy
 from phenoscale.profiles.position import places_of
 from phenoscale.profiles.replicates import Agreement, agreement
@@ -254,7 +255,7 @@ def _few(found: Found, made: Profiled) -> list[str]:
     if not len(made.fitted.null) or not np.isfinite(found.floor):
         return []
     least = float(found.hits["Floor"].max())
-    if least * len(found.hits) < RATE:
+    if least * len(found.hits) < RATE or least < 2 / DRAWS:
         return []
     return [f"{count(len(made.fitted.null), 'negative control well')} allow p down to "
             f"{least:.2g}, of the treatments with the fewest wells: among "
