@@ -95,7 +95,7 @@ def test_spreads_that_are_small_by_chance_are_lifted():
     assert few.spread.tolist() == [4, 1] and few.lifted == 0
 
 
-@pytest.mark.parametrize("n", [2, 6, 40])
+@pytest.mark.parametrize("n", [2, 4, 6, 40])
 @pytest.mark.parametrize("how", ["mean", "robust"])
 def test_held_out_is_each_by_the_others(how, n):
     values = np.random.default_rng(n).normal(size=(n, 4)).astype(np.float32)
@@ -103,7 +103,8 @@ def test_held_out_is_each_by_the_others(how, n):
     found = held_out(values, how, pooled)
     for i in range(n):
         others = np.array([j for j in range(n) if (j % 16 != i % 16 if n > 16 else j != i)])
-        wanted = in_control_units(values[i : i + 1], plate_scale(values[others], how, pooled))
+        wanted = in_control_units(values[i : i + 1], plate_scale(
+            values[others], how, pooled, 0 if n >= LEAST else LEAST))
         assert np.array_equal(found[i], wanted[0])
 
 

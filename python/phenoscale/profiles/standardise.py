@@ -106,7 +106,7 @@ def pooled_spread(values, plates, is_control, how: str) -> np.ndarray:
         return np.sqrt(np.nansum(apart.astype(np.float64) ** 2, axis=0) / freedom)
 
 
-def plate_scale(controls, how: str, pooled) -> Scale:
+def plate_scale(controls, how: str, pooled, least: int = LEAST) -> Scale:
     """Centre and spread of a plate.
 
     Parameters
@@ -116,9 +116,11 @@ def plate_scale(controls, how: str, pooled) -> Scale:
     how : {"mean", "robust"}
     pooled : ndarray of float64, (features,)
         Of `pooled_spread`.
+    least : int
+        Control wells from which on their own spread is looked at.
     """
     centre, spread = METHODS[how]
-    if len(controls) < LEAST:
+    if len(controls) < least:
         return Scale(centre(controls), pooled, 0)
     own, floor = spread(controls), _FLOOR * pooled
     return Scale(centre(controls), np.fmax(own, floor), int((own < floor).sum()))
@@ -147,8 +149,9 @@ def held_out(controls, how: str, pooled) -> np.ndarray:
     ndarray of float32, (wells, features)
     """
     found, part = np.empty_like(controls), np.arange(len(controls)) % _PARTS
+    least = 0 if len(controls) >= LEAST else LEAST  # as the treated wells of the plate have it
     for out in range(part.max() + 1):
         is_out = part == out
-        scale = plate_scale(controls[~is_out], how, pooled)
+        scale = plate_scale(controls[~is_out], how, pooled, least)
         found[is_out] = in_control_units(controls[is_out], scale)
     return found
