@@ -114,8 +114,14 @@ class _Numbers:
                              "fewer features, or split it")
 
     def whole(self) -> np.ndarray:
-        """All rows."""
-        return np.concatenate(self.parts or [np.empty((0, self.width), np.float32)])
+        """All rows; the parts are let go one after the other, so that they are not there twice."""
+        found, at = np.empty((self.rows, self.width), np.float32), 0
+        self.parts.reverse()
+        while self.parts:
+            part = self.parts.pop()
+            found[at : at + len(part)] = part
+            at += len(part)
+        return found
 
 
 # ---- CSV -----------------------------------------------------------------------------------------
