@@ -105,7 +105,8 @@ def usable(table: Table, on_error: str = "stop", threads: int | None = None, pro
         left_out.update(gone)
     rows = np.array([row for row in range(len(table)) if row not in left_out], np.int64)
     if not len(rows):
-        raise InputError(f"{table.source}: no field is left: {next(iter(left_out.values()))}")
+        why = next(iter(left_out.values()), "the table has none")
+        raise InputError(f"{table.source}: no field is left: {why}")
     return Usable(table, rows, found.select(rows), left_out,
                   {k: gone[row] for k, row in enumerate(rows.tolist()) if row in gone})
 
