@@ -31,6 +31,7 @@ _HOMES = {
     "WholeImageClassifier": "phenoscale.estimator",
     "Writing": "phenoscale.prediction.file",
     "evaluate": "phenoscale.evaluation.evaluate",
+    "export": "phenoscale.exports.export",
     "load": "phenoscale.models.model",
     "measure_to_file": "phenoscale.prediction.measure",
     "predict": "phenoscale.prediction.predict",

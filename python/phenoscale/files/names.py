@@ -14,6 +14,9 @@ PARQUET = ".parquet"
 _KINDS = {"table": ("a table is written as CSV", (".csv", ".csv.gz")),
           "predictions": ("predictions are written as CSV or Parquet",
                           (".csv", ".csv.gz", PARQUET)),
+          "parquet": ("Parquet is written", (PARQUET,)),
+          "anndata": ("AnnData is written as HDF5", (".h5ad",)),
+          "properties": ("properties of CellProfiler Analyst are written", (".properties",)),
           "page": ("a page is written as HTML", (".html", ".htm")),
           "picture": ("a picture is written as PNG", (".png",))}
 
@@ -21,7 +24,7 @@ _KINDS = {"table": ("a table is written as CSV", (".csv", ".csv.gz")),
 def check_name(path, kind: str) -> None:
     """InputError for a name that promises another kind of file, or none.
 
-    kind: "table", "predictions", "page" or "picture".
+    kind: "table", "predictions", "parquet", "anndata", "properties", "page" or "picture".
     """
     words, endings = _KINDS[kind]
     if not os.fspath(path).lower().endswith(endings):
