@@ -97,7 +97,8 @@ def _kind(dtype):
     """A type of Parquet for one of a frame; whatever is no number is text."""
     import pyarrow
 
-    return pyarrow.from_numpy_dtype(dtype) if dtype.kind in "biuf" else pyarrow.string()
+    plain = getattr(dtype, "numpy_dtype", dtype)  # Int64 may lack some
+    return pyarrow.from_numpy_dtype(plain) if plain.kind in "biuf" else pyarrow.string()
 
 
 def _gathered(frames):
