@@ -33,6 +33,7 @@ _HOMES = {
     "Writing": "phenoscale.prediction.file",
     "cross_validate": "phenoscale.evaluation.cross_validation",
     "evaluate": "phenoscale.evaluation.evaluate",
+    "export": "phenoscale.exports.export",
     "hits": "phenoscale.screening.profile",
     "ladder": "phenoscale.evaluation.ladder",
     "load": "phenoscale.models.model",

@@ -42,6 +42,17 @@ def test_a_line_a_treatment_and_a_table_of_wells(call, table, tmp_path):
     assert status == 0 and out.splitlines()[0] == lines[1].replace("drug", "=a")
 
 
+def test_the_table_of_wells_as_parquet(call, table, tmp_path):
+    pytest.importorskip("pyarrow")
+    for name in ("w.csv", "w.parquet"):
+        assert call("explain", table, "--out", tmp_path / name)[0] == 0
+    csv, parquet = (pandas.read_csv(tmp_path / "w.csv", keep_default_na=False),
+                    pandas.read_parquet(tmp_path / "w.parquet"))
+    assert list(csv) == list(parquet) and parquet["Words"].tolist() == csv["Words"].tolist()
+    status, _, err = call("explain", table, "--out", tmp_path / "w.txt")
+    assert status == 1 and "a table is written as CSV or Parquet" in err
+
+
 @pytest.mark.parametrize("words, sentence", [
     (["--by", "Metadata_Drug"], "has no column Metadata_Drug: it has Metadata_"),
     (["--controls", "Metadata_Compound=water"], "no row has water in column Metadata_Compound"),

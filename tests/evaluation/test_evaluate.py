@@ -227,11 +227,13 @@ def test_without_wells_there_is_no_interval_over_fields(screen, tmp_path):
 
 
 def test_the_verb(screen, tmp_path, capsys):
-    assert not cli.main(["evaluate", str(screen), "--out", str(tmp_path / "out")],
+    pytest.importorskip("pyarrow")
+    assert not cli.main(["evaluate", str(screen), "--out", str(tmp_path / "out"), "--parquet"],
                         standalone_mode=False)
     said = capsys.readouterr().out
     assert said.startswith(f"{screen}: 88 held-out fields")
     assert "evaluate.json" in said.splitlines()[-1]
-    assert (tmp_path / "out" / "scores.csv").is_file()
+    names = {path.stem for path in (tmp_path / "out").glob("*.csv")}
+    assert "scores" in names == {path.stem for path in (tmp_path / "out").glob("*.parquet")}
     with pytest.raises(InputError, match="--label COLUMN"):
         cli.main(["evaluate", str(screen / "predictions.csv")], standalone_mode=False)

@@ -198,9 +198,12 @@ def test_one_class_is_an_error(tmp_path):
 def test_the_verb(call, tmp_path):
     screen, out = write_screen(tmp_path, plates=2, wells=6), tmp_path / "out"
     words = "ladder", screen, "--label", "Metadata_Class", "--quiet"
-    status, said, err = call(*words, "--out", out)
+    pytest.importorskip("pyarrow")
+    status, said, err = call(*words, "--out", out, "--parquet")
     assert (status, err) == (0, "") and said.startswith("headline: ")
-    assert said.endswith(f"{out / 'ladder.csv'}\n")
+    assert said.endswith(f"{out / 'ladder.csv'}\n{out / 'ladder.parquet'}\n")
+    assert len(pandas.read_parquet(out / "ladder.parquet")) == len(pandas.read_csv(
+        out / "ladder.csv"))
     frame = pandas.read_csv(out / "ladder.csv")
     assert list(frame.loc[frame["Headline"], "Rung"]) == ["not the same plate"]
     (tmp_path / "P2" / "A03_DNA.tif").write_bytes(b"II*\0")

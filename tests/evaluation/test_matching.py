@@ -171,6 +171,20 @@ def test_scales_that_differ_are_said():
 # ---- the verb ------------------------------------------------------------------------------------
 
 
+def test_the_verb_writes_parquet_beside_each_csv(call, tmp_path, write_text):
+    pytest.importorskip("pyarrow")
+    table = write_text(screen_frame().to_csv(index=False), "t.csv")
+    status, out, _ = call("match", table, "--out", tmp_path / "out", "--parquet")
+    assert status == 0 and len(out.splitlines()[-5:]) == 5
+    for name in ("neighbours", "average_precision"):
+        csv, parquet = (pandas.read_csv(tmp_path / "out" / f"{name}.csv"),
+                        pandas.read_parquet(tmp_path / "out" / f"{name}.parquet"))
+        assert list(csv) == list(parquet) and len(csv) == len(parquet)
+        for column in csv.select_dtypes("number"):
+            mine = pandas.to_numeric(parquet[column])
+            np.testing.assert_allclose(mine, csv[column])
+
+
 def test_the_verb(call, tmp_path, write_text):
     table = write_text(screen_frame().to_csv(index=False), "t.csv")
     status, out, err = call("match", table, "--out", tmp_path / "out")

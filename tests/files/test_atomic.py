@@ -8,7 +8,12 @@ import sys
 import pytest
 
 from phenoscale.errors import InputError
-from phenoscale.files.atomic import real_file, remove_leftovers, write_atomically
+from phenoscale.files.atomic import (
+    real_file,
+    remove_leftovers,
+    whole_file,
+    write_atomically,
+)
 
 
 def test_a_link_stays_and_its_target_is_written(tmp_path):
@@ -76,3 +81,20 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     remove_leftovers(tmp_path, r"a\.csv")
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+def test_what_another_library_writes_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "t.db"
+    with whole_file(path) as name:
+        assert not path.exists() and os.path.dirname(name) == str(tmp_path)
+        with open(name, "w") as file:
+            file.write("new")
+    assert path.read_text() == "new"
+    with pytest.raises(KeyError), whole_file(path) as name, open(name, "w") as file:
+        file.write("half")
+        raise KeyError
+    assert path.read_text() == "new" and os.listdir(tmp_path) == ["t.db"]
+    with pytest.raises(InputError, match="t.db cannot be written: No space"), whole_file(path):
+        raise OSError(28, "No space left on device")
+    with pytest.raises(InputError, match="t.db cannot be written: broken"), whole_file(path):
+        raise OSError("broken")  # as h5py has it

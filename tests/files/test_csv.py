@@ -115,6 +115,11 @@ def test_cells_are_as_they_are_unless_safe_ones_are_asked_for(tmp_path):
     assert pandas.read_csv(tmp_path / "out.csv", dtype=str)["moa"].tolist() == cells
 
 
+def test_a_line_before_the_header(tmp_path):
+    write_csv(pandas.DataFrame({"a": [1]}), tmp_path / "out.csv", before="# header l")
+    assert (tmp_path / "out.csv").read_text() == "# header l\na\n1\n"
+
+
 @pytest.mark.parametrize("safe", [False, True])
 def test_every_text_reads_back_the_same(tmp_path, safe):
     cells = ["+", "-", "-JQ1", "@x", "=1", "'=1", "''+2", "'x", "-0.5", "'-0.5", "a\nb", 'a"b',

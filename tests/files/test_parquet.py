@@ -55,3 +55,15 @@ def test_without_pyarrow_the_cure_is_said(monkeypatch):
     with pytest.raises(InputError, match=r"p.parquet: Parquet is written by pyarrow: pip install "
                                          r"pyarrow, or give a name with .csv"):
         check_parquet("p.parquet")
+
+
+def test_what_is_said_of_the_numbers_comes_back_and_no_other_programs_words(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    write_parquet([frame(2)], tmp_path / "t.parquet", {"model": "a", "n": [1]})
+    assert parquet.about_parquet(tmp_path / "t.parquet") == {"model": "a", "n": [1]}
+    write_parquet([frame(2)], tmp_path / "t.parquet")
+    assert parquet.about_parquet(tmp_path / "t.parquet") == {}
+    for words in (b"{", b"[1]", b"\xff"):
+        table = pyarrow.table({"a": [1]}).replace_schema_metadata({b"phenoscale": words})
+        pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+        assert parquet.about_parquet(tmp_path / "t.parquet") == {}

@@ -27,6 +27,7 @@ NOT_MIRRORED = {
     "cli/endings": "cli/test_verbs",
     "cli/evaluate": "evaluation/test_evaluate",
     "cli/evidence": "reports/test_evidence_files",
+    "cli/export": "exports/test_export",
     "cli/install_plugin": "hosts/test_install_plugin",
     "cli/ladder": "evaluation/test_ladder",
     "cli/launch": "ranks/test_launch",

@@ -9,7 +9,8 @@ import click
 
 from phenoscale.cli.options import pairs
 from phenoscale.errors import InputError
-from phenoscale.files.csv import write_csv
+from phenoscale.files.frames import write_frame
+from phenoscale.files.names import check_name
 from phenoscale.profiles.explain import explain, in_words, well_frame
 from phenoscale.tables.controls import control_notes
 from phenoscale.tables.measured import measured_table
@@ -26,9 +27,12 @@ __all__ = ["verb"]
               "controls. Default: what a column such as Metadata_Control says.")
 @click.option("--by", metavar="COLUMN", help="What is told of together: a class, a treatment. "
               "Default: the predicted class, else the compound.")
-@click.option("--out", type=click.Path(), help="CSV to write: what changed in each well.")
+@click.option("--out", type=click.Path(), help="File to write, .csv, .csv.gz or "
+              ".parquet: what changed in each well.")
 def verb(table, controls, by, out):
     """Say what changed against the controls, from a TABLE of measures or predictions."""
+    if out is not None:
+        check_name(out, "frame")
     about, numbers = measured_table(table)
     roles = {role: names[0] for role, names in known_roles(about.columns).items() if names}
     by, controls = by or _default_by(about, roles), pairs(controls, "--controls")
@@ -39,7 +43,7 @@ def verb(table, controls, by, out):
     for name, told in found.classes.items():
         print(visible(f"{name} ({count(told.wells, 'well')}): {in_words(told.changes)}"))
     if out is not None:
-        write_csv(well_frame(found), out)
+        write_frame(well_frame(found), out)
         print(out)
 
 

@@ -10,6 +10,7 @@ import click
 from phenoscale.cli.endings import say_skipped
 from phenoscale.cli.options import (
     nuclei_option,
+    parquet_option,
     quiet_option,
     reading_options,
     threads_option,
@@ -17,7 +18,7 @@ from phenoscale.cli.options import (
 from phenoscale.errors import SKIPPED
 from phenoscale.evaluation.ladder import climb
 from phenoscale.evaluation.measured import measured_fields
-from phenoscale.files.csv import write_csv
+from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.progress import Progress
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.outputs import errors_beside, refuse_to_lose, write_errors
@@ -29,11 +30,12 @@ __all__ = ["verb"]
 @click.argument("table", type=click.Path())
 @click.option("--label", required=True, help="Column of the classes.")
 @click.option("--out", type=click.Path(), help="Folder for ladder.csv.")
+@parquet_option
 @nuclei_option
 @reading_options
 @threads_option
 @quiet_option
-def verb(table, label, out, nuclei, reading, threads, quiet):
+def verb(table, label, out, parquet, nuclei, reading, threads, quiet):
     """Score a simple model on a TABLE, FOLDER or file of measures at every strictness.
 
     The model is a regression on the classic measures, which takes seconds where a network takes
@@ -42,7 +44,8 @@ def verb(table, label, out, nuclei, reading, threads, quiet):
     if out is not None:
         os.makedirs(out, exist_ok=True)
         file = os.path.join(out, "ladder.csv")
-        refuse_to_lose(file, inputs=[table, *reading.join], errors=errors_beside(file))
+        refuse_to_lose(file, *[parquet_beside(file)] * parquet, inputs=[table, *reading.join],
+                       errors=errors_beside(file))
     with Progress(quiet) as progress, Crew(None, threads, progress, quiet) as crew, \
             crew.computing():
         fields = measured_fields(table, label, reading, nuclei, crew)
@@ -50,7 +53,7 @@ def verb(table, label, out, nuclei, reading, threads, quiet):
     print(found.text())
     if out is None:
         return SKIPPED if fields.skipped else 0
-    write_csv(found.frame(), file)
-    print(file)
+    for path in write_tables({file: found.frame()}, parquet):
+        print(path)
     errors = write_errors(fields.table, fields.skipped, errors_beside(file))
     return say_skipped(errors) if errors else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from phenoscale.cli.options import listed_words, profile_options
+from phenoscale.cli.options import listed_words, parquet_option, profile_options
 from phenoscale.evaluation.matching import match, write_matching
 
 __all__ = ["verb"]
@@ -19,11 +19,12 @@ __all__ = ["verb"]
               "Cells_, Nuclei_, Cytoplasm_, Image_, or as a network numbers them.")
 @click.option("--out", type=click.Path(), help="Folder for match.json, neighbours.csv and "
               "average_precision.csv.")
+@parquet_option
 @profile_options
-def verb(table, label, features, out, about):
+def verb(table, label, features, out, parquet, about):
     """Match the profiles of a TABLE: does the nearest have the same mechanism?"""
     found = match(table, label, listed_words(features), **about)
     print(found.text())
     if out is not None:
-        for path in write_matching(found, out, [table, *about["join"]]):
+        for path in write_matching(found, out, [table, *about["join"]], parquet):
             print(path)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import click
 
 from phenoscale import _core
+from phenoscale.files.parquet import check_parquet
 from phenoscale.models.networks import TOWERS
 from phenoscale.tables.read import Reading
 
 __all__ = ["LIMITS", "gathered", "given", "listed_words", "model_reading_options",
-           "on_error_option", "pairs", "path_maps", "profile_options", "quiet_option",
+           "on_error_option", "pairs", "parquet_option", "path_maps", "profile_options", "quiet_option",
            "reading_options", "size_of", "threads_option", "tower_option", "writing_options"]
 
 LIMITS = _core.limits()  # of the C library
@@ -150,6 +151,9 @@ model_reading_options = gathered("reading", _reading, _OF_FILES)
 tower_option = click.option("--tower", default="fused", show_default=True,
                             type=click.Choice(list(TOWERS)),
                             help="plain: the slow twin through oneDNN, the same up to rounding.")
+parquet_option = click.option("--parquet", is_flag=True, help="Each table as Parquet too, beside "
+                              "its CSV.", callback=lambda context, option, value: (
+                                  check_parquet("--parquet") if value else None, value)[1])
 nuclei_option = click.option("--nuclei", metavar="CHANNEL", help="Whose cells are counted, or "
                              "none. Default: the one called DNA, DAPI, Hoechst, nuclei or the "
                              "like.")

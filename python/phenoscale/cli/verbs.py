@@ -21,6 +21,7 @@ VERBS = {
     "evaluate": "Score the folder of a run, or a file of predictions,...",
     "evidence": "Show where in the fields of a TABLE or FOLDER the...",
     "explain": "Say what changed against the controls, from a TABLE of...",
+    "export": "Write a TABLE of predictions, measures or profiles as...",
     "install-plugin": "Put the modules for CellProfiler into its plugins...",
     "ladder": "Score a simple model on a TABLE, FOLDER or file of...",
     "launch": "Run a VERB, train, predict or measure, as RANKS...",

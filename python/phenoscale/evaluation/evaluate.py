@@ -24,7 +24,7 @@ from phenoscale.evaluation.predictions_file import read_predictions
 from phenoscale.evaluation.run import Run, read_run
 from phenoscale.evaluation.strictness import confounded, shared_with_training
 from phenoscale.files.atomic import write_atomically
-from phenoscale.files.csv import write_csv
+from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.scores.intervals import DRAWS
 from phenoscale.scores.probabilities import BINS
 from phenoscale.tables.outputs import refuse_to_lose
@@ -75,8 +75,10 @@ class Evaluation:
 
         return page_of(self)
 
-    def write(self, folder) -> list[str]:
+    def write(self, folder, parquet: bool = False) -> list[str]:
         """Write evaluate.json, and of each table a CSV of its name, into a folder that is made.
+
+        parquet: whether each table is written as Parquet too.
 
         Returns
         -------
@@ -94,13 +96,14 @@ class Evaluation:
         except OSError as error:
             raise InputError(f"{folder} cannot be made: {error.strerror}: give another folder"
                              ) from None
-        paths = {name: os.path.join(folder, f"{name}.csv") for name in self.tables}
+        tables = {os.path.join(folder, f"{name}.csv"): frame
+                  for name, frame in self.tables.items()}
         whole = os.path.join(folder, JSON)
-        refuse_to_lose(whole, *paths.values(), inputs=[self.source])
-        for name, path in paths.items():
-            write_csv(self.tables[name], path, safe=True)
+        refuse_to_lose(whole, *tables, *map(parquet_beside, tables if parquet else ()),
+                       inputs=[self.source])
+        paths = write_tables(tables, parquet, safe=True)
         write_atomically(whole, [(json.dumps(self._entries(), indent=1) + "\n").encode()])
-        return [whole, *paths.values()]
+        return [whole, *paths]
 
     def _entries(self) -> dict:
         """All of it in the types of JSON; what is not defined is null."""

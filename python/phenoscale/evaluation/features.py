@@ -13,7 +13,7 @@ from phenoscale.errors import InputError
 from phenoscale.tables.predictions import is_embedding
 from phenoscale.words import count, listed
 
-__all__ = ["choose_features"]
+__all__ = ["choose_features", "may_be_feature"]
 
 #: CellProfiler's, pycytominer's, phenoscale's measures: what was measured of the objects or field
 _MEASURED = re.compile(r"(?:Cells?|Nuclei|Nucleus|Cytoplasm|Image)_.+")
@@ -53,7 +53,7 @@ def choose_features(is_number, prefixes, source: str, of_one_kind: bool = True
         that no column has.
     """
     numbers = [name for name, is_one in is_number.items()
-               if is_one and not _NEVER.fullmatch(name)]
+               if is_one and may_be_feature(name)]
     if prefixes is not None:
         return _by_prefixes(numbers, is_number, prefixes, source)
     kinds = _kinds(numbers)
@@ -68,6 +68,11 @@ def choose_features(is_number, prefixes, source: str, of_one_kind: bool = True
     of_a_kind = set().union(*kinds.values())
     names = [name for name in numbers if name in of_a_kind]
     return names, _said(names, numbers, "by their names")
+
+
+def may_be_feature(column: str) -> bool:
+    """Whether a column is not, by its name, of metadata, objects, places, files or scores."""
+    return not _NEVER.fullmatch(column)
 
 
 def _by_prefixes(numbers, is_number, prefixes, source: str):

@@ -16,7 +16,7 @@ import numpy as np
 from phenoscale.errors import InputError
 from phenoscale.evaluation.profile_table import Profiles, read_profiles
 from phenoscale.files.atomic import write_atomically
-from phenoscale.files.csv import write_csv
+from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.scores.chance import cluster_interval, mean_average_precision
 from phenoscale.scores.classification import classification
 from phenoscale.scores.retrieval import average_precision, nearest_neighbours
@@ -150,23 +150,23 @@ def match(source, label: str | None = None, features=None, roles=None, join=()) 
     return match_profiles(read_profiles(source, label, features, roles, join))
 
 
-def write_matching(found: Matching, folder, inputs=()) -> list[str]:
+def write_matching(found: Matching, folder, inputs=(), parquet: bool = False) -> list[str]:
     """Write match.json, neighbours.csv and average_precision.csv into a folder; their paths.
 
     inputs: paths of what was read, which is not written over.
+    parquet: whether each table is written as Parquet too.
     """
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder} cannot be made: {error.strerror}") from error
-    paths = [os.path.join(folder, name)
-             for name in ("match.json", "neighbours.csv", "average_precision.csv")]
-    refuse_to_lose(*paths, inputs=inputs)
+    whole = os.path.join(folder, "match.json")
+    tables = {os.path.join(folder, name): frame for name, frame in (
+        ("neighbours.csv", found.neighbours), ("average_precision.csv", found.precisions))}
+    refuse_to_lose(whole, *tables, *map(parquet_beside, tables if parquet else ()), inputs=inputs)
     about = _plain({"notes": found.notes, "scores": found.scores})
-    write_atomically(paths[0], [(json.dumps(about, indent=1) + "\n").encode()])
-    write_csv(found.neighbours, paths[1])
-    write_csv(found.precisions, paths[2])
-    return paths
+    write_atomically(whole, [(json.dumps(about, indent=1) + "\n").encode()])
+    return [whole, *write_tables(tables, parquet)]
 
 
 # ---- neighbours ----------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from phenoscale.errors import InputError
 
-__all__ = ["real_file", "remove_leftovers", "write_atomically"]
+__all__ = ["real_file", "remove_leftovers", "whole_file", "write_atomically"]
 
 _DESCRIPTORS = re.compile(r"/proc/\d+(?:/task/\d+)?/fd")  # where /dev/stdout leads
 _LINKS = 40  # in a row, at most, as for the system
@@ -22,18 +22,28 @@ def write_atomically(path, parts) -> None:
 
     parts: bytes or other buffers, written one by one as they come.
     """
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        for part in parts:
+            file.write(part)
+
+
+@contextmanager
+def whole_file(path):
+    """Gives the name of a file to be written, which takes the place of another once it is whole.
+
+    For libraries that write files themselves; else `write_atomically`.  Nothing of it stays where
+    the block raises.
+    """
     path = os.fspath(path)
     real = real_file(path)
     temporary = f"{real}.tmp.{os.getpid()}"
     try:
-        with open(temporary, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, real)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)

@@ -17,6 +17,7 @@ import os
 import re
 import zipfile
 import zlib
+from itertools import chain
 
 from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
@@ -237,7 +238,7 @@ def cell_text(cell) -> str:
     return str(cell).strip()
 
 
-def write_csv(frame, path, safe: bool = False) -> None:
+def write_csv(frame, path, safe: bool = False, before: str = "") -> None:
     """Write a frame as CSV, .gz where the name says so, whole or not at all.
 
     Parameters
@@ -249,10 +250,14 @@ def write_csv(frame, path, safe: bool = False) -> None:
         Whether text that a spreadsheet would take for a formula gets an apostrophe before it,
         which reading takes away again; numbers, and the file names that other programs must find,
         stay as they are.  By default every cell is as it is.
+    before : str
+        A line before the header, for programs that want one.
     """
     path = os.fspath(path)
     check_name(path, "table")
     parts = _texts([frame] if hasattr(frame, "columns") else frame, _defuse if safe else _escape)
+    if before:
+        parts = chain([before + "\n"], parts)
     try:
         is_packed = path.lower().endswith(".gz")
         write_atomically(path, _zipped(parts) if is_packed else map(str.encode, parts))

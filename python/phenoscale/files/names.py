@@ -12,8 +12,12 @@ __all__ = ["PARQUET", "check_name"]
 PARQUET = ".parquet"
 #: what is written -> as what, and the endings of its names
 _KINDS = {"table": ("a table is written as CSV", (".csv", ".csv.gz")),
+          "frame": ("a table is written as CSV or Parquet", (".csv", ".csv.gz", PARQUET)),
           "predictions": ("predictions are written as CSV or Parquet",
                           (".csv", ".csv.gz", PARQUET)),
+          "parquet": ("Parquet is written", (PARQUET,)),
+          "anndata": ("AnnData is written as HDF5", (".h5ad",)),
+          "properties": ("properties of CellProfiler Analyst are written", (".properties",)),
           "page": ("a page is written as HTML", (".html", ".htm")),
           "picture": ("a picture is written as PNG", (".png",))}
 
@@ -21,7 +25,7 @@ _KINDS = {"table": ("a table is written as CSV", (".csv", ".csv.gz")),
 def check_name(path, kind: str) -> None:
     """InputError for a name that promises another kind of file, or none.
 
-    kind: "table", "predictions", "page" or "picture".
+    kind: "table", "frame", "predictions", "parquet", "anndata", "properties", "page" or "picture".
     """
     words, endings = _KINDS[kind]
     if not os.fspath(path).lower().endswith(endings):

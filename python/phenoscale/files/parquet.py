@@ -8,12 +8,14 @@ float32, where a CSV has their digits.
 from __future__ import annotations
 
 import io
+import json
 
 from phenoscale.errors import InputError, cure_of
 from phenoscale.files.atomic import write_atomically
 
-__all__ = ["check_parquet", "write_parquet"]
+__all__ = ["about_parquet", "check_parquet", "write_parquet"]
 
+_ABOUT = b"phenoscale"  # key of the metadata of the schema
 _ROWS = 1 << 13  # of a group, which readers take whole; of 600 columns 20 MB
 
 
@@ -26,13 +28,26 @@ def check_parquet(path) -> None:
                          "name with .csv") from None
 
 
-def write_parquet(frames, path) -> None:
+def write_parquet(frames, path, about: dict | None = None) -> None:
     """Write some frames with the same columns as one file, whole or not at all.
 
     frames: iterable of pandas.DataFrame.
+    about: where its numbers come from, in types of JSON, as `about_parquet` gives it back.
     """
     check_parquet(path)
-    write_atomically(path, _groups(frames))
+    write_atomically(path, _groups(frames, about))
+
+
+def about_parquet(path) -> dict:
+    """What `write_parquet` was told of the numbers of a file; {} of any other."""
+    import pyarrow.parquet
+
+    words = (pyarrow.parquet.read_schema(path).metadata or {}).get(_ABOUT, b"{}")
+    try:
+        about = json.loads(words)
+    except ValueError:  # of another program
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 class _Sink(io.RawIOBase):
@@ -61,7 +76,7 @@ class _Sink(io.RawIOBase):
         return parts
 
 
-def _groups(frames):
+def _groups(frames, about):
     """The bytes of the file, a group of rows at a time."""
     import pyarrow
     import pyarrow.parquet
@@ -69,7 +84,8 @@ def _groups(frames):
     sink, writer = _Sink(), None
     for frame in _gathered(frames):
         if writer is None:
-            schema = pyarrow.schema([(name, _kind(frame[name].dtype)) for name in frame.columns])
+            schema = pyarrow.schema([(name, _kind(frame[name].dtype)) for name in frame.columns],
+                                    {_ABOUT: json.dumps(about)} if about else None)
             writer = pyarrow.parquet.ParquetWriter(sink, schema)
         writer.write_table(pyarrow.Table.from_pandas(frame, schema, preserve_index=False))
         yield from sink.taken()
@@ -81,7 +97,8 @@ def _kind(dtype):
     """A type of Parquet for one of a frame; whatever is no number is text."""
     import pyarrow
 
-    return pyarrow.from_numpy_dtype(dtype) if dtype.kind in "biuf" else pyarrow.string()
+    plain = getattr(dtype, "numpy_dtype", dtype)  # Int64 may lack some
+    return pyarrow.from_numpy_dtype(plain) if plain.kind in "biuf" else pyarrow.string()
 
 
 def _gathered(frames):

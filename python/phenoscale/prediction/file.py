@@ -84,6 +84,7 @@ class _Predicting:
         self._measures = measurer.names if measurer else []
         self._written = [] if writing.measures == "none" else self._measures
         self._is_blurred = None
+        self.about = {"model": model.digest(), "normalisation": model.normalisation}
         self.same = {"model": _model_key(model), "tower": writing.tower,
                      "measures": "all" if self._measures else "none"}
 

@@ -106,6 +106,7 @@ class _Measuring:
     """The work of stream.py."""
 
     stage, kind, bin = "measure", Measures, 1
+    about = {"normalisation": "none: counts as in the files"}
 
     def __init__(self, measurer: Measurer, threads: int, writing: Writing):
         self._measurer, self._threads, self._writing = measurer, threads, writing

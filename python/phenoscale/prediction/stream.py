@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import phenoscale
 from phenoscale.errors import InputError, check_on_error
 from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import lock_of_file
@@ -91,10 +92,10 @@ def write_file(work, table: Table, inputs, out, writing: Writing, crew: Crew):
     work : object
         What is done of each field: `stage`, its word; `kind`, of what it finds, as
         `phenoscale.prediction.blocks` has it; `same`, what all blocks depend on, by the names of
-        options; `bin`; `fields(table)`, the table as it wants it; `check(survey)`, InputError
-        where the fields do not fit; `blank(n)`, of n fields nothing yet; `each(source, order)`,
-        which yields what is put; `look(table, parts)`, before `frames(table, parts)`;
-        `end(table, crew)`.
+        options; `about`, where its numbers come from; `bin`; `fields(table)`, the table as it wants
+        it; `check(survey)`, InputError where the fields do not fit; `blank(n)`, of n fields nothing
+        yet; `each(source, order)`, which yields what is put; `look(table, parts)`, before
+        `frames(table, parts)`; `end(table, crew)`.
     table : Table
     inputs : sequence of path
         What was read, beside the images.
@@ -136,7 +137,7 @@ def _write(work, fields: _Fields, table: Table, out, writing: Writing, crew: Cre
         work.look(table, (blocks[number] for number in range(fields.n)))
         frames = work.frames(table, fields.parts(blocks, skipped))
         if _is_parquet(out):
-            write_parquet(frames, out)
+            write_parquet(frames, out, {"phenoscale": phenoscale.__version__, **work.about})
         else:
             write_csv(frames, out, writing.safe)
         errors = write_errors(fields.table, skipped, errors_beside(out))
