@@ -12,6 +12,8 @@ __all__ = ["verb"]
 
 @click.command("report")
 @click.argument("run", type=click.Path())
-def verb(run):
+@click.option("--profile", type=click.Path(), help="Folder that `profile` wrote: hits, their "
+              "pictures, a map.  [default: RUN/profile, where it is]")
+def verb(run, profile):
     """Write RUN/report.html from what is in the run folder."""
-    print(write_report(run))
+    print(write_report(run, profile))

@@ -54,7 +54,8 @@ def tidy(axes, title, x_label, y_label, pad=6):
     axes.set_axisbelow(True)
 
 
-def _ink_on(colour):
+def ink_on(colour):
+    """Black or white, whichever is read on a colour."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)
@@ -271,7 +272,7 @@ def _draw_plate(axes, frame, well, layout, title, colours, letters):
         if rows < 32 and x >= 0:
             is_sign = mark in ("+", "-")
             axes.text(x, y, mark.replace("-", "−") if is_sign else letter, ha="center",
-                      va="center_baseline", fontsize=size + 3 * is_sign, color=_ink_on(colour),
+                      va="center_baseline", fontsize=size + 3 * is_sign, color=ink_on(colour),
                       fontweight="bold" if mark else "normal", clip_on=True)
         if is_wrong:
             axes.plot(x + 0.36, y - 0.36, "X", color=ALARM, markersize=size,
