@@ -15,11 +15,11 @@ import numpy as np
 from phenoscale.reports.pictures import CLASS_COLOURS, UNSEEN
 from phenoscale.reports.screen import Screen
 
-__all__ = ["DIGITS", "NONE", "Layer", "layers_of", "short"]
+__all__ = ["NONE", "Layer", "layers_of", "short"]
 
-#: of a colour's number, and what is no colour; page.js has the same
-DIGITS, NONE = "0123456789abcdefghijklmnopqrstuv", "."
-_STEPS = len(DIGITS)  # colours of a scale
+NONE = "."  # no colour; a colour is a digit to the base of 36
+_STEPS = 32  # colours of a scale
+_DIGITS = [np.base_repr(k, 36).lower() for k in range(_STEPS)]
 _ENDS = 2, 98  # percentiles of the wells
 
 
@@ -113,7 +113,7 @@ def _classes(screen: Screen) -> Layer:
     texts = ["" if k < 0 else f"{classes[k]}, p {p:.2f}" for k, p in zip(numbers, wells["Prob"])]
     shown = [k for k in range(len(classes)) if k in set(numbers)]
     return Layer("class", chosen[:len(CLASS_COLOURS)],
-                 "".join(NONE if k < 0 else DIGITS[k % len(CLASS_COLOURS)] for k in numbers),
+                 "".join(NONE if k < 0 else _DIGITS[k % len(CLASS_COLOURS)] for k in numbers),
                  texts, [(chosen[k], f"{k + 1} {classes[k]}") for k in shown]
                  + [(UNSEEN, "trained on or not predicted")] * (-1 in numbers),
                  said="The predicted class; of wells that were trained on it is not shown.",
@@ -126,7 +126,7 @@ def _named(name: str, words, meant: dict, said: str) -> Layer:
     words = ["?" if word is None or word != word else word for word in words]
     present = [word for word in meant if word in set(words)]
     return Layer(name, [colour for colour, _ in meant.values()],
-                 "".join(DIGITS[place[word]] if word in place else NONE for word in words),
+                 "".join(_DIGITS[place[word]] if word in place else NONE for word in words),
                  ["" if word == "?" else word for word in words],
                  [meant[word] for word in present], said=said)
 
@@ -143,7 +143,7 @@ def _scale(name: str, values, said: str) -> Layer:
         low, high, kind = -max(-low, high), max(-low, high), "RdBu_r"
     high = max(high, low + 1e-9)
     palette = [to_hex(colormaps[kind](k / (_STEPS - 1))) for k in range(_STEPS)]
-    steps = [NONE if not math.isfinite(v) else DIGITS[int(np.clip(
+    steps = [NONE if not math.isfinite(v) else _DIGITS[int(np.clip(
         (v - low) / (high - low) * _STEPS, 0, _STEPS - 1))] for v in values]
     ends = [(palette[0], short(low)), (palette[_STEPS // 2], short((low + high) / 2)),
             (palette[-1], short(high))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenoscale.reports.layers import DIGITS, NONE, layers_of, short
+from phenoscale.reports.layers import NONE, layers_of, short
 from phenoscale.reports.pictures import UNSEEN
 from phenoscale.reports.screen import Screen
 from phenoscale.reports.thumbnails import Sheets, sheets
@@ -57,7 +57,7 @@ def _plate(screen: Screen, name: str, layers, layout, tall: int) -> dict:
         code = first.codes[k]
         places.append({
             "x": (column + 1) * _PITCH, "y": (row + 1) * tall, "number": k,
-            "fill": UNSEEN if code == NONE else first.palette[DIGITS.index(code)],
+            "fill": UNSEEN if code == NONE else first.palette[int(code, 36)],
             "mark": wells["Mark"].iloc[k], "sign": first.signs[k] if first.signs else "",
             "title": _title(wells.iloc[k], first.texts[k])})
     return {"name": name or "plate", "wells": places, "rows": rows,

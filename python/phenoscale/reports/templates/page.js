@@ -20,14 +20,13 @@
   function viewer() {
     const data = JSON.parse($("plates-data").textContent);
     const figures = [...document.querySelectorAll("figure.plate")];
-    const DIGITS = "0123456789abcdefghijklmnopqrstuv";
     const all = figures.map((figure) => ({
       figure, wells: [...figure.querySelectorAll(".wells rect")],
       svg: figure.querySelector("svg"), margins: figure.querySelector(".margins")}));
     let plate = 0, layer = 0, well = -1;
 
     const colour = (code) => code === "." ? data.unseen
-      : data.layers[layer].palette[DIGITS.indexOf(code)];
+      : data.layers[layer].palette[parseInt(code, 36)];
 
     function paint() {
       const one = all[plate], isPicture = layer === "pictures";
@@ -59,7 +58,7 @@
         ["y", "x"].forEach((axis, side) => {
           const at = rect.getAttribute(axis);
           if (!sums[side].has(at)) sums[side].set(at, []);
-          sums[side].get(at).push(DIGITS.indexOf(codes[k]));
+          sums[side].get(at).push(parseInt(codes[k], 36));
         });
       });
       const first = one.wells[0], box = one.svg.querySelector(".tray");
