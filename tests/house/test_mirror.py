@@ -37,6 +37,7 @@ NOT_MIRRORED = {
     "cli/simulate": "cli/test_verbs",
     "cli/match": "evaluation/test_matching",
     "cli/measure": "prediction/test_measure",
+    "cli/profile": "screening/test_profile",
     "cli/ranked": "prediction/test_file_ranks",
     "cli/train": "cli/test_verbs",
     "errors": "cli/test_verbs",

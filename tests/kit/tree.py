@@ -26,7 +26,8 @@ _OURS = ("csrc/**/*.[ch]", "python/binding/*.[ch]", "python/phenoscale/**/*.py",
 #: from the ground up: an import goes down, or stays in its room
 FLOORS = ("errors words machine signals streams progress _core", "files scores",
           "tables ranks simulation", "images models", "prediction profiles", "training",
-          "checks estimator evaluation", "reports", "hosts bench", "cli", "__main__ __init__")
+          "checks estimator evaluation", "screening", "reports", "hosts bench", "cli",
+          "__main__ __init__")
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
 
 def read_sources():

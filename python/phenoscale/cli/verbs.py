@@ -27,6 +27,7 @@ VERBS = {
     "match": "Match the profiles of a TABLE: does the nearest have...",
     "measure": "Measure every field of a TABLE or FOLDER: the classic...",
     "predict": "Classify every field of a TABLE or FOLDER:...",
+    "profile": "Profile the wells and treatments of PREDICTIONS, and...",
     "report": "Write RUN/report.html from what is in the run folder.",
     "serve": "Work for other programs: JSON lines on stdin and stdout...",
     "simulate": "Draw a simulated screen: TIFFs, a LoadData CSV, and the...",

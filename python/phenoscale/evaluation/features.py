@@ -29,7 +29,8 @@ _NEVER = re.compile(
 _NAMED = 3  # columns, or groups, named in a sentence
 
 
-def choose_features(is_number, prefixes, source: str) -> tuple[list[str], str]:
+def choose_features(is_number, prefixes, source: str, of_one_kind: bool = True
+                    ) -> tuple[list[str], str]:
     """The columns that are features, and a sentence that says which.
 
     Parameters
@@ -42,12 +43,14 @@ def choose_features(is_number, prefixes, source: str) -> tuple[list[str], str]:
         columns that differ in the number at their end only, as networks have them (emb_0, emb_1).
     source : str
         For messages.
+    of_one_kind : bool
+        Whether kinds of features that are on different scales may not be taken at once.
 
     Raises
     ------
     InputError
-        Where no column is one, where kinds of features that should not be compared at once are
-        there, and for a prefix that no column has.
+        Where no column is one, where there are several kinds and one is wanted, and for a prefix
+        that no column has.
     """
     numbers = [name for name, is_one in is_number.items()
                if is_one and not _NEVER.fullmatch(name)]
@@ -58,11 +61,12 @@ def choose_features(is_number, prefixes, source: str) -> tuple[list[str], str]:
         raise InputError(f"{source}: no columns are features by their names (Cells_, Nuclei_, "
                          "Cytoplasm_, Image_, or a network's as emb_0, emb_1): name how they "
                          f"begin with --features; numbers are in {listed(numbers, limit=_NAMED)}")
-    if len(kinds) > 1:
+    if len(kinds) > 1 and of_one_kind:
         words = listed((f"{len(names):,} as {names[0]}" for names in kinds.values()), limit=_NAMED)
         raise InputError(f"{source} has features of several kinds, {words}: name those to compare "
                          f"with --features {next(iter(kinds))}")
-    (names,) = kinds.values()
+    of_a_kind = set().union(*kinds.values())
+    names = [name for name in numbers if name in of_a_kind]
     return names, _said(names, numbers, "by their names")
 
 

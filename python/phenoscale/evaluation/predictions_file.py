@@ -23,7 +23,7 @@ from phenoscale.tables.roles import known_roles
 from phenoscale.tables.wells import normalise_well
 from phenoscale.words import count, listed
 
-__all__ = ["read_predictions"]
+__all__ = ["called_classes", "checked_probabilities", "read_predictions"]
 
 _SUM = 1e-3  # that the probabilities of a field may be off 1, rounded as they may be
 _MOST_NAMED = 5
@@ -62,11 +62,11 @@ def read_predictions(path, label: str | None) -> Predicted:
     frame = known_columns(cells, label, roles, {})
     if WELL in frame:
         frame[WELL] = frame[WELL].map(normalise_well)
-    frame[columns] = _probabilities(path, frame, columns)
+    frame[columns] = checked_probabilities(path, frame, columns)
     if KEY in frame and frame[KEY].duplicated().any():
         raise InputError(f"{path} has the field {frame[KEY][frame[KEY].duplicated()].iloc[0]} "
                          "twice: take one out")
-    keys = _classes(path, frame, columns)
+    keys = called_classes(path, frame, columns)
     found = Predicted(sorted(keys), {name: keys[name] for name in sorted(keys)}, [_UNKNOWN])
     _leave_strangers(path, found, frame, label)
     frame[PLATE] = plate_names(frame)
@@ -92,8 +92,9 @@ def _check_label(path, cells, label) -> None:
                          f"{listed(cells.columns, near=label, limit=8)}")
 
 
-def _probabilities(path, frame, columns):
-    """float64 (fields, classes), each row from 0 to 1 and 1 together."""
+def checked_probabilities(path, frame, columns):
+    """Columns of a frame as probabilities: float64 (fields, classes), each row from 0 to 1 and 1
+    together; InputError names the field of one that is not."""
     import pandas
 
     p = frame[columns].apply(pandas.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
@@ -117,9 +118,24 @@ def _place(path, frame, row: int) -> str:
     return f"{path} row {row + 1}" + (f" ({where})" if where else "")
 
 
-def _classes(path, frame, columns) -> dict[str, str]:
+def called_classes(path, frame, columns) -> dict[str, str]:
     """Class to key: the class that is called where its column is the highest; of one that never is
-    the label with the letters of the key, else the key."""
+    the label with the letters of the key, else the key.
+
+    Parameters
+    ----------
+    path : path
+        For messages.
+    frame : pandas.DataFrame
+        `Phenoscale_Class`, Truth, and the columns of probabilities as numbers.
+    columns : list of str
+        Of the probabilities.
+
+    Raises
+    ------
+    InputError
+        For calls that do not go with the probabilities.
+    """
     p = frame[columns].to_numpy(dtype=np.float64)
     top, is_clear = p.argmax(axis=1), (p == p.max(axis=1, keepdims=True)).sum(axis=1) == 1
     calls = frame[CLASS].to_numpy(dtype=object)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from phenoscale.words import count, listed
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Profiles", "read_profiles"]
+__all__ = ["Numbers", "Profiles", "read_numbers", "read_profiles"]
 
 #: columns of labels as `column_key` has them
 _LABELS = ("moa", "mechanism", "mechanismofaction", "mechanismsofaction", "moalabel", "label",
@@ -37,6 +37,25 @@ _LABELS = ("moa", "mechanism", "mechanismofaction", "mechanismsofaction", "moala
 _INDEX = re.compile(r"(Unnamed: \d+)?")  # numbers of rows, without a name
 _KEYS = ("batch", "plate", "well", "compound", "concentration")
 _NAMED = 3  # columns, rows named in a sentence
+
+
+class Numbers(NamedTuple):
+    """A table of numbers that is understood so far.
+
+    Attributes
+    ----------
+    table : Table
+        What it says of its rows, without images.
+    values : numpy.ndarray
+        float32 (rows, features), nan where a cell has none.
+    features : list of str
+    notes : list of str
+    """
+
+    table: Table
+    values: np.ndarray
+    features: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -152,16 +171,38 @@ def read_profiles(source, label: str | None = None, features: Sequence[str] | No
     InputError
         Naming file, line and column, and the cure.
     """
+    found = read_numbers(source, features, roles, join, lambda column: column == label)
+    profiles = _profiles_of(found.table, found.values, found.features, label)
+    return _with_all_numbers(replace(profiles, notes=[*found.notes, *profiles.notes]), found.table)
+
+
+def read_numbers(source, features, roles, join, is_text, of_one_kind: bool = True) -> Numbers:
+    """A table of profiles as far as every reader of one needs it.
+
+    Parameters
+    ----------
+    source, features, roles, join
+        As for `read_profiles`.
+    is_text : callable
+        Whether the column of a name is read as text even where its cells are numbers.
+    of_one_kind : bool
+        As for `phenoscale.evaluation.features.choose_features`.
+
+    Raises
+    ------
+    InputError
+        As `read_profiles`.
+    """
     features = None if features is None else values_of(features, "features")
     roles, join = words_of(roles or {}, "roles"), values_of(join, "join")
     name = "the DataFrame" if hasattr(source, "columns") else str(source)
     chosen, notes = [], []
 
     def choose(is_number):
-        kept = _about(is_number, [label, *roles.values()])
+        kept = _about(is_number, [*filter(is_text, is_number), *roles.values()])
         found, said = choose_features({column: is_one for column, is_one in is_number.items()
                                        if column not in kept and not _INDEX.fullmatch(column)},
-                                      features, name)
+                                      features, name, of_one_kind)
         chosen[:] = found
         notes.append(said)
         return found, [column for column, is_one in is_number.items()
@@ -170,9 +211,7 @@ def read_profiles(source, label: str | None = None, features: Sequence[str] | No
     wide = read_wide(source, choose)
     if not wide.lines:
         raise InputError(f"{name} has no rows: it needs one for each profile below the header")
-    table = _table_of(wide, name, roles, join)
-    profiles = _profiles_of(table, wide.numbers, chosen, label)
-    return _with_all_numbers(replace(profiles, notes=[*notes, *profiles.notes]), table)
+    return Numbers(_table_of(wide, name, roles, join), wide.numbers, chosen, notes)
 
 
 def _about(columns, named) -> set[str]:

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Predictions in, profiles and hits out: the whole of the room.
+
+    wells.py -> choice.py -> fit.py -> hits.py -> wells.csv, treatments.csv, hits.csv, profile.json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import phenoscale
+from phenoscale.errors import InputError
+from phenoscale.files.atomic import write_atomically
+from phenoscale.files.csv import write_csv
+from phenoscale.profiles.fitted import Recipe, load_fit
+from phenoscale.profiles.permutation import DRAWS
+from phenoscale.profiles.plate_effect import plate_accuracy
+from phenoscale.profiles.position import places_of
+from phenoscale.profiles.replicates import Agreement, agreement
+from phenoscale.screening.asked import NONE, Asked
+from phenoscale.screening.choice import choose
+from phenoscale.screening.fit import Profiled, apply_fit, make_fit, refuse_bare_plates
+from phenoscale.screening.hits import RATE, Found, hits_of
+from phenoscale.screening.wells import Wells, read_wells
+from phenoscale.tables.outputs import refuse_to_lose
+from phenoscale.tables.predictions import MODEL
+from phenoscale.words import count, number
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["FILES", "Screened", "hits", "profile"]
+
+FILES = ("profile.json", "wells.csv", "treatments.csv", "hits.csv")
+_SEED = 0
+
+
+@dataclass
+class Screened:
+    """What `profile` found.
+
+    Attributes
+    ----------
+    wells, treatments, hits : pandas.DataFrame
+        One row a well, a treatment, a treatment that is no negative control (docs/profiles.md).
+    about : dict
+        What was fitted, tried and kept, scores, notes: as profile.json has it.
+    """
+
+    wells: pandas.DataFrame
+    treatments: pandas.DataFrame
+    hits: pandas.DataFrame
+    about: dict = field(default_factory=dict)
+
+    def text(self) -> str:
+        """For people."""
+        about = self.about
+        lines = [*about["notes"], ""]
+        for step in about["steps"]:
+            value = "" if step["value"] is None else f" {step['value']}"
+            lines.append(f"{step['step']}: {'kept' if step['kept'] else 'not kept'}{value}: "
+                         f"{step['why']}")
+        for score in about["scores"]:
+            lines.append(
+                f"{score['after']}: replicates agree by {number(score['agreement'])} (wells of "
+                f"different compounds {number(score['null'])}), {number(score['above'])} of the "
+                f"treatments above 95 % of these; the plate is read right in "
+                f"{number(score['plate_accuracy'])} of wells, by chance "
+                f"{number(score['plate_chance'])}")
+        found = about["hits"]
+        lines.append(f"{found['hits']} of {count(found['treatments'], 'treatment')} are hits at q "
+                     f"< {RATE}" + (f"; p cannot be below {found['floor']:.2g}"
+                                    if found["floor"] is not None else ""))
+        if found["cannot_say"]:
+            lines.append(f"of {count(found['cannot_say'], 'treatment')} it cannot be said: see "
+                         "column Words of hits.csv")
+        return "\n".join(lines)
+
+    def write(self, folder, inputs=()) -> list[str]:
+        """Write profile.json, wells.csv, treatments.csv and hits.csv into a folder; their paths.
+
+        inputs: paths of what was read, which is not written over.
+        """
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be made: {error.strerror}") from error
+        paths = [os.path.join(folder, name) for name in FILES]
+        refuse_to_lose(*paths, inputs=inputs)
+        write_atomically(paths[0], [(json.dumps(self.about, indent=1) + "\n").encode()])
+        for path, frame in zip(paths[1:], (self.wells, self.treatments, self.hits)):
+            write_csv(frame, path, safe=True)
+        return paths
+
+
+def profile(predictions, asked: Asked | None = None, **words) -> Screened:
+    """Fields to wells to treatments: profiles, and which treatments do something.
+
+    Parameters
+    ----------
+    predictions : path or pandas.DataFrame, or a list of them
+        Files of `phenoscale predict` or `measure`, tables of profiles of other programs, or
+        folders of runs.
+    asked : Asked, optional
+        How.
+    words
+        In place of it, its attributes: ``profile("predictions.csv", standardise="robust")``.
+
+    Returns
+    -------
+    Screened
+
+    Raises
+    ------
+    InputError
+        Naming the file, the well, the column, and the cure.
+
+    Notes
+    -----
+    Typical variation normalization: Ando 2017 (bioRxiv 161422). Median polish: Brideau 2003
+    (J Biomol Screen 8:634). Average precision: Kalinin 2025 (Nat Commun 16:5181).
+    """
+    asked = asked or Asked.of(words)
+    sources = list(predictions) if isinstance(predictions, (list, tuple)) else [predictions]
+    if asked.apply is None:
+        wells, made, raw, choice = _fitted(sources, asked)
+        steps, notes = choice.steps, choice.notes
+    else:
+        wells, made, raw, steps, notes = _applied(sources, asked)
+    found = hits_of(wells, made, _SEED)
+    about = _about(asked, wells, made, found)
+    about["steps"] = steps
+    about["scores"] = [*raw, _score("profile", made.profiles, wells, found.agreement)]
+    about["notes"] = [*wells.notes, *made.notes, *notes, *_few(found, made)]
+    if asked.fit is not None:
+        made.fitted.about = {key: about[key] for key in ("version", "model", "inputs", "steps",
+                                                         "scores")}
+        refuse_to_lose(asked.fit, inputs=[one["path"] for one in wells.inputs])
+        made.fitted.save(asked.fit)
+    return Screened(found.wells, found.treatments, found.hits, _plain(about))
+
+
+def hits(predictions, asked: Asked | None = None, **words) -> pandas.DataFrame:
+    """The treatments that do something, the surest first: `profile`'s hits alone.
+
+    Parameters
+    ----------
+    predictions, asked, words
+        As for `profile`.
+    """
+    return profile(predictions, asked, **words).hits
+
+
+# ---- two ways ------------------------------------------------------------------------------------
+
+
+def _fitted(sources, asked: Asked):
+    wells = read_wells(sources, asked)
+    how = asked.standardise
+    if not wells.is_control.any():
+        if how not in (None, NONE):
+            raise InputError(f"--standardise {how} needs negative controls, and none are known: "
+                             "name them by --controls COLUMN=VALUE, or give --standardise none")
+        wells.notes.append("no negative controls are known, so that nothing is standardised on "
+                           "them, and there are no distances, p and hits: name them by --controls "
+                           "COLUMN=VALUE")
+    elif how != NONE:
+        refuse_bare_plates(wells)
+    places = places_of(_well_names(wells))
+    raw = [_score("aggregated", np.nan_to_num(wells.values), wells)]
+    choice = choose(wells, places, asked.aggregate, how, _SEED)
+    made = make_fit(wells, choice.recipe, places, _SEED)
+    if wells.states:
+        made.fitted.states = {
+            name: made.profiles[is_of].mean(axis=0, dtype=np.float64).astype(np.float32)
+            for name, is_of in wells.states.items()}
+    return wells, made, raw, choice
+
+
+def _applied(sources, asked: Asked):
+    fitted = load_fit(asked.apply)
+    asked = Asked(**{**vars(asked), "aggregate": fitted.recipe.aggregate})
+    wells = read_wells(sources, asked, fitted.features)
+    if fitted.recipe.standardise != NONE:
+        refuse_bare_plates(wells)
+    raw = [_score("aggregated", np.nan_to_num(wells.values), wells)]
+    made = apply_fit(wells, fitted, places_of(_well_names(wells)))
+    notes = [f"by the fit of {os.fspath(asked.apply)}, unchanged", *_strange_plates(wells, made)]
+    return wells, made, raw, fitted.about.get("steps", []), notes
+
+
+def _well_names(wells: Wells) -> list[str]:
+    return wells.frame["Metadata_Well"].tolist()
+
+
+def _strange_plates(wells: Wells, made: Profiled) -> list[str]:
+    """Plates whose controls differ from each other more than those of the fit do."""
+    null = made.fitted.null
+    if not len(null):
+        return []
+    usual, notes = float(np.median(np.sqrt((null**2).sum(axis=1)))), []
+    for k, name in enumerate(wells.plates):
+        mine = made.apart[wells.is_control & (wells.plate == k)]
+        mine = mine[np.isfinite(mine).all(axis=1)]
+        times = float(np.median(np.sqrt((mine**2).sum(axis=1)))) / usual if len(mine) else 0
+        if times > _STRANGE:
+            notes.append(f"the control wells of {name} lie {times:.1f} times as far from each "
+                         "other as those of the fit: the p of its treatments are too small")
+    return notes
+
+
+_STRANGE = 1.5  # times as far
+
+
+# ---- what is said --------------------------------------------------------------------------------
+
+
+def _score(after: str, profiles, wells: Wells, alike: Agreement | None = None) -> dict:
+    """How alike replicates are, and how well the plate can be read, at a step."""
+    is_named = np.array([name != "" for name in wells.treatments])[wells.treatment]
+    alike = alike or agreement(profiles, wells.treatment, wells.compound,
+                               is_named & ~wells.is_control, _SEED)
+    group = np.where(wells.is_control, len(wells.treatments) + np.arange(len(wells)),
+                     wells.treatment)
+    accuracy, chance = plate_accuracy(profiles, wells.plate, group, _SEED)
+    known = alike.median[np.isfinite(alike.median)]
+    return {"after": after, "agreement": float(np.median(known)) if len(known) else np.nan,
+            "null": float(np.median(alike.null)) if len(alike.null) else np.nan,
+            "above": alike.above, "plate_accuracy": accuracy, "plate_chance": chance}
+
+
+def _about(asked: Asked, wells: Wells, made: Profiled, found: Found) -> dict:
+    fitted: Recipe = made.fitted.recipe
+    models = sorted(set(wells.frame[MODEL])) if MODEL in wells.frame else []
+    return {"version": phenoscale.__version__, "model": models, "inputs": wells.inputs,
+            "wells": len(wells), "plates": len(wells.plates), "columns": made.fitted.columns,
+            "controls": {"negative": int(wells.is_control.sum()),
+                         "positive": int(wells.is_positive.sum())},
+            **fitted._asdict(),
+            "fit": None if asked.fit is None else os.fspath(asked.fit),
+            "applied": None if asked.apply is None else os.fspath(asked.apply),
+            "reversal": list(made.fitted.states),
+            "hits": {"treatments": len(found.hits), "hits": int((found.hits["Hit"] == "yes").sum()),
+                     "cannot_say": int((found.hits["Hit"] == "cannot say").sum()), "rate": RATE,
+                     "floor": found.floor}}
+
+
+def _few(found: Found, made: Profiled) -> list[str]:
+    """Where controls are too few for a p."""
+    if not len(made.fitted.null) or not np.isfinite(found.floor):
+        return []
+    least = float(found.hits["Floor"].max())
+    if least * len(found.hits) < RATE or least < 2 / DRAWS:
+        return []
+    return [f"{count(len(made.fitted.null), 'negative control well')} allow p down to "
+            f"{least:.2g}, of the treatments with the fewest wells: among "
+            f"{count(len(found.hits), 'treatment')} one alone could not have q < {RATE}; more "
+            "control wells, or more replicates, would tell"]
+
+
+def _plain(value):
+    """As JSON has it: what is not defined is null."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (np.floating, np.integer, np.bool_)):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value
