@@ -18,6 +18,7 @@ tifffile, Image = pytest.importorskip("tifffile"), pytest.importorskip("PIL.Imag
 
 from phenoscale import InputError
 from phenoscale.reports.report import write_report
+from phenoscale.scores.dose_fit import fit_doses
 from phenoscale.tables.class_keys import class_key
 from runs import PHENOTYPES, make_plate, make_screen
 
@@ -138,10 +139,13 @@ def test_doses_and_controls_of_one_plate(plate):
     score = np.log(frame["Phenoscale_Prob_positive"]) - np.log(frame["Phenoscale_Prob_negative"])
     rank = frame["Metadata_Concentration"].astype(float)
     rows = {row[0]: row for row in page.rows["dose-table"][1:]}
+    none = (frame["Metadata_Control"] == "negative") & (rank == 0)
     for name in ("Wortmannin", "LY294002"):
         mask = (frame["Metadata_Compound"] == name) & (rank > 0)
         rho = score[mask].rank().corr(rank[mask].rank())
-        assert rows[name] == [name, str(mask.sum()), f"{rho:.2f}"]
+        assert rows[name][:3] == [name, str(mask.sum()), f"{rho:.2f}"]
+        fit = fit_doses([*rank[mask], *(0 * rank[none])], [*score[mask], *score[none]])
+        assert rows[name][3] == (f"{fit['ec50']:.3g}" if fit["fit_ok"] else "")
     test = held_out(folder)
     z = np.log(test["Phenoscale_Prob_positive"]) - np.log(test["Phenoscale_Prob_negative"])
     pos, neg = z[test["Class"] == "positive"], z[test["Class"] == "negative"]

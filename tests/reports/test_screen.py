@@ -124,6 +124,17 @@ def test_the_script_has_what_is_drawn(made):
     assert data["plates"][0]["name"] == "P4", "the held-out plate comes first"
 
 
+def test_without_scripts_every_plate_is_drawn_and_only_buttons_are_hidden(made):
+    _, screen, page = made
+    figures = [part.partition("</figure>")[0] for part in page.split('<figure class="plate"')[1:]]
+    for figure in figures:
+        fills = re.findall(r'fill="(#[0-9a-fA-F]{6})"[^>]*><title>', figure)
+        assert len(fills) == figure.count("<title>") == 60
+    assert len(set(re.findall(r'fill="(#\w+)"[^>]*><title>', figures[0]))) > 3
+    hidden = re.findall(r"<[a-z]+ [^>]*\bhidden\b[^>]*>", page)
+    assert hidden and all("scripted" in tag for tag in hidden)
+
+
 def test_controls_of_each_plate_are_those_of_the_files(made):
     folder, screen, page = made
     found = controls.section(screen)
@@ -182,6 +193,20 @@ def test_without_a_profile_the_page_is_whole(tmp_path):
     order = [page.index(f'<section id="{part}"') for part in (
         "plates", "controls", "hits", "shown", "doses", "like", "trust")]
     assert order == sorted(order)
+
+
+def test_pictures_as_files_with_their_tables(made, tmp_path):
+    folder, screen, _ = made
+    write_report(folder, pictures=tmp_path / "pictures")
+    there = {path.name for path in (tmp_path / "pictures").iterdir()}
+    for name in ("hits", "controls", "doses", "result_confusion", "heads", "plate_1"):
+        assert (name == "heads") != ({f"{name}.svg", f"{name}.png"} <= there), name
+    assert {"hits.csv", "controls.csv", "doses.csv", "wells.csv", "phenoscale_mqc.html"} <= there
+    hits_again = pandas.read_csv(tmp_path / "pictures" / "hits.csv")
+    assert hits_again["Treatment"].tolist() == screen.profile.hits["Treatment"].tolist()
+    assert len(pandas.read_csv(tmp_path / "pictures" / "wells.csv")) == len(screen.wells)
+    part = (tmp_path / "pictures" / "phenoscale_mqc.html").read_text()
+    assert part.startswith("<!--\nid: ") and "<script" not in part and "differ from" in part
 
 
 def test_a_folder_that_is_no_profile_is_refused(tmp_path, made):

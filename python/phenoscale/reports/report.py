@@ -13,6 +13,7 @@ import os
 from phenoscale.evaluation.run import read_run
 from phenoscale.reports.drawing import drawing
 from phenoscale.reports.page import write_page
+from phenoscale.reports.picture_files import write_pictures
 from phenoscale.reports.screen import read_screen
 from phenoscale.reports.sections import (
     changed,
@@ -41,7 +42,7 @@ _OF_SCREEN = {"plates": plates, "controls": controls, "hits": hits, "hit_fields"
 
 
 @drawing()
-def write_report(run, profile=None) -> str:
+def write_report(run, profile=None, pictures=None) -> str:
     """Write ``report.html`` into the folder of a training run.
 
     Parameters
@@ -51,6 +52,8 @@ def write_report(run, profile=None) -> str:
     profile : str or path, optional
         What ``phenoscale profile --out`` wrote; by default ``profile`` in the folder of the run,
         where it is.  Without it there are no hits.
+    pictures : str or path, optional
+        A folder for the pictures as SVG and PNG, the tables behind them, and what MultiQC takes.
 
     Returns
     -------
@@ -72,7 +75,9 @@ def write_report(run, profile=None) -> str:
         *made["changed"].get("wells", []), *made["changed"].get("more", [])]}
     for name, module in _OF_SCREEN.items():
         made[name] = {"why": "", **module.section(screen)}
+    said = summary.section(screen, made)
     path = data.folder.file(data.folder.REPORT)
-    write_page(path, "report.html.j2", run=data, screen=screen,
-               summary=summary.section(screen, made), **made)
+    write_page(path, "report.html.j2", run=data, screen=screen, summary=said, **made)
+    if pictures is not None:
+        write_pictures(pictures, screen, made, said)
     return path

@@ -13,9 +13,9 @@ from functools import cached_property
 
 from phenoscale.errors import InputError
 from phenoscale.evaluation.predicted import PLATE, WELL, plate_names
-from phenoscale.evaluation.profiled import PROFILE, TREATMENT, Profiled, read_profiled
 from phenoscale.evaluation.run import Run, named_values
 from phenoscale.profiles.aggregate import log_odds
+from phenoscale.screening.profiled import PROFILE, TREATMENT, Profiled, read_profiled
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.predictions import (
     CELLS,

@@ -26,6 +26,7 @@ HIT_COLOURS = {"yes": (CLASS_COLOURS[5], "hit, q < 0.05"), "no": ("#9CC3DD", "no
                "cannot say": (CLASS_COLOURS[6], "cannot say")}
 _SMALLEST = 1e-300  # a q, before its logarithm
 _LABELLED, _MOST_NAMES = 10, 24
+_LONG = 40  # SD, up to which the effects are on a plain scale
 
 
 def drift(plates, panels):
@@ -98,12 +99,14 @@ def volcano(hits):
          "−log10 q")
     taken = []
     for name, x, y in list(zip(known["Treatment"], known["Effect"], up))[:_LABELLED]:
-        if all(abs(x - a) > 0.06 * np.ptp(known["Effect"]) or abs(y - b) > 0.045 * np.ptp(up)
-               for a, b in taken):  # names that would lie on one another are in the table
-            axes.annotate(label_text(name, 22), (x, y), (-6, 0), textcoords="offset points",
-                          fontsize=8, color=INK, ha="right", va="center")
-            taken.append((x, y))
+        if all(abs(y - b) > 0.045 * np.ptp(up) for b in taken):  # others are in the table
+            axes.annotate(label_text(name, 22), (x, y), (0, 6), textcoords="offset points",
+                          fontsize=8, color=INK, ha="center", va="bottom")
+            taken.append(y)
     axes.margins(x=0.12, y=0.1)
+    if known["Effect"].max() > _LONG:  # a few that lie very far would push the others together
+        axes.set_xscale("symlog", linthresh=_LONG / 4)
+        axes.xaxis.set_major_formatter("{x:g}")
     axes.spines["left"].set_color(FAINT)
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     return figure

@@ -25,6 +25,7 @@ _SIDES = (160, 128, 96, 72, 56, 40, 28)  # pixels of a well, the largest that th
 _PIXELS = 30_000_000  # of all sheets: some 15 MB of a page
 _SAMPLE = 160  # fields of which black and white are taken
 _QUALITY = 80
+_BLANK = 0.925  # of a place without a field: as light as the page draws it
 
 
 @dataclass
@@ -91,7 +92,7 @@ def sheets(screen: Screen, layout) -> Sheets:
             if sheet is not None:
                 found.images[plate] = jpeg(sheet)
             plate, found.shape = row[PLATE], small.shape[:2]
-            sheet = np.full((layout[0] * small.shape[0], layout[1] * small.shape[1], 3), 0.5)
+            sheet = np.full((layout[0] * small.shape[0], layout[1] * small.shape[1], 3), _BLANK)
         y, x = well_position(row[WELL]) or (layout[0], 0)
         if y < layout[0] and x < layout[1]:
             h, w = found.shape

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from phenoscale.evaluation.profiled import FEATURE
 from phenoscale.reports.pictures import CLASS_COLOURS, UNSEEN
 from phenoscale.reports.screen import Screen
 from phenoscale.reports.screen_pictures import HIT_COLOURS
 from phenoscale.reports.sections.plates import treatment_of
+from phenoscale.screening.profiled import FEATURE
 from phenoscale.tables.controls import NEGATIVE, POSITIVE
 
 __all__ = ["section"]

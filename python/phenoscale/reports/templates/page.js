@@ -110,7 +110,7 @@
         if (value) facts.append(make("dt", name), make("dd", value));
       });
       $("chosen").replaceChildren(
-        make("h4", [mine.name, mine.wells[at]].join(" ") + (mine.treatments[at]
+        make("h3", [mine.name, mine.wells[at]].join(" ") + (mine.treatments[at]
           ? `: ${mine.treatments[at]}` : "")), pictures, facts);
       const link = document.querySelector(`[data-treatment="${CSS.escape(mine.treatments[at])}"]`);
       if (link) {

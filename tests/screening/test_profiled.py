@@ -9,7 +9,7 @@ import pytest
 pandas = pytest.importorskip("pandas")
 
 from phenoscale import InputError
-from phenoscale.evaluation.profiled import read_profiled
+from phenoscale.screening.profiled import read_profiled
 
 
 @pytest.fixture

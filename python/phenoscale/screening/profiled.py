@@ -11,12 +11,13 @@ import os
 from dataclasses import dataclass
 
 from phenoscale.errors import InputError
+from phenoscale.screening.profile import FILES
 from phenoscale.tables.predictions import text_frame
 
-__all__ = ["HITS", "PROFILE", "Profiled", "read_profiled"]
+__all__ = ["FEATURE", "PROFILE", "TREATMENT", "Profiled", "read_profiled"]
 
 PROFILE = "profile"  # the folder in that of a run
-ABOUT, HITS, WELLS, TREATMENTS = "profile.json", "hits.csv", "wells.csv", "treatments.csv"
+ABOUT, WELLS, TREATMENTS, HITS = FILES
 TREATMENT, FEATURE = "Phenoscale_Treatment", "Image_Profile_"
 _LIMIT = 1 << 26  # bytes of profile.json
 _NEEDED = {HITS: ("Rank", "Treatment", "Hit"), WELLS: (TREATMENT, "Metadata_Well"),
