@@ -12,6 +12,10 @@ __all__ = ["verb"]
 
 @click.command("report")
 @click.argument("run", type=click.Path())
-def verb(run):
-    """Write RUN/report.html from what is in the run folder."""
-    print(write_report(run))
+@click.option("--profile", type=click.Path(), help="Folder that `profile` wrote: hits, their "
+              "pictures, a map.  [default: RUN/profile, where it is]")
+@click.option("--pictures", type=click.Path(), help="Folder for the pictures as SVG and PNG, the "
+              "tables behind them, and phenoscale_mqc.html for MultiQC.")
+def verb(run, profile, pictures):
+    """Write RUN/report.html from what is in the run folder (docs/report.md)."""
+    print(write_report(run, profile, pictures))

@@ -15,7 +15,7 @@ from phenoscale.scores.dose_fit import is_ranks
 from phenoscale.tables.controls import NEGATIVE
 from phenoscale.tables.predictions import CELLS
 
-__all__ = ["DoseWells", "dose_table", "dose_wells"]
+__all__ = ["DoseWells", "cell_wells", "dose_table", "dose_wells"]
 
 
 @dataclass
@@ -83,7 +83,7 @@ def dose_table(found: Predicted, doses: DoseWells):
 
     parts = [(doses.label, dose_fits(doses.wells, COMPOUND, "Dose", "Score", doses.background))]
     if CELLS in found.scored:
-        wells, without = _cells(found, doses)
+        wells, without = cell_wells(found, doses)
         parts.append(("cells of a field", dose_fits(wells, COMPOUND, "Dose", "Cells", {
             name: without for name in doses.background})))
     rows = []
@@ -96,7 +96,7 @@ def dose_table(found: Predicted, doses: DoseWells):
         "compound", key=lambda names: names.map(order), kind="stable", ignore_index=True)
 
 
-def _cells(found: Predicted, doses: DoseWells):
+def cell_wells(found: Predicted, doses: DoseWells):
     """The wells of doses with Cells, the mean of their fields; the same of the negative controls
     without a dose."""
     import pandas

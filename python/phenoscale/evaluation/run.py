@@ -8,10 +8,12 @@ of split.csv and predictions.csv are one where their keys are.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from phenoscale.evaluation.predicted import Predicted, find_controls, plate_names
 from phenoscale.tables.class_keys import keys_by_class
 from phenoscale.tables.keys import KEY
+from phenoscale.tables.measured import measured_table
 from phenoscale.tables.predictions import CLASS, MODEL, known_columns, probability_columns
 from phenoscale.tables.split import SIDES
 from phenoscale.training.run_folder import RunFolder
@@ -32,6 +34,9 @@ class Run(Predicted):
         One row an epoch, numbers.
     fields : pandas.DataFrame or None
         Every field of split.csv.
+    predicted : pandas.DataFrame or None
+        Every field of predictions.csv; what the network was trained on is among them, so that only
+        what no training could know may be taken of it.
     scored : pandas.DataFrame or None
         Predictions of fields not trained on.
     refused : str
@@ -43,8 +48,14 @@ class Run(Predicted):
     folder: RunFolder | None = None
     config: dict = field(default_factory=dict)
     log: object = None
+    predicted: object = None
     refused: str = ""
     foreign: str = ""
+
+    @cached_property
+    def measured(self):
+        """`measured_table` of predictions.csv; InputError where it has none."""
+        return measured_table(self.folder.file(self.folder.PREDICTIONS))
 
 
 def named_values(option) -> dict:
@@ -74,9 +85,11 @@ def read_run(path) -> Run:
         run.fields = _known(config, split).reset_index(drop=True)
         find_controls(run, split, config.get("notes") or [], bool(config.get("controls")))
     if predictions is not None:
-        run.scored = _not_trained_on(run, _known(config, predictions))
+        run.predicted = _known(config, predictions)
+        run.scored = _not_trained_on(run, run.predicted)
     if run.fields is not None:
         run.fields["Metadata_Plate"] = plate_names(run.fields)
+        _name_plates(run)
         _refuse(run, folder.cells(folder.ERRORS))
     return run
 
@@ -84,6 +97,14 @@ def read_run(path) -> Run:
 def _known(config: dict, cells):
     return known_columns(cells, config.get("label"), config.get("roles") or {},
                          named_values(config.get("controls")))
+
+
+def _name_plates(run: Run) -> None:
+    """Plates of all predictions by the names that they have in `fields`."""
+    if run.predicted is not None and KEY in run.predicted and KEY in run.fields:
+        names = run.fields.drop_duplicates(KEY).set_index(KEY)["Metadata_Plate"]
+        run.predicted = run.predicted.assign(
+            Metadata_Plate=run.predicted[KEY].map(names).fillna(run.predicted["Metadata_Plate"]))
 
 
 def _same_fields(run: Run, frame) -> list[str]:

@@ -32,7 +32,7 @@ def stored_fields(run: Run, rows: list, bin: int = 1):
     except (InputError, OSError) as error:
         yield from [sentence_of(error)] * len(rows)
         return
-    source = fields.open(1, bin, workers=1)
+    source = fields.open(1, bin)
     source.start(np.arange(len(fields.rows)))
     for number in range(len(rows)):
         if number in fields.left_out:

@@ -54,7 +54,8 @@ def tidy(axes, title, x_label, y_label, pad=6):
     axes.set_axisbelow(True)
 
 
-def _ink_on(colour):
+def ink_on(colour):
+    """Black or white, whichever is read on a colour."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)
@@ -271,7 +272,7 @@ def _draw_plate(axes, frame, well, layout, title, colours, letters):
         if rows < 32 and x >= 0:
             is_sign = mark in ("+", "-")
             axes.text(x, y, mark.replace("-", "−") if is_sign else letter, ha="center",
-                      va="center_baseline", fontsize=size + 3 * is_sign, color=_ink_on(colour),
+                      va="center_baseline", fontsize=size + 3 * is_sign, color=ink_on(colour),
                       fontweight="bold" if mark else "normal", clip_on=True)
         if is_wrong:
             axes.plot(x + 0.36, y - 0.36, "X", color=ALARM, markersize=size,
@@ -306,57 +307,6 @@ def _plate_key(axes, frame, classes):
         keys.append(disc(ALARM, "white", "labelled, called wrong", "X"))
     axes.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=3, fontsize=8,
                 frameon=False, handletextpad=0.2, columnspacing=1.2)
-
-
-def dose_curves(frame, compound, dose, score, reference=None, score_label=None, notes=None):
-    """Score against dose, one small plot a compound: a point per well, a line through the medians.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        One row a well with the columns named by `compound`, `dose` (above zero) and `score`; where
-        there is a column ``Mark``, wells with a mark (controls) are drawn as open diamonds.
-    reference : dict, optional
-        Compound to the scores of the negative control wells: dashed line at their median, band
-        over their range.
-    score_label : str, optional
-    notes : dict, optional
-        Compound to a short text under its name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    from matplotlib.ticker import FuncFormatter
-
-    names = list(dict.fromkeys(frame[compound]))
-    columns = min(3, len(names))
-    rows = math.ceil(len(names) / columns)
-    figure = new_figure(3.6 * columns, 2.7 * rows + 0.2)
-    is_log, shared = frame[dose].max() >= 20 * frame[dose].min(), None
-    for number, name in enumerate(names):
-        axes = shared = figure.add_subplot(rows, columns, number + 1, sharex=shared, sharey=shared)
-        group = frame[frame[compound] == name]
-        level = (reference or {}).get(name, ())
-        if len(level):
-            axes.axhspan(np.min(level), np.max(level), color="#eceff1", zorder=0)
-            axes.axhline(np.median(level), color=FAINT, linestyle="--", linewidth=1, zorder=1)
-        marked = group["Mark"].astype(bool) if "Mark" in group else group[dose] < 0
-        axes.plot(group[dose][~marked], group[score][~marked], "o", color=CLASS_COLOURS[0],
-                  markersize=5, alpha=0.65, markeredgewidth=0)
-        axes.plot(group[dose][marked], group[score][marked], "D", color=CLASS_COLOURS[5],
-                  markersize=5, markerfacecolor="none")
-        middle = group.groupby(dose)[score].median()
-        axes.plot(middle.index, middle.to_numpy(), "-", color=INK, linewidth=1.6)
-        is_last = number >= len(names) - columns
-        tidy(axes, label_text(name, 32), label_text(dose) if is_last else "",
-              label_text(score_label or score, 40) if number % columns == 0 else "", pad=18)
-        if is_log:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.text(0, 1.03, label_text((notes or {}).get(name, ""), 48), color=INK, fontsize=8.5,
-                  transform=axes.transAxes)
-    return figure
 
 
 def effect_bars(changes):

@@ -9,7 +9,6 @@ from phenoscale.profiles.explain import explain, in_words
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
 from phenoscale.tables.keys import KEY
-from phenoscale.tables.measured import measured_table
 from phenoscale.tables.predictions import CLASS
 
 __all__ = ["section"]
@@ -43,7 +42,7 @@ def section(run: Run) -> dict:
 
 def _measures(run: Run):
     """The measures of the fields that were not trained on."""
-    about, numbers = measured_table(run.folder.file(run.folder.PREDICTIONS))
+    about, numbers = run.measured
     if not len(numbers.columns) or not {KEY} <= {*run.scored} & {*about}:
         raise InputError("predictions.csv has no measures: predict again with --measures all")
     place = about.reset_index().drop_duplicates(KEY).set_index(KEY)["index"]
