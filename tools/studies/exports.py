@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """How long exports of a large table take, and how large they are: the figures of docs/exports.md.
 
-    python tools/studies/exports.py [FIELDS] [COLUMNS]
+    python tools/studies/exports.py [FIELDS COLUMNS]
 """
 
 from __future__ import annotations
@@ -38,25 +38,26 @@ def drawn(fields: int, columns: int) -> pandas.DataFrame:
 
 def timed(name: str, path: str, write) -> None:
     """A line on a file: seconds, megabytes."""
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     write(path)
-    seconds = time.perf_counter() - begin
-    print(f"{name:24s} {seconds:6.1f} s {os.path.getsize(path) / 1e6:8.1f} MB", flush=True)
+    seconds, used = time.perf_counter() - begin, time.process_time() - used
+    print(f"{name:24s} {seconds:6.1f} s {used:6.1f} s of processors "
+          f"{os.path.getsize(path) / 1e6:8.1f} MB", flush=True)
 
 
 def main() -> None:
     """All formats, from Parquet and with a CSV beside them."""
-    fields, columns = (int(word) for word in (*sys.argv[1:], "10000", "2048")[:2])
+    fields, columns = map(int, sys.argv[1:] or ("10000", "2048"))
     frame = drawn(fields, columns)
     print(f"{fields:,} fields x {columns:,} columns of float32")
     with tempfile.TemporaryDirectory() as folder:
         table = os.path.join(folder, "p.parquet")
         timed("Parquet", table, lambda path: write_parquet([frame], path))
-        timed("CSV", os.path.join(folder, "p.csv"), lambda path: write_csv(frame, path))
         for to, name in (("cytotable", "t.parquet"), ("anndata", "a.h5ad"),
                          ("cpa", "c.properties"), ("omero", "o.csv"), ("wells", "w.csv")):
             timed(f"Parquet to {to}", os.path.join(folder, name),
                   lambda path, to=to: phenoscale.export(table, to, path))
+        timed("CSV", os.path.join(folder, "p.csv"), lambda path: write_csv(frame, path))
 
 
 if __name__ == "__main__":

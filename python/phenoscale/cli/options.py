@@ -16,8 +16,9 @@ from phenoscale.models.networks import TOWERS
 from phenoscale.tables.read import Reading
 
 __all__ = ["LIMITS", "gathered", "given", "listed_words", "model_reading_options",
-           "on_error_option", "pairs", "parquet_option", "path_maps", "profile_options", "quiet_option",
-           "reading_options", "size_of", "threads_option", "tower_option", "writing_options"]
+           "on_error_option", "pairs", "parquet_option", "path_maps", "profile_options",
+           "quiet_option", "reading_options", "size_of", "threads_option", "tower_option",
+           "writing_options"]
 
 LIMITS = _core.limits()  # of the C library
 
