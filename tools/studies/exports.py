@@ -17,8 +17,10 @@ import pandas
 import phenoscale
 from phenoscale.files.csv import write_csv
 from phenoscale.files.parquet import write_parquet
+from phenoscale.tables.predictions import embedding_column, probability_column
+from phenoscale.tables.wells import row_name
 
-WELLS = [f"{row}{column:02d}" for row in "ABCDEFGHIJKLMNOP" for column in range(1, 25)]
+WELLS = [f"{row_name(row)}{column:02d}" for row in range(16) for column in range(1, 25)]
 
 
 def drawn(fields: int, columns: int) -> pandas.DataFrame:
@@ -30,9 +32,9 @@ def drawn(fields: int, columns: int) -> pandas.DataFrame:
              "Metadata_Site": [str(n) for n in k % 9 + 1],
              "Image_FileName_DNA": [f"{n}.tif" for n in k], "Image_PathName_DNA": "/data",
              "Phenoscale_Class": np.where(up > 0.5, "up", "down"),
-             "Phenoscale_Prob_up": up, "Phenoscale_Prob_down": 1 - up}
+             probability_column("up"): up, probability_column("down"): 1 - up}
     values = rng.normal(size=(fields, columns)).astype(np.float32)
-    names = [f"Image_Phenoscale_Emb{n:04d}" for n in range(columns)]
+    names = [embedding_column(n) for n in range(columns)]
     return pandas.concat([pandas.DataFrame(about), pandas.DataFrame(values, columns=names)], axis=1)
 
 
