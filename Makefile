@@ -8,7 +8,7 @@ FIELDS := bbbc021
 SEEDS := 0 1 2
 IJ_JAR ?= /usr/share/java/ij.jar
 JAR := plugins/imagej/phenoscale_.jar
-VERSIONED := tables files images models scores profiles prediction evaluation checks reports \
+VERSIONED := tables files images models scores profiles prediction evaluation checks exports reports \
     simulation test_estimator.py test_machine.py
 SOURCES := setup.py pyproject.toml $(wildcard csrc/*.[ch] csrc/*/*.[ch] python/binding/*.[ch])
 

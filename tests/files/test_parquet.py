@@ -35,6 +35,15 @@ def test_frames_come_back_with_their_types(tmp_path, monkeypatch, sizes):
     assert os.listdir(tmp_path) == ["t.parquet"]
 
 
+def test_floats_take_their_four_bytes_and_little_more(tmp_path):
+    pytest.importorskip("pyarrow")
+    numbers = np.random.default_rng(0).normal(size=(4000, 50)).astype(np.float32)
+    write_parquet([pandas.DataFrame(numbers, columns=[f"c{k}" for k in range(50)])],
+                  tmp_path / "t.parquet")
+    assert os.path.getsize(tmp_path / "t.parquet") < 1.05 * numbers.nbytes
+    assert np.array_equal(pandas.read_parquet(tmp_path / "t.parquet").to_numpy(), numbers)
+
+
 def test_a_fault_on_the_way_leaves_the_old_file(tmp_path):
     pytest.importorskip("pyarrow")
     write_parquet([frame(2)], tmp_path / "t.parquet")

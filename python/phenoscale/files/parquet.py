@@ -86,7 +86,9 @@ def _groups(frames, about):
         if writer is None:
             schema = pyarrow.schema([(name, _kind(frame[name].dtype)) for name in frame.columns],
                                     {_ABOUT: json.dumps(about)} if about else None)
-            writer = pyarrow.parquet.ParquetWriter(sink, schema)
+            texts = [entry.name for entry in schema if entry.type == pyarrow.string()]
+            # a dictionary of floats, hardly two of which are the same, is half as large again
+            writer = pyarrow.parquet.ParquetWriter(sink, schema, use_dictionary=texts)
         writer.write_table(pyarrow.Table.from_pandas(frame, schema, preserve_index=False))
         yield from sink.taken()
     writer.close()
