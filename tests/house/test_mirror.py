@@ -87,6 +87,7 @@ NOT_MIRRORED = {
     "reports/sections/like": "reports/test_screen",
     "reports/sections/plates": "reports/test_screen",
     "reports/sections/result": "reports/test_report",
+    "reports/sections/strictness": "reports/test_report",
     "reports/sections/summary": "reports/test_screen",
     "reports/thumbnails": "reports/test_screen",
     "signals": "training/test_interrupt",

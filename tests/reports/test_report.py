@@ -118,6 +118,27 @@ def test_scores_are_those_of_the_held_out_fields(screen):
     assert "Held out: plate P4" in page.said("split") and "no plate" in page.said("shared")
 
 
+def test_the_calibration_counts_the_held_out_fields(screen):
+    folder, page = screen
+    frame = held_out(folder)
+    columns = ["Phenoscale_Prob_" + class_key(c) for c in PHENOTYPES]
+    top, is_right = frame[columns].max(axis=1), frame["Metadata_Phenotype"] == frame[
+        "Phenoscale_Class"]
+    rows = page.rows["calibration-table"][1:]
+    assert sum(int(row[1]) for row in rows) == len(frame)
+    low, high = map(float, rows[-1][0].split(" to "))
+    mine = (top > low) & (top <= high)
+    assert rows[-1][1:] == [str(mine.sum()), f"{100 * top[mine].mean():.1f} %",
+                            f"{100 * is_right[mine].mean():.1f} %"]
+
+
+def test_a_ladder_in_the_folder_is_shown(tmp_path):
+    folder = make_plate(tmp_path / "plate")
+    assert "phenoscale ladder" in report(folder).said("strictness")
+    (folder / "ladder.csv").write_text("Rung,Accuracy\nby well <b>,0.5\n")
+    assert report(folder).rows["ladder-table"] == [["Rung", "Accuracy"], ["by well <b>", "0.5"]]
+
+
 def test_the_class_table_counts_files(screen):
     folder, page = screen
     split = pandas.read_csv(folder / "split.csv", keep_default_na=False)

@@ -28,6 +28,7 @@ from phenoscale.reports.sections import (
     like,
     plates,
     result,
+    strictness,
     summary,
 )
 
@@ -35,7 +36,7 @@ __all__ = ["write_report"]
 
 #: name in the template -> the module whose function `section` makes it: of the run alone
 _OF_RUN = {"changed": changed, "result": result, "heads": heads, "curves": curves, "doses": doses,
-           "gallery": examples, "evidence": evidence}
+           "gallery": examples, "evidence": evidence, "strictness": strictness}
 #: and of the screen; each may use what those before it found
 _OF_SCREEN = {"plates": plates, "controls": controls, "hits": hits, "hit_fields": hit_fields,
               "like": like}
