@@ -15,10 +15,13 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.images.fields import FieldArrays
+from phenoscale.images.moments import statistics
 from phenoscale.images.usable import usable
+from phenoscale.models.feeding import Feeding
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.measure import measure_fields
+from phenoscale.prediction.plates import find_plates
 from phenoscale.prediction.predict import measurer_of, predict_table
 from phenoscale.prediction.predict import predict as predict_fields
 from phenoscale.ranks.crew import Crew
@@ -33,7 +36,7 @@ from phenoscale.training.first_pass import Labelled, provenance
 from phenoscale.training.head import fit_head, measurer_for
 from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.train import fit
+from phenoscale.training.train import Trained, begin, fit
 from phenoscale.words import count, listed
 
 __all__ = ["WholeImageClassifier"]
@@ -155,7 +158,8 @@ class WholeImageClassifier:
             labels, words = _of_arrays(source, given), label_words(given.cells)
             classes = given.sorted(given.values)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            about, groups = {"z": recipe.z}, list(range(source.n))
+            about, groups, fields = {"z": recipe.z}, list(range(source.n)), None
+            _check_alone(recipe)
         else:
             reading = Reading(z=recipe.z)
             table, label, given = _with_labels(table, label, reading)
@@ -165,13 +169,16 @@ class WholeImageClassifier:
             classes = given.sorted(fields.classes)
             labels = class_numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
+            about["feeding"] = fields.about["feeding"]
             groups = well_groups(fields.table)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
-        trained = fit(source, labels, np.flatnonzero(labels >= 0), [], recipe, crew)
+        rows = np.flatnonzero(labels >= 0)
+        trained = fit(source, labels, rows, [], recipe, crew,
+                      _by_plate(fields, labels, rows, crew) if about.get("feeding") else None)
         self.log_, self.unscored_ = trained.log, _UNSCORED
         self.classes_ = given.array(classes)
-        about |= _measured(source, labels, groups, channels, recipe, crew)
+        about |= _measured(source, labels, groups, channels, trained, fields, crew)
         self.model_ = trained.model(classes, channels, labels=as_data(self.classes_), **about)
         self.model_.parameters = self.model_.parameters.copy()  # lets go of the network
         return self
@@ -247,8 +254,26 @@ class WholeImageClassifier:
         return classifier
 
 
-def _measured(source, labels, groups, channels, recipe: Recipe, crew: Crew) -> dict:
+def _check_alone(recipe: Recipe) -> None:
+    """InputError where arrays are to be fed by plate."""
+    feeding = Feeding(recipe.normalise)
+    if feeding.is_by_plate:
+        raise InputError(feeding.refusal("normalise"))
+
+
+def _by_plate(fields: Labelled, labels, rows, crew: Crew) -> Trained:
+    """A training at its beginning that knows the plates of its fields."""
+    trained = begin(fields.source, labels, rows, fields.recipe, crew)
+    trained.know(statistics(fields.source, rows, crew.watch))
+    trained.plates = find_plates(fields.source, fields.table, fields.about["feeding"], crew)
+    crew.watch.note(trained.plates.notes)
+    return trained
+
+
+def _measured(source, labels, groups, channels, trained: Trained, fields, crew: Crew) -> dict:
     """What a model is told of the measures of its training: `head` and `novelty`, or nothing."""
+    recipe = trained.recipe
+
     def warn(words):
         warnings.warn(words, stacklevel=4)
 
@@ -256,12 +281,15 @@ def _measured(source, labels, groups, channels, recipe: Recipe, crew: Crew) -> d
     if measurer is None:
         return {}
     rows = np.flatnonzero(labels >= 0)
-    found = measure_fields(source, rows, measurer, "stop", crew)
+    numbers = measure_fields(source, rows, measurer, "stop", crew).numbers
+    if trained.plates:
+        numbers = find_plates(source, fields.table, fields.about["feeding"], crew, measurer,
+                              trained.plates).select(rows).relative(numbers)
     wells = [groups[row] for row in rows]
-    head = fit_head(measurer, found.numbers, labels[rows], wells, recipe.balance == "class",
+    head = fit_head(measurer, numbers, labels[rows], wells, recipe.balance == "class",
                     recipe.head)
     crew.watch.note([*[words] * bool(words), head.why])
-    return {"head": head, "novelty": fit_novelty(head, found.numbers, labels[rows], wells)}
+    return {"head": head, "novelty": fit_novelty(head, numbers, labels[rows], wells)}
 
 
 def _parameters(model: Model, path) -> dict:

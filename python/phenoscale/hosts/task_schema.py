@@ -96,7 +96,7 @@ _HOW = _maybe("how", _object(
 #: `phenoscale.Recipe` has the bounds
 _RECIPE = _maybe("recipe", _object(
     *(_maybe(name, _TEXT) for name in ("network", "schedule", "optimizer", "balance", "select",
-                                       "z", "tower", "head", "nuclei")),
+                                       "z", "tower", "head", "nuclei", "normalise")),
     *(_maybe(name, Whole()) for name in ("epochs", "batch", "patience", "bin", "seed")),
     *(_maybe(name, Number()) for name in ("rate", "momentum", "decay", "smoothing", "clip")),
     _maybe("augment", _TEXTS), _maybe("fc_relu", Flag())),

@@ -23,6 +23,7 @@ from phenoscale.machine import free_memory
 from phenoscale.models import networks
 from phenoscale.models.certainty import Certainty, is_certainty
 from phenoscale.models.counts import is_counts
+from phenoscale.models.feeding import Feeding, is_feeding
 from phenoscale.models.head import Head, is_head
 from phenoscale.models.novelty import Novelty, is_novelty
 from phenoscale.tables.class_keys import class_keys
@@ -40,12 +41,12 @@ LABEL_TYPES = ("bool", "str", *(f"{sign}int{n}" for sign in ("", "u") for n in (
                "float16", "float32", "float64")
 _LARGEST = 1e38  # scales and offsets are float32 in the network
 #: of a Model; all else is metadata
-_NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
+_NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty", "feeding"}
 _LATER = {"counts", "keys", "labels", "recipe"}  # what older files do not have
 
 
 #: what is made of an entry of the metadata
-_PARTS = {"head": Head, "novelty": Novelty, "certainty": Certainty}
+_PARTS = {"head": Head, "novelty": Novelty, "certainty": Certainty, "feeding": Feeding}
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Model:
     dtype : str
         Depth of those files: "uint8", "uint16" or "float32".
     scale, offset : list of float
-        By channel; the network sees ``counts * scale + offset``.
+        By channel; the network sees ``counts * scale + offset``.  Empty by plate.
     normalisation : str
         How scale and offset were found.
     label : str
@@ -110,6 +111,9 @@ class Model:
         Whether a field is unlike every class (`phenoscale.models.novelty`).
     certainty : Certainty or None
         A temperature, and sets of classes (`phenoscale.models.certainty`).
+    feeding : Feeding or None
+        How fields are made alike by plate (`phenoscale.models.feeding`); None: by the training
+        fields.
     version : str
         Of phenoscale.
     path : str
@@ -146,6 +150,7 @@ class Model:
     head: Head | None = None
     novelty: Novelty | None = None
     certainty: Certainty | None = None
+    feeding: Feeding | None = None
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -154,6 +159,11 @@ class Model:
     def name(self) -> str:
         """What sentences call it: its file, or "the model"."""
         return self.path or "the model"
+
+    def check_alone(self, what=None) -> None:
+        """InputError where fields need the numbers of their plates, and these are not there."""
+        if self.feeding is not None and what is None:
+            raise InputError(self.feeding.refusal(self.name))
 
     def takes_any_size(self) -> bool:
         """Whether fields of another size than the training fields can be classified."""
@@ -182,6 +192,7 @@ class Model:
         about = self._about()
         found.update(json.dumps([about["head"], about["novelty"], about["certainty"]]).encode()
                      if self.head or self.certainty else b"")
+        found.update(json.dumps(about["feeding"]).encode() if self.feeding else b"")
         return found.hexdigest()
 
     def _beside(self) -> list[tuple]:
@@ -216,7 +227,8 @@ class Model:
         about = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _NO_TEXT}
         return {**about, "head": self.head and self.head.about(),
                 "novelty": self.novelty and self.novelty.about(),
-                "certainty": self.certainty and asdict(self.certainty)}
+                "certainty": self.certainty and asdict(self.certainty),
+                "feeding": self.feeding and asdict(self.feeding)}
 
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""
@@ -336,7 +348,10 @@ def _faults(about: dict) -> list[str]:
     wanted = {f.name for f in fields(Model)} - _NO_TEXT
     wanted -= _LATER - about.keys()
     bad = [key for key in sorted(wanted) if key not in about or not _CHECKS[key](about[key])]
-    if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
+    if not bad and not is_feeding(about.get("feeding")):
+        bad = ["feeding"]
+    channels = 0 if about.get("feeding") else len(about.get("channels", ()))
+    if not bad and not channels == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
     if not bad and "keys" in about and len(about["keys"]) != len(about["classes"]):
         bad = ["keys"]

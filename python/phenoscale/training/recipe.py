@@ -17,6 +17,7 @@ from phenoscale import _core
 from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
+from phenoscale.models.feeding import NORMALISERS
 from phenoscale.models.head import HEADS
 from phenoscale.tables.values import values_of
 from phenoscale.words import listed
@@ -152,6 +153,9 @@ class Recipe:
     nuclei : str, optional
         The channel whose cells are counted, or "none"
         (`phenoscale.images.measures.find_nuclei`).
+    normalise : str
+        One of `phenoscale.models.feeding.NORMALISERS`: by what the counts of a field are made
+        alike, and by plate its measures.
     seed : int
     """
 
@@ -175,11 +179,12 @@ class Recipe:
     tower: str = "fused"
     head: str | None = None
     nuclei: str | None = None
+    normalise: str = NORMALISERS[0]
     seed: int = 0
 
     def __post_init__(self):
         tables = {"network": networks.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
-                  "select": SELECTIONS, "tower": networks.TOWERS,
+                  "select": SELECTIONS, "tower": networks.TOWERS, "normalise": NORMALISERS,
                   "optimizer": _core.optimizer_names()}
         if self.head is not None:
             tables["head"] = HEADS
