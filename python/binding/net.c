@@ -104,6 +104,18 @@ fields_free(Fields *self)
     memset(self, 0, sizeof *self);
 }
 
+/* What field i of n has of an array (c), for all of them, or (n, c); NULL of another shape. */
+static const float *
+fields_row(PyArrayObject *array, Py_ssize_t n, Py_ssize_t i, npy_intp c)
+{
+    const float *first = PyArray_DATA(array);
+    int dims = PyArray_NDIM(array);
+
+    if (PyArray_DIM(array, dims - 1) != c || (dims == 2 && PyArray_DIM(array, 0) != n))
+        return NULL;
+    return dims == 2 ? first + i * c : first;
+}
+
 static int
 fields_take(Fields *self, Py_ssize_t i, PyObject *list)
 {
@@ -124,11 +136,14 @@ fields_take(Fields *self, Py_ssize_t i, PyObject *list)
         return 0;
     }
     npy_intp *shape = PyArray_DIMS(array);
-    if (PyArray_DIM(self->scale, 0) != shape[0] || PyArray_DIM(self->offset, 0) != shape[0] ||
+    const float *scale = fields_row(self->scale, self->n, i, shape[0]);
+    const float *offset = fields_row(self->offset, self->n, i, shape[0]);
+    if (!scale || !offset ||
         (self->gain && !(PyArray_NDIM(self->gain) == 3 &&
                          memcmp(PyArray_DIMS(self->gain), shape, 3 * sizeof *shape) == 0))) {
         PyErr_SetString(PyExc_ValueError,
-                        "scale and offset have one number a channel, gain the field's shape");
+                        "scale and offset have one number a channel, or a row of them a field, "
+                        "gain the field's shape");
         return 0;
     }
     self->fields[i] = (ps_field){.c = shape[0],
@@ -136,18 +151,26 @@ fields_take(Fields *self, Py_ssize_t i, PyObject *list)
                                  .w = shape[2],
                                  .dtype = (ps_dtype)dtype,
                                  .pixels = PyArray_DATA(array),
-                                 .scale = PyArray_DATA(self->scale),
-                                 .offset = PyArray_DATA(self->offset),
+                                 .scale = scale,
+                                 .offset = offset,
                                  .gain = self->gain ? PyArray_DATA(self->gain) : NULL};
     return 1;
+}
+
+/* An array of a number a channel, or of a row of them a field. */
+static PyArrayObject *
+numbers_from(PyObject *object)
+{
+    return (PyArrayObject *)PyArray_FROMANY(object, NPY_FLOAT32, 1, 2,
+                                            NPY_ARRAY_CARRAY_RO | NPY_ARRAY_FORCECAST);
 }
 
 static int
 fields_from(Fields *self, PyObject *list, PyObject *scale, PyObject *offset, PyObject *gain)
 {
     memset(self, 0, sizeof *self);
-    self->scale = as_array(scale, NPY_FLOAT32, 1);
-    self->offset = self->scale ? as_array(offset, NPY_FLOAT32, 1) : NULL;
+    self->scale = numbers_from(scale);
+    self->offset = self->scale ? numbers_from(offset) : NULL;
     if (!self->offset)
         return 0;
     if (gain && gain != Py_None && !(self->gain = as_array(gain, NPY_FLOAT32, 3)))
@@ -310,7 +333,7 @@ static PyMethodDef net_methods[] = {
      "predict(fields, scale, offset, gain=None)\n--\n\n"
      "Logits (n, classes) and embeddings (n, embedding), float32, of fields: a list of (c, h, w) "
      "arrays or one (n, c, h, w), uint8, uint16 or float32; the network sees "
-     "counts * gain * scale + offset."},
+     "counts * gain * scale + offset, scale and offset being (c,) or of each field, (n, c)."},
     {"evidence", net_evidence, METH_VARARGS,
      "evidence(fields, scale, offset, class_number)\n--\n\n"
      "Of one field and a network made for training, class -1 being that of the largest logit: "

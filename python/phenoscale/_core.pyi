@@ -157,7 +157,7 @@ class Net:
 
     def initialise(self, seed: int, /) -> None: ...
 
-    # scale, offset (c,), gain (c, h, w) -> logits (n, classes), embeddings (n, embedding)
+    # scale, offset (c,) or (n, c), gain (c, h, w) -> logits (n, classes), embeddings (n, embedding)
     def predict(self, fields: _Fields, scale: ArrayLike, offset: ArrayLike,
                 gain: ArrayLike | None = None
                 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...

@@ -15,11 +15,14 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.images.fields import FieldArrays
+from phenoscale.images.moments import statistics
 from phenoscale.images.usable import usable
 from phenoscale.models.averaged import joined
+from phenoscale.models.feeding import Feeding
 from phenoscale.models.model import Model, load
 from phenoscale.prediction.inputs import read_fields
 from phenoscale.prediction.measure import measure_fields
+from phenoscale.prediction.plates import find_plates
 from phenoscale.prediction.predict import measurer_of, predict_table
 from phenoscale.prediction.predict import predict as predict_fields
 from phenoscale.ranks.crew import Crew
@@ -35,7 +38,7 @@ from phenoscale.training.head import fit_head, measurer_for
 from phenoscale.training.members import member_recipe
 from phenoscale.training.novelty import fit_novelty
 from phenoscale.training.recipe import Recipe
-from phenoscale.training.train import fit
+from phenoscale.training.train import Trained, begin, fit
 from phenoscale.words import count, listed
 
 __all__ = ["WholeImageClassifier"]
@@ -157,7 +160,8 @@ class WholeImageClassifier:
             labels, words = _of_arrays(source, given), label_words(given.cells)
             classes = given.sorted(given.values)
             channels = [f"channel{k + 1}" for k in range(source.shape[0])]
-            about, groups = {"z": recipe.z}, list(range(source.n))
+            about, groups, fields = {"z": recipe.z}, list(range(source.n)), None
+            _check_alone(recipe)
         else:
             reading = Reading(z=recipe.z)
             table, label, given = _with_labels(table, label, reading)
@@ -167,20 +171,21 @@ class WholeImageClassifier:
             classes = given.sorted(fields.classes)
             labels = class_numbers(classes, class_cells(fields.table, label))
             channels, about = fields.table.channels, provenance(fields.table, label, recipe)
+            about["feeding"] = fields.about["feeding"]
             groups = well_groups(fields.table)
         for sentence in words:
             warnings.warn(sentence, stacklevel=2)
-        recipe = recipe.for_fields(source.shape)
+        recipe, rows = recipe.for_fields(source.shape), np.flatnonzero(labels >= 0)
         weights, self.log_, self.unscored_ = [], [], _UNSCORED
         for number in range(recipe.members):
-            trained = None  # no two trainings in memory
-            trained = fit(source, labels, np.flatnonzero(labels >= 0), [],
-                          member_recipe(recipe, number), crew)
+            trained, mine = None, member_recipe(recipe, number)  # no two trainings in memory
+            begun = _by_plate(fields, labels, rows, mine, crew) if about.get("feeding") else None
+            trained = fit(source, labels, rows, [], mine, crew, begun)
             weights.append(trained.net.parameters.copy())  # lets go of the network
             self.log_ += trained.log
         trained.recipe = recipe
         self.classes_ = given.array(classes)
-        about |= _measured(source, labels, groups, channels, recipe, crew)
+        about |= _measured(source, labels, groups, channels, trained, fields, crew)
         model = trained.model(classes, channels, labels=as_data(self.classes_), **about)
         self.model_ = joined(replace(model, parameters=weights[0]), weights[1:])
         return self
@@ -256,8 +261,26 @@ class WholeImageClassifier:
         return classifier
 
 
-def _measured(source, labels, groups, channels, recipe: Recipe, crew: Crew) -> dict:
+def _check_alone(recipe: Recipe) -> None:
+    """InputError where arrays are to be fed by plate."""
+    feeding = Feeding(recipe.normalise)
+    if feeding.is_by_plate:
+        raise InputError(feeding.refusal("normalise"))
+
+
+def _by_plate(fields: Labelled, labels, rows, recipe: Recipe, crew: Crew) -> Trained:
+    """A training at its beginning that knows the plates of its fields."""
+    trained = begin(fields.source, labels, rows, recipe, crew)
+    trained.know(statistics(fields.source, rows, crew.watch))
+    trained.plates = find_plates(fields.source, fields.table, fields.about["feeding"], crew)
+    crew.watch.note(trained.plates.notes)
+    return trained
+
+
+def _measured(source, labels, groups, channels, trained: Trained, fields, crew: Crew) -> dict:
     """What a model is told of the measures of its training: `head` and `novelty`, or nothing."""
+    recipe = trained.recipe
+
     def warn(words):
         warnings.warn(words, stacklevel=4)
 
@@ -265,12 +288,15 @@ def _measured(source, labels, groups, channels, recipe: Recipe, crew: Crew) -> d
     if measurer is None:
         return {}
     rows = np.flatnonzero(labels >= 0)
-    found = measure_fields(source, rows, measurer, "stop", crew)
+    numbers = measure_fields(source, rows, measurer, "stop", crew).numbers
+    if trained.plates:
+        numbers = find_plates(source, fields.table, fields.about["feeding"], crew, measurer,
+                              trained.plates).select(rows).relative(numbers)
     wells = [groups[row] for row in rows]
-    head = fit_head(measurer, found.numbers, labels[rows], wells, recipe.balance == "class",
+    head = fit_head(measurer, numbers, labels[rows], wells, recipe.balance == "class",
                     recipe.head)
     crew.watch.note([*[words] * bool(words), head.why])
-    return {"head": head, "novelty": fit_novelty(head, found.numbers, labels[rows], wells)}
+    return {"head": head, "novelty": fit_novelty(head, numbers, labels[rows], wells)}
 
 
 def _parameters(model: Model, path) -> dict:

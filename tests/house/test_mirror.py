@@ -56,6 +56,7 @@ NOT_MIRRORED = {
     "models/novelty": "models/test_certainty",
     "prediction/frame": "prediction/test_predict",
     "prediction/inputs": "prediction/test_predict",
+    "prediction/turns": "prediction/test_measure",
     "progress": "training/test_train",
     "training/running": "training/test_run",
     "training/validate": "training/test_train",

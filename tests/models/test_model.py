@@ -89,7 +89,7 @@ def test_the_metadata_has_all_that_design_promises(parts):
         "description", "network", "classes", "channels", "size", "dtype", "scale", "offset",
         "normalisation", "label", "split", "table_digest", "seed", "sources", "bin", "z", "padding",
         "embedding", "controls", "counts", "novelty", "certainty", "version", "keys",
-        "recipe", "labels", "head"}
+        "recipe", "labels", "head", "feeding"}
     assert [about[key] for key in ("bin", "z", "controls", "counts", "certainty",
                                    "novelty", "head")] == [1, *6 * [None]]
 

@@ -26,6 +26,7 @@ from phenoscale.evaluation.cross_validation import Folds, cross_validate, pooled
 from phenoscale.evaluation.evaluate import evaluate
 from phenoscale.images.fields import AUGMENTS
 from phenoscale.models.averaged import MOST_MEMBERS, VIEWS
+from phenoscale.models.feeding import NORMALISERS
 from phenoscale.models.head import HEADS
 from phenoscale.models.networks import NETWORKS
 from phenoscale.progress import Progress
@@ -88,6 +89,11 @@ _RECIPE = {
                          "both is the mean of what network and measures (docs/measures.md) say. "
                          "Default: chosen at the end, and said."),
     "nuclei": nuclei_option,
+    "normalise": click.option("--normalise", default=NORMALISERS[0], show_default=True,
+                              type=click.Choice(NORMALISERS), help="By what counts are made alike: "
+                              "all training fields; or each plate's own negative controls, over "
+                              "mean and deviation (plate) or between percentiles "
+                              "(docs/normalisation.md)."),
     "seed": click.option("--seed", default=0, show_default=True, type=click.IntRange(0)),
     "views": click.option("--views", default="one", show_default=True, type=click.Choice(VIEWS),
                           help="all: the model's answers are means over the flips and quarter "

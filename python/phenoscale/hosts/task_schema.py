@@ -96,7 +96,8 @@ _HOW = _maybe("how", _object(
 #: `phenoscale.Recipe` has the bounds
 _RECIPE = _maybe("recipe", _object(
     *(_maybe(name, _TEXT) for name in ("network", "schedule", "optimizer", "balance", "select",
-                                       "z", "tower", "head", "nuclei", "views")),
+                                       "z", "tower", "head", "nuclei", "normalise",
+                                       "views")),
     *(_maybe(name, Whole()) for name in ("epochs", "batch", "patience", "average", "bin", "seed",
                                          "members")),
     *(_maybe(name, Number()) for name in ("rate", "momentum", "decay", "smoothing", "clip")),

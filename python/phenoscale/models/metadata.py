@@ -11,6 +11,7 @@ from phenoscale import _core
 from phenoscale.models.averaged import MOST_MEMBERS, VIEWS
 from phenoscale.models.certainty import is_certainty
 from phenoscale.models.counts import is_counts
+from phenoscale.models.feeding import is_feeding
 from phenoscale.models.head import is_head
 from phenoscale.models.novelty import is_novelty
 from phenoscale.tables.table import DEPTHS
@@ -92,7 +93,10 @@ def faults(about: dict, wanted: set) -> list[str]:
     """
     looked_at = sorted(wanted | (about.keys() & _CHECKS.keys()))
     bad = [key for key in looked_at if key not in about or not _CHECKS[key](about[key])]
-    if not bad and not len(about["channels"]) == len(about["scale"]) == len(about["offset"]):
+    if not bad and not is_feeding(about.get("feeding")):
+        bad = ["feeding"]
+    channels = 0 if about.get("feeding") else len(about.get("channels", ()))
+    if not bad and not channels == len(about["scale"]) == len(about["offset"]):
         bad = ["scale"]
     if not bad and "keys" in about and len(about["keys"]) != len(about["classes"]):
         bad = ["keys"]

@@ -22,6 +22,7 @@ from phenoscale.machine import free_memory
 from phenoscale.models import networks
 from phenoscale.models.averaged import VIEWS, as_one, stored
 from phenoscale.models.certainty import Certainty
+from phenoscale.models.feeding import Feeding
 from phenoscale.models.head import Head
 from phenoscale.models.metadata import LIMIT_NAMES, faults
 from phenoscale.models.novelty import Novelty
@@ -32,14 +33,14 @@ __all__ = ["Model", "load"]
 _WHAT = "the model.safetensors of a 'phenoscale train' run"
 _LIMIT_ABOUT = 15 << 16  # characters of the metadata in the file, below tensor_file's of all
 #: of a Model; all else is metadata
-_NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty"}
+_NO_TEXT = {"parameters", "slices", "path", "head", "novelty", "certainty", "feeding"}
 _LATER = {"counts", "keys", "labels", "recipe", "views", "members"}  # what older files do not have
 #: what is said only where it is another
 _USUAL = {"views": VIEWS[0], "members": 1}
 
 
 #: what is made of an entry of the metadata
-_PARTS = {"head": Head, "novelty": Novelty, "certainty": Certainty}
+_PARTS = {"head": Head, "novelty": Novelty, "certainty": Certainty, "feeding": Feeding}
 
 
 @dataclass
@@ -67,7 +68,7 @@ class Model:
     dtype : str
         Depth of those files: "uint8", "uint16" or "float32".
     scale, offset : list of float
-        By channel; the network sees ``counts * scale + offset``.
+        By channel; the network sees ``counts * scale + offset``.  Empty by plate.
     normalisation : str
         How scale and offset were found.
     label : str
@@ -109,6 +110,9 @@ class Model:
         `phenoscale.models.averaged.VIEWS`.
     members : int
         Networks, of one description, whose answers are averaged.
+    feeding : Feeding or None
+        How fields are made alike by plate (`phenoscale.models.feeding`); None: by the training
+        fields.
     version : str
         Of phenoscale.
     path : str
@@ -147,6 +151,7 @@ class Model:
     certainty: Certainty | None = None
     views: str = VIEWS[0]
     members: int = 1
+    feeding: Feeding | None = None
 
     def __post_init__(self):
         self.keys = self.keys or class_keys(self.classes)
@@ -155,6 +160,11 @@ class Model:
     def name(self) -> str:
         """What sentences call it: its file, or "the model"."""
         return self.path or "the model"
+
+    def check_alone(self, what=None) -> None:
+        """InputError where fields need the numbers of their plates, and these are not there."""
+        if self.feeding is not None and what is None:
+            raise InputError(self.feeding.refusal(self.name))
 
     def takes_any_size(self) -> bool:
         """Whether fields of another size than the training fields can be classified."""
@@ -202,6 +212,7 @@ class Model:
         found.update(json.dumps([about["head"], about["novelty"], about["certainty"]]).encode()
                      if self.head or self.certainty else b"")
         found.update(b"" if self.views == VIEWS[0] else self.views.encode())
+        found.update(json.dumps(about["feeding"]).encode() if self.feeding else b"")
         return found.hexdigest()
 
     def _beside(self) -> list[tuple]:
@@ -245,7 +256,8 @@ class Model:
                  if name not in _USUAL or value != _USUAL[name]}
         return {**about, "head": self.head and self.head.about(),
                 "novelty": self.novelty and self.novelty.about(),
-                "certainty": self.certainty and asdict(self.certainty)}
+                "certainty": self.certainty and asdict(self.certainty),
+                "feeding": self.feeding and asdict(self.feeding)}
 
     def save(self, path) -> None:
         """Write the file, whole or not at all; the weights go to it from where they lie."""

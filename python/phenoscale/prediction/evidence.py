@@ -82,18 +82,21 @@ class Explainer:
     size : (int, int)
         Height and width of a field in its files.
     threads : int, optional
+    plates : phenoscale.prediction.plates.Plates, optional
+        Of the fields, for a model by plate.
 
     Raises
     ------
     InputError
-        For a size that the model does not take.
+        For a size that the model does not take, and for a model by plate without plates.
     """
 
-    def __init__(self, model: Model, size, threads: int | None = None):
-        self.model, self.size = model, tuple(size)
+    def __init__(self, model: Model, size, threads: int | None = None, plates=None):
+        model.check_alone(plates)
+        self.model, self.size, self._plates = model, tuple(size), plates
         self._net = model.net(*size, thread_count(threads), training=True)
 
-    def explain(self, field: np.ndarray, name: str | None = None) -> Evidence:
+    def explain(self, field: np.ndarray, name: str | None = None, row: int = 0) -> Evidence:
         """The evidence for a class, by default the most probable.
 
         Parameters
@@ -102,6 +105,8 @@ class Explainer:
             Counts as in the files, stacks projected.
         name : str, optional
             One of the model's classes.
+        row : int
+            Number of the field among those of the plates.
         """
         model, field = self.model, np.asarray(field)
         check_class(model, name)
@@ -114,9 +119,9 @@ class Explainer:
             check_plane(plane, f"channel {channel}")
         binned = np.stack([_core.bin(np.ascontiguousarray(plane), model.bin) for plane in field])
         wanted = -1 if name is None else model.classes.index(name)
+        fed = self._plates.of([row]) if self._plates else (model.scale, model.offset)
         try:
-            wanted, logits, bias, maps, top, left = self._net.evidence(
-                [binned], model.scale, model.offset, wanted)
+            wanted, logits, bias, maps, top, left = self._net.evidence([binned], *fed, wanted)
         except OverflowError as error:
             raise InputError(f"{model.name}: {error}") from None
         drawn, scales = np.zeros(binned.shape[1:]), {}

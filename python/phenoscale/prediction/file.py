@@ -14,6 +14,7 @@ from phenoscale.prediction import stream
 from phenoscale.prediction.counts import far_from, plates_of, tell_far
 from phenoscale.prediction.frame import blurred_fields, prediction_frames
 from phenoscale.prediction.inputs import check_fits, read_fields, with_model_channels
+from phenoscale.prediction.plates import find_plates
 from phenoscale.prediction.predict import Network, Predictions, measurer_of
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.read import Reading
@@ -83,7 +84,7 @@ class _Predicting:
         measurer, self._levels = measurer_of(model, 1, writing.measures), []
         self._measures = measurer.names if measurer else []
         self._written = [] if writing.measures == "none" else self._measures
-        self._is_blurred = None
+        self._is_blurred = self._plates = None
         self.about = {"model": model.digest(), "normalisation": model.normalisation}
         self.same = {"model": _model_key(model), "tower": writing.tower,
                      "measures": "all" if self._measures else "none"}
@@ -94,14 +95,26 @@ class _Predicting:
     def check(self, survey) -> None:
         check_fits(self.model, survey.shape, survey.dtype)
 
+    def prepare(self, fields, crew: Crew) -> str:
+        """The numbers of the plates, where the model is by plate."""
+        model = self.model
+        if not model.feeding:
+            return ""
+        measurer = measurer_of(model, crew.threads, self._writing.measures)
+        plates = find_plates(fields.open(crew.threads, model.bin), fields.table, model.feeding,
+                             crew, measurer)
+        crew.watch.note(plates.notes)
+        self._plates = plates.spread_over(fields.rows, len(fields.whole))
+        return plates.digest()
+
     def blank(self, n: int) -> Predictions:
         model = self.model
         return Predictions.blank(n, len(model.classes), model.embedding["size"],
                                  len(model.channels), self._measures)
 
-    def each(self, source, order):
+    def each(self, source, order, rows):
         network = Network.of(self.model, source.size, self._threads, self._writing.tower,
-                             self._writing.measures)
+                             self._writing.measures, self._plates and self._plates.select(rows))
         return network.each(source, order, self._writing.on_error)
 
     def look(self, table, parts) -> None:
@@ -111,9 +124,12 @@ class _Predicting:
 
     def frames(self, table, parts):
         def noted():
+            first = 0
             for part in parts:
                 self._levels.append(part.by_channel())
                 part.model, part.measures = self.model, self._measures  # not kept on disk
+                end = first + len(part.logits)
+                part.plates, first = self._plates and self._plates.select(slice(first, end)), end
                 yield part
 
         return prediction_frames(self.model, table, noted(), self._writing.embedding,

@@ -132,13 +132,14 @@ def prediction_frames(model: Model, table: Table, parts, embedding: str = "last"
     about = about_cells(table, model.label, with_model_channels(model, table).keys)
     for part, kept, rows, columns in beside(about, parts):
         probabilities, numbers = part.probabilities[kept], part.numbers[kept]
+        relative = part.relative[kept]
         if names:
             columns |= measured_cells(names, numbers, is_blurred[rows])
         columns[CLASS] = np.array(model.classes, dtype=object)[probabilities.argmax(axis=1)]
         for k, key in enumerate(model.keys):
             columns[probability_column(key)] = probabilities[:, k]
-        columns.update(_opinions(model, part.logits[kept], numbers))
-        columns.update(_certainty(model, probabilities, numbers))
+        columns.update(_opinions(model, part.logits[kept], relative))
+        columns.update(_certainty(model, probabilities, relative))
         if model.controls is not None:
             columns[DISTANCE] = model.distances(part.embeddings[kept])
         columns[MODEL] = np.full(len(kept), digest, dtype=object)

@@ -9,8 +9,8 @@ import numpy as np
 
 from phenoscale.images.measures import Measurer, find_nuclei
 from phenoscale.prediction.frame import about_cells, beside, blurred_fields, measured_cells
-from phenoscale.prediction.predict import in_turn
 from phenoscale.prediction.stream import Writing, check_out, write_file
+from phenoscale.prediction.turns import in_turn
 from phenoscale.ranks.alone import even_ends, share
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.read import Reading, read_table
@@ -118,6 +118,10 @@ class _Measuring:
     def check(self, survey) -> None:
         """Fields of every size and depth have them."""
 
+    def prepare(self, fields, crew: Crew) -> str:
+        """They are of each field by itself."""
+        return ""
+
     def look(self, table, parts) -> None:
         """Before any is written, at all."""
         self._is_blurred = blurred_fields(table, self._measurer.names, parts)
@@ -125,7 +129,7 @@ class _Measuring:
     def blank(self, n: int) -> Measures:
         return Measures.blank(n, self._measurer)
 
-    def each(self, source, order):
+    def each(self, source, order, rows):
         return _each(source, order, self._measurer, self._threads, self._writing.on_error)
 
     def frames(self, table, parts):

@@ -21,13 +21,15 @@ from phenoscale.machine import thread_count
 from phenoscale.models.model import Model
 from phenoscale.prediction.counts import Far, far_from, plates_of, tell_far
 from phenoscale.prediction.inputs import check_fits, with_model_channels
+from phenoscale.prediction.plates import Plates, find_plates
+from phenoscale.prediction.turns import in_turn
 from phenoscale.progress import Watch
 from phenoscale.ranks.alone import Alone, even_ends, share
+from phenoscale.ranks.crew import Crew
 from phenoscale.tables.table import Table
 from phenoscale.words import listed
 
-__all__ = ["MEASURES", "Network", "Predictions", "in_turn", "measurer_of", "predict",
-           "predict_table"]
+__all__ = ["MEASURES", "Network", "Predictions", "measurer_of", "predict", "predict_table"]
 
 #: which classic numbers go with the predictions; by default all where the model's head asks for
 #: them, since they cost nothing more then, else none
@@ -57,6 +59,8 @@ class Predictions:
         What the numbers are.
     model : Model or None
         Whose answers they are; None: of a network alone.
+    plates : Plates or None
+        Of these fields, where the model makes them alike by plate.
     """
 
     logits: np.ndarray
@@ -66,6 +70,7 @@ class Predictions:
     skipped: dict = field(default_factory=dict)
     measures: list = field(default_factory=list)
     model: Model | None = None
+    plates: Plates | None = None
 
     TENSORS = ("logits", "embeddings", "levels", "numbers")
 
@@ -97,12 +102,14 @@ class Predictions:
     def only(self, rows) -> Predictions:
         """Of some of the fields, all of which could be read."""
         return Predictions(*(part[rows] for part in self._parts()), measures=self.measures,
-                           model=self.model)
+                           model=self.model, plates=self.plates and self.plates.select(rows))
 
     def spread(self, rows, n: int, left_out) -> Predictions:
         """As rows of n fields; the others, in `left_out` with their reasons, are NaN."""
         wide = Predictions(*(np.full((n, part.shape[1]), np.nan, np.float32)
-                             for part in self._parts()), measures=self.measures, model=self.model)
+                             for part in self._parts()), measures=self.measures,
+                           model=self.model,
+                           plates=self.plates and self.plates.spread_over(rows, n))
         for whole, part in zip(wide._parts(), self._parts()):
             whole[rows] = part
         wide.skipped = {**left_out, **{int(rows[i]): why for i, why in self.skipped.items()}}
@@ -137,37 +144,15 @@ class Predictions:
         return [getattr(self, name) for name in self.TENSORS]
 
     @property
+    def relative(self) -> np.ndarray:
+        """The numbers as the head of the model takes them: by plate where that is its way."""
+        return self.numbers if self.plates is None else self.plates.relative(self.numbers)
+
+    @property
     def probabilities(self) -> np.ndarray:
         """See the class."""
         return (_core.softmax(self.logits) if self.model is None
-                else self.model.probabilities(self.logits, self.numbers))
-
-
-def in_turn(source, order, threads: int, on_error: str, answers_of):
-    """What is said of fields one by one, so many at a time: yields answers, or words why a field
-    was skipped.
-
-    answers_of: callable that takes fields (c, h, w) and their numbers in the source, and gives an
-    answer for each.
-    """
-    n = len(order)
-    source.start(np.asarray(order, np.int64))
-    for at in range(0, n, threads):
-        faults, block, answers = [], [], iter(())
-        count = min(threads, n - at)
-        for _ in range(count):
-            try:
-                block.append(source.next())
-                faults.append(None)
-            except InputError as error:
-                if on_error != "skip":
-                    raise
-                faults.append(str(error))
-        if block:
-            rows = [order[at + k] for k, fault in enumerate(faults) if not fault]
-            answers = iter(answers_of(block, rows))
-        source.release(count)
-        yield from (fault or next(answers) for fault in faults)
+                else self.model.probabilities(self.logits, self.relative))
 
 
 def measurer_of(model: Model, threads: int, measures: str | None = None) -> Measurer | None:
@@ -206,6 +191,8 @@ class Network:
         What measures the same fields.
     model : Model, optional
         That it is of.
+    plates : Plates, optional
+        What scale and offset are of each field of the source, instead.
     """
 
     net: object
@@ -216,22 +203,30 @@ class Network:
     name: str = "the model"
     measurer: Measurer | None = None
     model: Model | None = None
+    plates: Plates | None = None
 
     @classmethod
     def of(cls, model: Model, size, threads: int | None = None, tower: str = "fused",
-           measures: str | None = None) -> Network:
+           measures: str | None = None, plates=None) -> Network:
         """That of a model, for fields of one size (h, w) in their files.
 
         measures: one of `MEASURES`, or None for what the head asks for.
+        plates: of the fields, for a model by plate; InputError without them.
         """
+        model.check_alone(plates)
         threads = thread_count(threads)
         return cls(model.asked(*size, threads, tower), model.scale, model.offset, threads,
                    model.counts is not None, model.name, measurer_of(model, threads, measures),
-                   model)
+                   model, plates)
+
+    @property
+    def channels(self) -> int:
+        """Of a field."""
+        return len(self.scale) if self.plates is None else self.plates.scale.shape[1]
 
     def blank(self, n: int) -> Predictions:
         """What is found of n fields, of which nothing is known yet."""
-        found = Predictions.blank(n, self.net.classes, self.net.embedding, len(self.scale),
+        found = Predictions.blank(n, self.net.classes, self.net.embedding, self.channels,
                                   self.measurer.names if self.measurer else ())
         found.model = self.model
         return found
@@ -251,6 +246,7 @@ class Network:
         """
         n, ranks, watch = len(order), ranks or Alone(), Watch(progress)
         found = self.blank(n)
+        found.plates = self.plates and self.plates.select(order)
         ends = even_ends(n, ranks.size)
         first, end = share(ends, ranks.rank)
         for i, answer in enumerate(self.each(source, order[first:end], on_error), first):
@@ -272,7 +268,8 @@ class Network:
         """What it says of some fields: (logits, embedding, levels, numbers), or words; place: of a
         row."""
         try:
-            answers = self.net.predict(block, self.scale, self.offset)
+            fed = (self.scale, self.offset) if self.plates is None else self.plates.of(rows)
+            answers = self.net.predict(block, *fed)
         except OverflowError as error:
             if len(block) > 1:  # which of them it is
                 return [answer for one, row in zip(block, rows)
@@ -337,8 +334,13 @@ def predict_table(model: Model, table: Table, threads: int | None = None, on_err
     """
     fields = usable(with_model_channels(model, table), on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
-    source = fields.open(thread_count(threads), model.bin)
-    network = Network.of(model, source.size, threads, tower, measures)
+    crew = Crew(threads=threads, progress=progress)
+    source, plates = fields.open(crew.threads, model.bin), None
+    if model.feeding:
+        measurer = measurer_of(model, crew.threads, measures)
+        plates = find_plates(source, fields.table, model.feeding, crew, measurer)
+        crew.watch.note(plates.notes)
+    network = Network.of(model, source.size, threads, tower, measures, plates)
     part = network.run(source, np.arange(source.n), on_error, progress)
     tell_far(part.far(model, plates_of(fields.table)), progress)
     return part.spread(fields.rows, len(table), fields.left_out)

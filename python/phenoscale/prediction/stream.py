@@ -93,9 +93,10 @@ def write_file(work, table: Table, inputs, out, writing: Writing, crew: Crew):
         What is done of each field: `stage`, its word; `kind`, of what it finds, as
         `phenoscale.prediction.blocks` has it; `same`, what all blocks depend on, by the names of
         options; `about`, where its numbers come from; `bin`; `fields(table)`, the table as it wants
-        it; `check(survey)`, InputError where the fields do not fit; `blank(n)`, of n fields nothing
-        yet; `each(source, order)`, which yields what is put; `look(table, parts)`, before
-        `frames(table, parts)`; `end(table, crew)`.
+        it; `check(survey)`, InputError where the fields do not fit; `prepare(fields, crew)`, a pass
+        before all others, and the digest of what it found, "" for nothing; `blank(n)`, of n fields
+        nothing yet; `each(source, order, rows)`, which yields what is put, rows being those of the
+        table; `look(table, parts)`, before `frames(table, parts)`; `end(table, crew)`.
     table : Table
     inputs : sequence of path
         What was read, beside the images.
@@ -118,6 +119,7 @@ def write_file(work, table: Table, inputs, out, writing: Writing, crew: Crew):
         fields = _Fields(usable(work.fields(table), writing.on_error, ranks=crew.ranks))
         crew.watch.note(fields.survey.notes)
         work.check(fields.survey)
+        fields.basis = work.prepare(fields.usable, crew)
         return _write(work, fields, table, out, writing, crew, lock)
 
 
@@ -151,7 +153,7 @@ class _Fields:
 
     def __init__(self, fields: Usable):
         self.usable, self.table, self.survey = fields, fields.whole, fields.survey
-        self.n = -(-len(self.table) // BLOCK)
+        self.n, self.basis = -(-len(self.table) // BLOCK), ""
         self._planes = dict(zip(fields.rows.tolist(), fields.survey.planes))
 
     def block(self, number: int) -> range:
@@ -163,7 +165,8 @@ class _Fields:
         return [row for row in self.block(number) if row in self._planes]
 
     def key(self, number: int) -> str:
-        """SHA-256 of which fields a block is of, and of the state of their files.
+        """SHA-256 of which fields a block is of, of the state of their files, and of what a pass
+        before found.
 
         Taken before they are read: a file that changes after that is noticed.
         """
@@ -175,7 +178,8 @@ class _Fields:
                     stamps[path] = stamp_of(path)
             ends = [len(channel) for channel in self._planes.get(row, ())]
             about.append([ends, planes])
-        return hashlib.sha256(json.dumps([about, stamps]).encode()).hexdigest()
+        basis = [self.basis] * bool(self.basis)
+        return hashlib.sha256(json.dumps([about, stamps, *basis]).encode()).hexdigest()
 
     def parts(self, blocks, skipped: dict):
         """The blocks in order; `skipped` gets the rows that were, and why."""
@@ -207,7 +211,7 @@ def _answered(work, fields: _Fields, numbers, crew: Crew, tell):
     answers, done = iter(()), 0
     if len(mine):
         source = fields.usable.select(mine).open(crew.threads, work.bin)
-        answers = work.each(source, np.arange(len(mine)))
+        answers = work.each(source, np.arange(len(mine)), fields.usable.rows[mine])
     for number in numbers:
         part = work.blank(len(fields.block(number)))
         for row in fields.rows(number):

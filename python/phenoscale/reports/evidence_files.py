@@ -13,7 +13,9 @@ from phenoscale.images.usable import usable
 from phenoscale.models.model import Model
 from phenoscale.prediction.evidence import Explainer, check_class
 from phenoscale.prediction.inputs import check_fits, with_model_channels
+from phenoscale.prediction.plates import find_plates
 from phenoscale.progress import Watch
+from phenoscale.ranks.crew import Crew
 from phenoscale.reports.drawing import drawing
 from phenoscale.tables.keys import KEY
 from phenoscale.tables.outputs import errors_beside, write_errors
@@ -69,7 +71,10 @@ def _write_all(model: Model, table: Table, out: str, name, threads, on_error: st
     fields = usable(table, on_error)
     check_fits(model, fields.survey.shape, fields.survey.dtype)
     used, source, lines, unread = fields.table, fields.open(1), [], {}
-    explainer = Explainer(model, source.size, threads)
+    plates = model.feeding and find_plates(fields.open(1, model.bin), used, model.feeding,
+                                           Crew(threads=threads, progress=watch))
+    watch.note(plates.notes if plates else [])
+    explainer = Explainer(model, source.size, threads, plates)
     source.start(range(len(used)))
     for row in range(len(used)):
         try:
@@ -104,7 +109,7 @@ def _write_one(explainer, table, row: int, field, name, out) -> dict:
 
     from phenoscale.reports import gallery
 
-    found = explainer.explain(field, name)
+    found = explainer.explain(field, name, row)
     place = [f"{table.lines[row]}"] + [table.role(role).iloc[row] for role in (
         "plate", "well", "site") if table.role(role) is not None]
     stem = re.sub(r"[^0-9A-Za-z._-]+", "-", "_".join(place))

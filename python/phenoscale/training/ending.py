@@ -26,6 +26,7 @@ from phenoscale.models.model import Model
 from phenoscale.models.novelty import Novelty
 from phenoscale.prediction.frame import prediction_frame
 from phenoscale.prediction.measure import measure_fields
+from phenoscale.prediction.plates import find_plates
 from phenoscale.prediction.predict import Network
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.ranks.crew import Crew
@@ -86,7 +87,7 @@ class Ending:
         self._measurer, words = measurer_for(trained.recipe, fields.table.channels, crew.threads,
                                              keeper.warn)
         self.notes = [words] * bool(words)
-        self._numbers = np.empty((0, 0), np.float32)  # of the training fields
+        self._numbers = np.empty((0, 0), np.float32)  # of the training fields, as the head has them
 
     # ---- the model -----------------------------------------------------------------------------
 
@@ -118,6 +119,11 @@ class Ending:
                                self._keeper.on_error, self._crew)
         there = [i for i in range(len(self._train)) if i not in found.skipped]
         self._train, self._numbers = self._train[there], found.numbers[there]
+        if self._trained.plates:
+            self._trained.plates = find_plates(
+                self._fields.source, self._fields.table, self._fields.about["feeding"],
+                self._crew, self._measurer, self._trained.plates)
+            self._numbers = self._trained.plates.select(self._train).relative(self._numbers)
 
     def _known(self, controls) -> Model:
         """The model of the weights that rank 0 has, and what it knows of controls and measures."""
@@ -155,7 +161,7 @@ class Ending:
         head = None if ranks.rank else fit_head(
             self._measurer, self._numbers, fields.labels[self._train], self._groups(self._train),
             recipe.balance == "class", recipe.head,
-            Watched(watched.logits, watched.numbers, fields.labels[rows]))
+            Watched(watched.logits, watched.relative, fields.labels[rows]))
         about = ranks.spread(head and head.about())
         mine = Head(**about)
         mine.take(_flat(head, mine.shapes(len(fields.classes)), ranks), len(fields.classes))
@@ -186,7 +192,7 @@ class Ending:
                "watched" + ", and by which its end was chosen" * bool(
                    recipe.patience or recipe.select == "best"))
         self._note(f"how certain the model's answers are was {why}")
-        novelty = (model.novelties(watched.numbers)
+        novelty = (model.novelties(watched.relative)
                    if model.novelty is not None and model.head.asks_measures() else None)
         found = None if ranks.rank else asdict(found_on(
             model.probabilities(watched.logits, watched.numbers), labels, wells, why, novelty))
@@ -240,12 +246,12 @@ class Ending:
             return
         there = np.flatnonzero(sides == side)
         rows, found = rest[there], found.only(there)
-        opinions = {kind: replace(model.head, kind=kind).probabilities(found.logits, found.numbers)
+        opinions = {kind: replace(model.head, kind=kind).probabilities(found.logits, found.relative)
                     for kind in HEADS}
         count, labels = cells_in(self._measurer.names), self._fields.labels[self._train]
         if count is not None:
             opinions[COUNT_ALONE] = probabilities_of(self._numbers[:, [count]], labels,
-                                                     found.numbers[:, [count]])
+                                                     found.relative[:, [count]])
         opinions[UNTRAINED] = self._untrained(rows)
         if self._crew.is_first:
             truth = self._fields.labels[rows]

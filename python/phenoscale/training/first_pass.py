@@ -12,6 +12,7 @@ from phenoscale.errors import InputError
 from phenoscale.images.counts import KINDS
 from phenoscale.images.moments import Moments, measure
 from phenoscale.images.usable import Usable
+from phenoscale.models.feeding import Feeding
 from phenoscale.prediction.counts import blank_in, counts_of, far_from, plates_of, sentences_of
 from phenoscale.ranks.crew import Crew
 from phenoscale.tables.labels import class_cells, class_names, class_numbers, label_words
@@ -45,6 +46,8 @@ class Labelled:
     split : Split
     recipe : Recipe
     threads : int
+    controls : dict of str to list of str, optional
+        As of `phenoscale.models.feeding.Feeding`.
 
     Attributes
     ----------
@@ -67,7 +70,8 @@ class Labelled:
         Of the model; see `provenance`.
     """
 
-    def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int):
+    def __init__(self, fields: Usable, label: str, split: Split, recipe: Recipe, threads: int,
+                 controls: dict | None = None):
         self.usable, self.table = fields, fields.table
         self.label = label = self.table.known(label)
         self.sides, self.notes = split_table(self.table, label, split, recipe.seed)
@@ -93,6 +97,8 @@ class Labelled:
         self.about = {**provenance(self.table, label, recipe),
                       "split": {**asdict(split), "seed": recipe.seed if split.seed is None
                                 else split.seed}}
+        feeding = Feeding(recipe.normalise, controls or {})
+        self.about["feeding"] = feeding if feeding.is_by_plate else None
 
     def rows(self, side: str) -> np.ndarray:
         """Numbers of the fields on a side."""
@@ -110,7 +116,10 @@ class Labelled:
 
     def same(self, exchange: str) -> dict:
         """What a checkpoint must share to be gone on from, and ranks to work on one training."""
-        return {"label": self.label, "classes": self.classes, "channels": self.table.channels,
+        feeding = self.about["feeding"]
+        controls = {"controls": feeding.controls} if feeding else {}
+        return {**controls, "label": self.label, "classes": self.classes,
+                "channels": self.table.channels,
                 "table": self.about["table_digest"], "exchange": exchange,
                 "split": hashlib.sha256("\n".join(self.sides).encode()).hexdigest(),
                 **asdict(self.recipe)}

@@ -44,7 +44,7 @@ _COLUMNS = ["epoch", "step", "images", "loss", "rate", "gradient_norm", "images_
             "val_loss", "val_accuracy", "val_balanced_accuracy"]
 _BLOCK = 1 << 20  # numbers
 #: options that older runs did not have, and what these did
-_NOT_YET = {"average": 1, "views": "one", "members": 1}
+_NOT_YET = {"average": 1, "views": "one", "members": 1, "normalise": "fields"}
 
 
 class Keeper(Watcher):

@@ -18,6 +18,7 @@ from phenoscale.errors import InputError
 from phenoscale.images.fields import augment_bits
 from phenoscale.models import networks
 from phenoscale.models.averaged import MOST_MEMBERS, VIEWS
+from phenoscale.models.feeding import NORMALISERS
 from phenoscale.models.head import HEADS
 from phenoscale.tables.values import values_of
 from phenoscale.words import listed
@@ -155,6 +156,9 @@ class Recipe:
     nuclei : str, optional
         The channel whose cells are counted, or "none"
         (`phenoscale.images.measures.find_nuclei`).
+    normalise : str
+        One of `phenoscale.models.feeding.NORMALISERS`: by what the counts of a field are made
+        alike, and by plate its measures.
     seed : int
     views : str
         "one", or "all": the model's answers are means over the flips and quarter turns of a field
@@ -184,6 +188,7 @@ class Recipe:
     tower: str = "fused"
     head: str | None = None
     nuclei: str | None = None
+    normalise: str = NORMALISERS[0]
     seed: int = 0
     views: str = VIEWS[0]
     members: int = 1
@@ -191,7 +196,7 @@ class Recipe:
     def __post_init__(self):
         tables = {"network": networks.NETWORKS, "schedule": SCHEDULES, "balance": BALANCES,
                   "select": SELECTIONS, "tower": networks.TOWERS, "views": VIEWS,
-                  "optimizer": _core.optimizer_names()}
+                  "normalise": NORMALISERS, "optimizer": _core.optimizer_names()}
         if self.head is not None:
             tables["head"] = HEADS
         for name, table in tables.items():

@@ -19,6 +19,7 @@ from phenoscale.images.usable import Usable, usable
 from phenoscale.machine import environment
 from phenoscale.models.averaged import cost_words
 from phenoscale.models.model import Model
+from phenoscale.prediction.plates import find_plates, unmeasured
 from phenoscale.ranks.crew import Crew
 from phenoscale.ranks.exchange import break_even
 from phenoscale.tables.class_keys import class_keys
@@ -109,7 +110,7 @@ def train_run(table: Table, label: str, out, recipe: Recipe, split: Split | None
             begun = crew.ranks.spread(keeper.begun())
             found = usable(table, running.on_error, crew.threads, crew.watch, crew.ranks,
                            dict(begun["left_out"]) if begun else None)
-            fields = _first_look(found, label, recipe, split, crew)
+            fields = _first_look(found, label, recipe, split, crew, controls)
             crew.roll_call(fields.recipe.batch, keeper.warn)
             trained = _begin(fields, begun, keeper, running, crew)
         config = _config(fields, trained, split, controls, crew)
@@ -162,9 +163,10 @@ def _named_as(folder: RunFolder, table: Table) -> set[str]:
             if os.path.basename(plane.path) in names}
 
 
-def _first_look(found: Usable, label: str, recipe: Recipe, split: Split, crew: Crew) -> Labelled:
+def _first_look(found: Usable, label: str, recipe: Recipe, split: Split, crew: Crew,
+                controls: dict) -> Labelled:
     """The labelled fields of those whose files can be used."""
-    fields = Labelled(found, label, split, recipe, crew.threads)
+    fields = Labelled(found, label, split, recipe, crew.threads, controls)
     crew.watch.note(fields.words)
     crew.agree(lambda: fields.same(crew.ranks.exchange))
     return fields
@@ -193,11 +195,18 @@ def _begin(fields: Labelled, begun: dict | None, keeper, running: Running, crew:
     keeper.check_same(fields.same(ranks.exchange))
     lost = _compare(fields, begun, keeper, running, crew) if begun is not None else {}
     trained = begin(fields.source, fields.labels, fields.rows("train"), fields.recipe, crew)
+    feeding = fields.about["feeding"]
+    if feeding:
+        trained.plates = unmeasured(fields.table, feeding, len(fields.table.channels))
+        fields.notes += trained.plates.notes
+        crew.watch.note(trained.plates.notes)
     keeper.take(trained, lambda: model_of(fields, trained))
     if begun is None:
         stamps = stamps_of(fields, crew)  # before they are read: what changes after is noticed
         moments, trained.unread, digests = read_all(fields, running.on_error, crew, keeper.warn)
         trained.know(moments)
+        if feeding:
+            trained.plates = find_plates(fields.source, fields.table, feeding, crew)
         if crew.is_first:
             keeper.write_begun(record(fields, stamps, digests))
     about, tensors = trained.state()
@@ -248,7 +257,8 @@ def _config(fields: Labelled, trained: Trained, split: Split, controls: dict, cr
         "size": list(fields.source.size),
         "dtype": fields.source.dtype, **asdict(fields.recipe), "roles": table.roles,
         "normalisation": {"mean": trained.mean.tolist(), "std": trained.std.tolist(),
-                          "scale": trained.scale, "offset": trained.offset},
+                          **dict(zip(("scale", "offset"), trained.scales)),
+                          **({"plates": trained.plates.about()} if trained.plates else {})},
         "split": split.column, "holdout": split.holdout, "val_by": split.val_by,
         "val_fraction": split.val_fraction, "controls": controls, "threads": crew.threads,
         "ranks": crew.ranks.size, "exchange": crew.ranks.exchange,

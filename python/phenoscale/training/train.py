@@ -22,6 +22,7 @@ from phenoscale.machine import free_memory, memory
 from phenoscale.models import networks
 from phenoscale.models.model import Model
 from phenoscale.prediction.counts import counts_of
+from phenoscale.prediction.plates import Plates
 from phenoscale.prediction.predict import Network
 from phenoscale.ranks.alone import Alone, branches, own_places
 from phenoscale.ranks.crew import Crew
@@ -52,8 +53,8 @@ class Trained:
 
     Attributes
     ----------
-    counts : dict or None
-        Of the fields it is trained on, as a `Model` keeps them.
+    counts, plates : dict or None, Plates or None
+        Of the fields it is trained on, as a `Model` keeps them; of all, where it is by plate.
     epoch, position : int
         Epochs done, and fields of the one under way.
     log : list of dict
@@ -82,6 +83,7 @@ class Trained:
     std: np.ndarray
     average: Average  # of the last epochs' weights
     counts: dict | None = None
+    plates: Plates | None = None
     epoch: int = 0
     position: int = 0
     log: list = field(default_factory=list)
@@ -104,14 +106,10 @@ class Trained:
         self.counts = counts_of(moments.levels)
 
     @property
-    def scale(self) -> list:
-        """The network sees counts * scale + offset, by channel."""
-        return (1 / self.std).tolist()
-
-    @property
-    def offset(self) -> list:
-        """See `scale`."""
-        return (-self.mean / self.std).tolist()
+    def scales(self) -> tuple:
+        """(scale, offset) by channel: the network sees counts * scale + offset; empty by plate."""
+        return ([], []) if self.plates else ((1 / self.std).tolist(),
+                                             (-self.mean / self.std).tolist())
 
     @property
     def step(self) -> int:
@@ -120,7 +118,7 @@ class Trained:
 
     def network(self, threads: int) -> Network:
         """Its network, to be asked."""
-        return Network(self.net, self.scale, self.offset, threads)
+        return Network(self.net, *self.scales, threads, plates=self.plates)
 
     def model(self, classes, channels, **more) -> Model:
         """The model that it is; its parameters are those of the network, not a copy.
@@ -133,20 +131,19 @@ class Trained:
         return Model(
             parameters=self.net.parameters, slices=self.net.slices, description=self.description,
             network=self.recipe.network, classes=classes, channels=channels,
-            size=list(self.size), dtype=self.dtype, scale=self.scale, offset=self.offset,
-            bin=self.recipe.bin, seed=self.recipe.seed, counts=self.counts,
-            version=phenoscale.__version__,
+            size=list(self.size), dtype=self.dtype, **dict(zip(("scale", "offset"), self.scales)),
+            bin=self.recipe.bin, seed=self.recipe.seed, counts=None if self.plates else self.counts,
             embedding={"name": networks.EMBEDDING, "size": self.net.embedding},
-            views=views, recipe=recipe, **more)
+            views=views, recipe=recipe, version=phenoscale.__version__, **more)
 
     def state(self) -> tuple[dict, list]:
         """Where it stands, as (what JSON can hold, [(name, flat array)]); the arrays are views."""
         about = {name: getattr(self, name) for name in self._STATE}
         about.update(recipe=asdict(self.recipe), description=self.description,
                      mean=self.mean.tolist(), std=self.std.tolist(), counts=self.counts,
-                     optimizer_steps=self.optimizer.steps,
+                     plates=self.plates and self.plates.about(),
                      unread=list(map(list, self.unread.items())),
-                     lost=list(map(list, self.lost.items())))
+                     lost=list(map(list, self.lost.items())), optimizer_steps=self.optimizer.steps)
         return about, [("parameters", self.net.parameters), *self.average.tensors(),
                        *((f"state{k}", state) for k, state in enumerate(self.optimizer.states))]
 
@@ -176,6 +173,8 @@ class Trained:
         self.optimizer.steps = about["optimizer_steps"]
         self.mean, self.std = np.array(about["mean"]), np.array(about["std"])
         self.counts = about.get("counts")
+        if self.plates:
+            self.plates.stand(about["plates"])
         self.unread, self.lost = dict(about.get("unread", [])), dict(about.get("lost", []))
         for name in self._STATE:
             setattr(self, name, about[name])
@@ -240,15 +239,16 @@ def begin(source, labels, train, recipe: Recipe, crew: Crew) -> Trained:
                    Average(recipe.epochs, recipe.average, len(net.parameters)))
 
 
-def _compute(trained: Trained, exchange: Exchange, source, labels):
+def _compute(trained: Trained, exchange: Exchange, source, labels, rows):
     """Forward and backward of this rank's share of a batch, part by part: (mean loss, norm of the
     gradient) of all of it."""
     net, smoothing = trained.net, trained.recipe.smoothing
-    first, end = exchange.begin(len(labels))
+    first, end = exchange.begin(len(rows))
     for at in range(first, end, net.images):
-        part = labels[at : min(end, at + net.images)]
-        net.forward([source.next() for _ in part], trained.scale, trained.offset)
-        exchange.head(at, part, smoothing)
+        part = rows[at : min(end, at + net.images)]
+        fed = trained.plates.of(part) if trained.plates else trained.scales
+        net.forward([source.next() for _ in part], *fed)
+        exchange.head(at, labels[part], smoothing)
         if source.faults:
             exchange.spoil(at)
         if at + len(part) == end:
@@ -305,7 +305,7 @@ def _epoch(trained: Trained, exchange: Exchange, source: Reader, labels, order, 
     while trained.position < n:
         row, batch = trained.row, order[trained.position : trained.position + recipe.batch]
         with watcher.computing():
-            loss, norm = _compute(trained, exchange, source, labels[batch])
+            loss, norm = _compute(trained, exchange, source, labels, batch)
         if np.isfinite(loss) and np.isfinite(norm) and loss < explosion:
             rate = _update(trained, (row["step"] + 1) / (steps * recipe.epochs), norm)
             images = row["images"] + len(batch)
