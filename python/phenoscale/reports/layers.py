@@ -20,6 +20,7 @@ __all__ = ["NONE", "Layer", "layers_of", "short"]
 NONE = "."  # no colour; a colour is a digit to the base of 36
 _STEPS = 32  # colours of a scale
 _DIGITS = [np.base_repr(k, 36).lower() for k in range(_STEPS)]
+_MEANT = {"focus": "The slope of the power spectrum: it falls as the focus is lost."}
 _ENDS = 2, 98  # percentiles of the wells
 
 
@@ -94,8 +95,7 @@ def _scales(screen: Screen):
                                            "controls."
     yield "novelty", "Novelty", "Above 1 a field is unlike every class of the training."
     for name in screen.measures:
-        yield name.split(" (")[0] + ("" if " (" not in name else name.partition(")")[2]), name, \
-            f"{name[:1].upper()}{name[1:]}."
+        yield name, name, _MEANT.get(name.partition(",")[0], "Mean over the fields of the well.")
     yield "fields flagged", "Flagged", "Share of the fields that something is wrong with."
 
 

@@ -32,7 +32,7 @@ __all__ = ["Screen", "read_screen"]
 
 #: measure -> what the layer of it is called, channel by channel
 _MEASURES = {"Intensity_MeanIntensity": "mean intensity",
-             "ImageQuality_PowerLogLogSlope": "focus (slope of the power spectrum)"}
+             "ImageQuality_PowerLogLogSlope": "focus"}
 #: what a well is known by, first of its fields
 _ABOUT = ("Metadata_Compound", "Metadata_Concentration", "Metadata_Batch", "Truth")
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from phenoscale.evaluation.control_pairs import ALL_PLATES
 from phenoscale.evaluation.strictness import confounded
 from phenoscale.reports.screen import Screen
-from phenoscale.words import count
+from phenoscale.words import count, listed
 
 __all__ = ["section"]
 
@@ -59,9 +60,9 @@ def _doubts(screen: Screen, made: dict) -> list[str]:
     """What to distrust, the gravest first."""
     doubts, run = [], screen.run
     overlapping = {row["plate"] for row in made["controls"].get("pairs", [])
-                   if row["verdict"] == "overlapping"}
+                   if row["verdict"] == "overlapping"} - {ALL_PLATES}
     if overlapping:
-        doubts.append("The controls overlap on " + ", ".join(sorted(overlapping)) + ".")
+        doubts.append(f"The controls overlap on {listed(sorted(overlapping), limit=6)}.")
     if run.fields is not None:
         doubts += confounded(run)
     if run.side == "val":
