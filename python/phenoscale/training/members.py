@@ -81,8 +81,8 @@ def take_members(fields: Labelled, trained: Trained, folders: list[RunFolder], c
     for number, folder in enumerate(folders):
         check_ended(folder, member_recipe(fields.recipe, number), sides)
         model = folder.model()
-        if (model.description, model.scale, model.offset) != (trained.description, trained.scale,
-                                                              trained.offset):
+        if (model.description, model.scale, model.offset) != (trained.description,
+                                                              *trained.scales):
             raise InputError(f"{folder.path} was trained on other fields than there are now: "
                              "restore them, or remove it and go on with --resume")
         net = trained.net if not number else _core.Net(
