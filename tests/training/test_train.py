@@ -62,7 +62,8 @@ def test_texture_is_learnt(network):
     images, names = screens.draw_fields(36)
     truth = np.array([screens.CLASSES.index(name) for name in names])
     labels = np.where(np.arange(36) < 20, truth, -1)  # the rest is held out
-    trained = fit_arrays(images, labels, Recipe(network=network, epochs=5, batch=4, rate=0.02))
+    trained = fit_arrays(images, labels, Recipe(
+        network=network, epochs=5, batch=4, rate=0.02, augment=("flip",)))
     found = trained.network(2).run(FieldArrays(images), np.arange(20, 36))
     assert np.mean(found.logits.argmax(axis=1) == truth[20:]) > 0.9
     losses = [row["loss"] for row in trained.log]
