@@ -64,7 +64,7 @@ def test_few_controls_cannot_say():
     assert found.hits["Floor"].tolist() == [1 / 5] * 15
     assert found.hits["Words"][0].startswith("farther than all sets of control wells")
     assert "p cannot be below 0.2; one well, no replicate" in found.hits["Words"][0]
-    assert any("allow p down to 0.2" in note for note in found.about["notes"])
+    assert any("to be below 0.2" in note for note in found.about["notes"])
     none = profile(alone[alone["Metadata_Compound"] != "DMSO"])
     assert none.hits["p"].isna().all() and (none.hits["Hit"] == "cannot say").all()
     assert none.hits["Words"][0].startswith("no negative controls on its plates")

@@ -40,9 +40,7 @@ def with_duds(frame, rng):
 
 def main(predictions, screen, draws="10"):
     """Print precision and recall over the draws."""
-    frame = pandas.read_csv(
-        predictions, keep_default_na=False,
-        usecols=lambda name: not name.startswith(("Image_FileName", "Image_PathName")))
+    frame = pandas.read_csv(predictions, keep_default_na=False)
     truth = pandas.read_csv(screen).groupby(ROLES)["Truth_Strength"].first()
     right = wrong = missed = weak = weak_found = duds = 0
     for seed in range(int(draws)):

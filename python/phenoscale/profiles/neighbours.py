@@ -14,7 +14,7 @@ _CELLS = 1 << 25  # similarities held at a time
 def unit_rows(profiles) -> np.ndarray:
     """Rows of length 1, float32; a row of zeros stays."""
     lengths = np.sqrt(np.einsum("ij,ij->i", profiles, profiles, dtype=np.float64))
-    return (profiles / np.where(lengths > 0, lengths, 1)[:, None]).astype(np.float32)
+    return profiles / np.where(lengths > 0, lengths, 1).astype(np.float32)[:, None]
 
 
 def nearest_treatments(profiles, most: int = NEAREST) -> tuple[np.ndarray, np.ndarray]:

@@ -121,8 +121,7 @@ def agreement(profiles, treatment, compound, asked, seed: int = 0) -> Agreement:
         The others, as controls, are left out.
     seed : int
     """
-    unit, rng = unit_rows(profiles), np.random.default_rng(seed)
-    n = int(treatment.max(initial=-1)) + 1
+    rng, n = np.random.default_rng(seed), int(treatment.max(initial=-1)) + 1
     rows = np.flatnonzero(asked)
     own = np.split(rows[np.argsort(treatment[rows], kind="stable")],
                    np.cumsum(np.bincount(treatment[rows], minlength=n))[:-1])
@@ -133,24 +132,25 @@ def agreement(profiles, treatment, compound, asked, seed: int = 0) -> Agreement:
         mine = mine if len(mine) <= _WELLS else rng.choice(mine, _WELLS, replace=False)
         if len(mine) < 2:
             continue
-        median[k] = _median_pair(unit[mine])
+        median[k] = _median_pair(profiles[mine])
         size = min(len(mine), len(of_compound))
         if size > 1:
             null = nulls.get(size)
             if null is None:
-                null = nulls[size] = _null(unit, of_compound, size, rng)
+                null = nulls[size] = _null(profiles, of_compound, size, rng)
             p[k] = (1 + int((null >= median[k]).sum())) / (1 + len(null))
-    pairs = _null(unit, of_compound, 2, rng) if len(of_compound) > 1 else np.empty(0)
+    pairs = _null(profiles, of_compound, 2, rng) if len(of_compound) > 1 else np.empty(0)
     return Agreement(median, p, pairs)
 
 
-def _null(unit, of_compound, size: int, rng) -> np.ndarray:
+def _null(profiles, of_compound, size: int, rng) -> np.ndarray:
     found = np.empty(_SETS)
     for at in range(_SETS):
         some = rng.choice(len(of_compound), size, replace=False)
-        found[at] = _median_pair(unit[[rng.choice(of_compound[one]) for one in some]])
+        found[at] = _median_pair(profiles[[rng.choice(of_compound[one]) for one in some]])
     return found
 
 
-def _median_pair(unit) -> float:
+def _median_pair(profiles) -> float:
+    unit = unit_rows(profiles)
     return float(np.median((unit @ unit.T)[np.triu_indices(len(unit), 1)]))

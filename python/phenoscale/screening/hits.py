@@ -15,7 +15,7 @@ import numpy as np
 from phenoscale.profiles.grouped import grouped
 from phenoscale.profiles.neighbours import NEAREST, nearest_treatments
 from phenoscale.profiles.permutation import Null, pattern_of
-from phenoscale.profiles.replicates import Agreement, activity, agreement
+from phenoscale.profiles.replicates import activity, agreement
 from phenoscale.profiles.reversal import reversal
 from phenoscale.scores.chance import benjamini_hochberg, mean_average_precision
 from phenoscale.screening.fit import Profiled
@@ -42,8 +42,6 @@ class Found:
     ----------
     wells, treatments, hits : pandas.DataFrame
         As the files have them.
-    agreement : Agreement
-        Of all treatments by number.
     floor : float
         The smallest p that a treatment could have, NaN where there is none.
     """
@@ -51,7 +49,6 @@ class Found:
     wells: pandas.DataFrame
     treatments: pandas.DataFrame
     hits: pandas.DataFrame
-    agreement: Agreement
     floor: float
 
 
@@ -96,7 +93,7 @@ def hits_of(wells: Wells, made: Profiled, seed: int = 0) -> Found:
     hits.insert(0, "Rank", np.arange(1, len(hits) + 1))
     profile = pandas.DataFrame(consensus, columns=_profile_columns(made))
     floor = float(hits["Floor"].min()) if len(hits) else np.nan
-    return Found(table, pandas.concat([about, profile], axis=1), hits, alike, floor)
+    return Found(table, pandas.concat([about, profile], axis=1), hits, floor)
 
 
 def _plain(column: str) -> str:

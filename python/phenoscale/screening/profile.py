@@ -21,7 +21,7 @@ from phenoscale.profiles.fitted import Recipe, load_fit
 from phenoscale.profiles.permutation import DRAWS
 from phenoscale.profiles.plate_effect import plate_accuracy
 from phenoscale.profiles.position import places_of
-from phenoscale.profiles.replicates import Agreement, agreement
+from phenoscale.profiles.replicates import agreement
 from phenoscale.screening.asked import NONE, Asked
 from phenoscale.screening.choice import choose
 from phenoscale.screening.fit import Profiled, apply_fit, make_fit, refuse_bare_plates
@@ -38,6 +38,7 @@ __all__ = ["FILES", "Screened", "hits", "profile"]
 
 FILES = ("profile.json", "wells.csv", "treatments.csv", "hits.csv")
 _SEED = 0
+_SCORED = 3000  # wells whose likeness is scored
 
 
 @dataclass
@@ -66,12 +67,13 @@ class Screened:
             lines.append(f"{step['step']}: {'kept' if step['kept'] else 'not kept'}{value}: "
                          f"{step['why']}")
         for score in about["scores"]:
+            said = {name: number(np.nan if value is None else value)
+                    for name, value in score.items() if name != "after"}
             lines.append(
-                f"{score['after']}: replicates agree by {number(score['agreement'])} (wells of "
-                f"different compounds {number(score['null'])}), {number(score['above'])} of the "
-                f"treatments above 95 % of these; the plate is read right in "
-                f"{number(score['plate_accuracy'])} of wells, by chance "
-                f"{number(score['plate_chance'])}")
+                f"{score['after']}: replicates agree by {said['agreement']} (wells of different "
+                f"compounds {said['null']}), {said['above']} of the treatments above 95 % of these"
+                + (f"; the plate is read right in {said['plate_accuracy']} of wells, by chance "
+                   f"{said['plate_chance']}" if score["plate_chance"] is not None else ""))
         found = about["hits"]
         lines.append(f"{found['hits']} of {count(found['treatments'], 'treatment')} are hits at q "
                      f"< {RATE}" + (f"; p cannot be below {found['floor']:.2g}"
@@ -135,7 +137,7 @@ def profile(predictions, asked: Asked | None = None, **words) -> Screened:
     found = hits_of(wells, made, _SEED)
     about = _about(asked, wells, made, found)
     about["steps"] = steps
-    about["scores"] = [*raw, _score("profile", made.profiles, wells, found.agreement)]
+    about["scores"] = [raw, _score("profile", made.profiles, wells)]
     about["notes"] = [*wells.notes, *made.notes, *notes, *_few(found, made)]
     if asked.fit is not None:
         made.fitted.about = {key: about[key] for key in ("version", "model", "inputs", "steps",
@@ -172,7 +174,7 @@ def _fitted(sources, asked: Asked):
     elif how != NONE:
         refuse_bare_plates(wells)
     places = places_of(_well_names(wells))
-    raw = [_score("aggregated", np.nan_to_num(wells.values), wells)]
+    raw = _score("aggregated", wells.values, wells)
     choice = choose(wells, places, asked.aggregate, how, _SEED)
     made = make_fit(wells, choice.recipe, places, _SEED)
     if wells.states:
@@ -188,7 +190,7 @@ def _applied(sources, asked: Asked):
     wells = read_wells(sources, asked, fitted.features)
     if fitted.recipe.standardise != NONE:
         refuse_bare_plates(wells)
-    raw = [_score("aggregated", np.nan_to_num(wells.values), wells)]
+    raw = _score("aggregated", wells.values, wells)
     made = apply_fit(wells, fitted, places_of(_well_names(wells)))
     notes = [f"by the fit of {os.fspath(asked.apply)}, unchanged", *_strange_plates(wells, made)]
     return wells, made, raw, fitted.about.get("steps", []), notes
@@ -220,18 +222,28 @@ _STRANGE = 1.5  # times as far
 # ---- what is said --------------------------------------------------------------------------------
 
 
-def _score(after: str, profiles, wells: Wells, alike: Agreement | None = None) -> dict:
-    """How alike replicates are, and how well the plate can be read, at a step."""
-    is_named = np.array([name != "" for name in wells.treatments])[wells.treatment]
-    alike = alike or agreement(profiles, wells.treatment, wells.compound,
-                               is_named & ~wells.is_control, _SEED)
-    group = np.where(wells.is_control, len(wells.treatments) + np.arange(len(wells)),
-                     wells.treatment)
-    accuracy, chance = plate_accuracy(profiles, wells.plate, group, _SEED)
+def _score(after: str, profiles, wells: Wells) -> dict:
+    """How alike replicates are, and how well the plate can be read, at a step: of at most 3,000
+    wells, the same ones at each step."""
+    rows = _some_wells(wells)
+    some, treatment = np.nan_to_num(profiles[rows]), wells.treatment[rows]
+    is_control = wells.is_control[rows]
+    is_named = np.array([name != "" for name in wells.treatments])[treatment]
+    alike = agreement(some, treatment, wells.compound[rows], is_named & ~is_control, _SEED)
+    group = np.where(is_control, len(wells.treatments) + rows, treatment)
+    accuracy, chance = plate_accuracy(some, wells.plate[rows], group, _SEED)
     known = alike.median[np.isfinite(alike.median)]
     return {"after": after, "agreement": float(np.median(known)) if len(known) else np.nan,
             "null": float(np.median(alike.null)) if len(alike.null) else np.nan,
             "above": alike.above, "plate_accuracy": accuracy, "plate_chance": chance}
+
+
+def _some_wells(wells: Wells) -> np.ndarray:
+    """Rows of whole treatments, drawn."""
+    order = np.random.default_rng(_SEED).permutation(len(wells.treatments))[wells.treatment]
+    rows = np.argsort(order, kind="stable")
+    return np.sort(rows[: max(_SCORED, int((order == 0).sum()))]) if len(
+        rows) > _SCORED else np.arange(len(rows))
 
 
 def _about(asked: Asked, wells: Wells, made: Profiled, found: Found) -> dict:
@@ -257,10 +269,10 @@ def _few(found: Found, made: Profiled) -> list[str]:
     least = float(found.hits["Floor"].max())
     if least * len(found.hits) < RATE or least < 2 / DRAWS:
         return []
-    return [f"{count(len(made.fitted.null), 'negative control well')} allow p down to "
-            f"{least:.2g}, of the treatments with the fewest wells: among "
-            f"{count(len(found.hits), 'treatment')} one alone could not have q < {RATE}; more "
-            "control wells, or more replicates, would tell"]
+    return [f"{count(len(made.fitted.null), 'negative control well')} do not allow the p of every "
+            f"treatment to be below {least:.2g}: the only active one of "
+            f"{count(len(found.hits), 'treatment')} would not have q < {RATE}; more control wells, "
+            "or replicates on more plates, would tell"]
 
 
 def _plain(value):
