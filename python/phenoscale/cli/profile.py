@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from phenoscale.cli.options import listed_words, pairs, profile_options
+from phenoscale.cli.options import listed_words, pairs, parquet_option, profile_options
 from phenoscale.profiles.grouped import SUMMARIES
 from phenoscale.profiles.standardise import METHODS
 from phenoscale.screening.asked import NONE, Asked
@@ -33,13 +33,14 @@ __all__ = ["verb"]
 @click.option("--apply", type=click.Path(), help="File of a fit, to be used unchanged.")
 @click.option("--reversal", multiple=True, metavar="COLUMN=DISEASE,HEALTHY", help="Two states: how "
               "far each treatment is on the way from the first to the second.")
+@parquet_option
 @profile_options
-def verb(predictions, out, controls, reversal, features, about, **words):
+def verb(predictions, out, controls, reversal, features, parquet, about, **words):
     """Profile the wells and treatments of PREDICTIONS, and rank the hits (docs/profiles.md)."""
     asked = Asked(controls=pairs(controls, "--controls"), reversal=pairs(reversal, "--reversal"),
                   features=listed_words(features), **about, **words)
     found = profile(list(predictions), asked)
-    paths = found.write(out, [one["path"] for one in found.about["inputs"]])
+    paths = found.write(out, [one["path"] for one in found.about["inputs"]], parquet)
     print(visible(found.text(), keep="\n"))
     for path in paths:
         print(path)

@@ -16,7 +16,7 @@ import numpy as np
 import phenoscale
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import write_atomically
-from phenoscale.files.csv import write_csv
+from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.profiles.fitted import Recipe, load_fit
 from phenoscale.profiles.permutation import DRAWS
 from phenoscale.profiles.plate_effect import plate_accuracy
@@ -83,21 +83,22 @@ class Screened:
                          "column Words of hits.csv")
         return "\n".join(lines)
 
-    def write(self, folder, inputs=()) -> list[str]:
+    def write(self, folder, inputs=(), parquet: bool = False) -> list[str]:
         """Write profile.json, wells.csv, treatments.csv and hits.csv into a folder; their paths.
 
-        inputs: paths of what was read, which is not written over.
+        inputs: paths of what was read, which is not written over; parquet: the tables as Parquet
+        too.
         """
         try:
             os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder} cannot be made: {error.strerror}") from error
         paths = [os.path.join(folder, name) for name in FILES]
-        refuse_to_lose(*paths, inputs=inputs)
+        beside = map(parquet_beside, paths[1:] if parquet else ())
+        refuse_to_lose(*paths, *beside, inputs=inputs)
         write_atomically(paths[0], [(json.dumps(self.about, indent=1) + "\n").encode()])
-        for path, frame in zip(paths[1:], (self.wells, self.treatments, self.hits)):
-            write_csv(frame, path, safe=True)
-        return paths
+        tables = dict(zip(paths[1:], (self.wells, self.treatments, self.hits)))
+        return [paths[0], *write_tables(tables, parquet, safe=True)]
 
 
 def profile(predictions, asked: Asked | None = None, **words) -> Screened:

@@ -20,6 +20,7 @@ from phenoscale.errors import InputError
 from phenoscale.evaluation.predictions_file import called_classes, checked_probabilities
 from phenoscale.evaluation.profile_table import Numbers, read_numbers
 from phenoscale.evaluation.run import named_values
+from phenoscale.models.certainty import NONE
 from phenoscale.profiles.aggregate import aggregate
 from phenoscale.profiles.grouped import grouped
 from phenoscale.screening.asked import Asked
@@ -49,7 +50,6 @@ SET, NONE_SHARE = SETS["95"], "Phenoscale_None"
 _OWN = re.compile(r"(?:Image_)?Phenoscale_(?!Emb\d).+")
 _PLACE = ("Metadata_Batch", "Metadata_Plate", "Metadata_Well")
 _COMPOUND = ("Metadata_Compound", "Metadata_Concentration")
-_NONE = "(none of these)"  # models.certainty.NONE, which a file has whatever wrote it
 _STATE = "state "  # before the name of one, of a column that stays here
 _MOST_LOST = 0.05  # of the wells may lack a number of a feature
 
@@ -290,7 +290,7 @@ def _frame(fields, group, by, keys):
 
     is_none = None
     if SET in fields or NOVELTY in fields:
-        is_none = (fields[SET] == _NONE if SET in fields
+        is_none = (fields[SET] == NONE if SET in fields
                    else pandas.to_numeric(fields[NOVELTY], errors="coerce") > 1)
     kept = fields.drop(columns=["Truth", "Side", *[c for c in fields if c.startswith("Phenoscale_")
                                                    and c not in (TREATMENT, MODEL) and not (
@@ -323,12 +323,12 @@ def majority(sets) -> str:
     ('a', '')
     """
     sets = list(sets)
-    named = dict.fromkeys(key for one in sets if one != _NONE for key in one.split())
+    named = dict.fromkeys(key for one in sets if one != NONE for key in one.split())
     half = len(sets) / 2
-    if sum(one == _NONE for one in sets) > half:
-        return _NONE
+    if sum(one == NONE for one in sets) > half:
+        return NONE
     return " ".join(key for key in named if sum(
-        key in one.split() for one in sets if one != _NONE) > half)
+        key in one.split() for one in sets if one != NONE) > half)
 
 
 def _names(frame, columns, code) -> list:
