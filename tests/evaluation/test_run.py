@@ -4,6 +4,7 @@
 A run with a folder for each class, names of files that repeat from folder to folder, no wells.
 """
 
+import html
 import re
 import shutil
 
@@ -66,10 +67,12 @@ def predict(run, source):
 
 
 def said(run):
-    """The head of the page as text."""
+    """The answers at the head of the page and what it says of its trust, as text."""
     with open(write_report(run), encoding="utf-8") as file:
-        head = file.read().partition("<header>")[2].partition("</header>")[0]
-    return " ".join(re.sub("<[^>]+>", " ", head).split())
+        page = file.read()
+    parts = [re.search(pattern, page, re.DOTALL)[0] for pattern in (
+        "<header>.*?</header>", '<section id="trust".*?</section>')]
+    return html.unescape(" ".join(re.sub("<[^>]+>", " ", " ".join(parts)).split()))
 
 
 def test_one_key_in_every_file(trained, run, tmp_path):
@@ -218,7 +221,7 @@ def test_a_negative_class_that_is_a_guess_is_said(run):
 
 def test_words_of_controls_that_are_not_known_are_said(run):
     edit(run, lambda frame: frame.assign(pert_type=["trt", "odd"] * 8), ["split.csv"])
-    assert "Column pert_type: 'odd' (8 fields): not known" in said(run).replace("&#39;", "'")
+    assert "Column pert_type: 'odd' (8 fields): not known" in said(run)
 
 
 def test_predictions_of_another_model_have_no_headline(run):

@@ -131,7 +131,7 @@ def test_without_scripts_every_plate_is_drawn_and_only_buttons_are_hidden(made):
         fills = re.findall(r'fill="(#[0-9a-fA-F]{6})"[^>]*><title>', figure)
         assert len(fills) == figure.count("<title>") == 60
     assert len(set(re.findall(r'fill="(#\w+)"[^>]*><title>', figures[0]))) > 3
-    hidden = re.findall(r"<[a-z]+ [^>]*\shidden>", page)
+    hidden = re.findall(r"<[a-z]+ [^>]*(?<!-)\bhidden\b[^>]*>", page)
     assert hidden and all("scripted" in tag for tag in hidden)
 
 

@@ -17,5 +17,8 @@ __all__ = ["verb"]
 @click.option("--pictures", type=click.Path(), help="Folder for the pictures as SVG and PNG, the "
               "tables behind them, and phenoscale_mqc.html for MultiQC.")
 def verb(run, profile, pictures):
-    """Write RUN/report.html from what is in the run folder (docs/report.md)."""
+    """Write RUN/report.html from what is in the run folder.
+
+    docs/report.md goes through the page.
+    """
     print(write_report(run, profile, pictures))
