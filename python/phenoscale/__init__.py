@@ -33,6 +33,7 @@ _HOMES = {
     "Writing": "phenoscale.prediction.file",
     "cross_validate": "phenoscale.evaluation.cross_validation",
     "evaluate": "phenoscale.evaluation.evaluate",
+    "explain": "phenoscale.profiles.explain",
     "export": "phenoscale.exports.export",
     "hits": "phenoscale.screening.profile",
     "ladder": "phenoscale.evaluation.ladder",

@@ -258,3 +258,22 @@ def test_the_verb_as_a_function():
 
     frame = screen_frame()
     assert phenoscale.match(frame).text() == matched(frame).text()
+
+
+def test_profiles_measured_from_the_median_of_the_controls():
+    """The treatment of the controls is 0 then, and takes no part in anything."""
+    frame = screen_frame()
+    features = [name for name in frame if name.startswith("emb_")]
+    is_control = frame["Metadata_Compound"] == "DMSO"
+    before = matched(frame)
+    frame[features] = frame[features].astype("f4")
+    frame[features] -= frame.loc[is_control, features].median()
+    frame.loc[is_control, features] = np.concatenate([
+        values := frame.loc[is_control, features].to_numpy()[:8], -values])
+    found = matched(frame)
+    assert list(found.scores) == list(before.scores)
+    assert found.neighbours.loc[found.neighbours["Compound"] == "DMSO", "Left_Out"].tolist() == [
+        "negative control"]
+    frame.loc[frame["Metadata_Compound"] == "C00", features] = 0.0
+    with pytest.raises(InputError, match="all features of P1 A01 C00 1 are 0"):
+        matched(frame)

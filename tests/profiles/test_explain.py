@@ -10,7 +10,7 @@ from phenoscale import InputError
 from phenoscale.images.measures import measure_names
 from phenoscale.prediction.measure import measure_to_file
 from phenoscale.profiles.effects import effects
-from phenoscale.profiles.explain import explain, in_words, well_frame
+from phenoscale.profiles.explain import explain, explain_fields, in_words
 from phenoscale.simulation.simulate import Screen, simulate
 from phenoscale.tables.measured import measured_table
 from phenoscale.tables.predictions import known_columns
@@ -44,7 +44,7 @@ def plant(fields, numbers):
 def test_the_planted_measures_are_said_first():
     fields, numbers = made()
     plant(fields, numbers)
-    found = explain(fields, numbers)
+    found = explain_fields(fields, numbers)
     first, second = found.classes["drug"].changes[:2]
     assert (first.measure, first.words, second.words) == (COUNT, "fewer cells", "Actin brighter")
     assert first.effect < -3 and abs(first.percent + 50) < 5 and abs(second.percent - 30) < 10
@@ -61,7 +61,7 @@ def test_effects_are_those_of_the_means_of_wells_by_plate():
     fields, numbers = made()
     plant(fields, numbers)
     numbers.loc[fields["Metadata_Plate"] == "P1", COUNT] += 100  # a plate of its own level
-    change = explain(fields, numbers).classes["drug"].changes[0]
+    change = explain_fields(fields, numbers).classes["drug"].changes[0]
     wells = numbers.groupby([fields["Metadata_Plate"], fields["Metadata_Well"]]).mean()
     plates = (wells.index.get_level_values(0) == "P1").astype(int)
     kinds = fields.groupby(["Metadata_Plate", "Metadata_Well"])["Truth"].first().to_numpy()
@@ -77,11 +77,11 @@ def test_a_copy_is_not_said_twice():
     drugged = plant(fields, numbers)
     copy = "Image_Granularity_1_DNA"  # of another family
     numbers[copy] = -numbers[COUNT]
-    measures = [one.measure for one in explain(fields, numbers).classes["drug"].changes]
+    measures = [one.measure for one in explain_fields(fields, numbers).classes["drug"].changes]
     assert (COUNT in measures) + (copy in measures) == 1
     numbers[copy] = np.where(drugged, 16, 10) + np.random.default_rng(3).normal(0, 1, len(fields))
     numbers.loc[fields["Truth"] == "dud", copy] += 6  # so that it is none
-    measures = [one.measure for one in explain(fields, numbers).classes["drug"].changes]
+    measures = [one.measure for one in explain_fields(fields, numbers).classes["drug"].changes]
     assert {COUNT, copy} <= set(measures)
 
 
@@ -92,12 +92,12 @@ def test_empty_and_constant_measures_are_no_differences():
     numbers[gone], numbers[still] = np.nan, 0.0
     numbers.loc[fields["Truth"] == "drug", still] = 50.0
     numbers.loc[fields["Metadata_Well"] == "A40", :] = np.nan
-    found = explain(fields, numbers)
+    found = explain_fields(fields, numbers)
     said = {one.measure for changes in found.each for one in changes or []}
     assert not said & {gone, still} and found.classes["drug"].changes[0].measure == COUNT
     assert [changes for changes, well in zip(found.each, found.wells["Well"]) if well == "A40"] == [
         None, None]
-    assert (well_frame(found).set_index("Well").loc["A40", "Words"] == "not measured").all()
+    assert (found.frame().set_index("Well").loc["A40", "Words"] == "not measured").all()
 
 
 def test_too_few_controls_give_no_effect():
@@ -105,14 +105,14 @@ def test_too_few_controls_give_no_effect():
     for kept in (0, 1, 2):
         few = fields.assign(Mark=["-" if i < 2 * kept else "" for i in range(len(fields))])
         with pytest.raises(InputError, match=rf"{kept} wells? of negative controls.* takes 3 "):
-            explain(few, numbers)
+            explain_fields(few, numbers)
 
 
 def test_a_plate_without_controls_is_compared_with_those_of_all():
     fields, numbers = made()
     plant(fields, numbers)
     lone = (fields["Metadata_Plate"] == "P1") & ~fields["Metadata_Well"].isin(["A01", "A02"])
-    found = explain(fields.assign(Mark=fields["Mark"].where(~lone, "")), numbers)
+    found = explain_fields(fields.assign(Mark=fields["Mark"].where(~lone, "")), numbers)
     assert found.notes == [
         "compared: 40 wells each with the 12 control wells of its plate, 40 wells each with the 14 "
         "control wells of all plates, having fewer than 3 of its own"]
@@ -123,29 +123,29 @@ def test_a_plate_without_controls_is_compared_with_those_of_all():
 def test_plates_of_one_name_in_two_batches_are_two():
     fields, numbers = made()
     fields = fields.assign(Metadata_Batch=fields["Metadata_Plate"], Metadata_Plate="P")
-    found = explain(fields, numbers)
+    found = explain_fields(fields, numbers)
     assert len(found.wells) == 80 and set(found.wells["Plate"]) == {"P0 P", "P1 P"}
 
 
 def test_fields_without_wells_are_wells():
     fields, numbers = made()
-    found = explain(fields.drop(columns=["Metadata_Well", "Metadata_Plate"]), numbers)
+    found = explain_fields(fields.drop(columns=["Metadata_Well", "Metadata_Plate"]), numbers)
     assert len(found.wells) == len(fields) and (found.wells["Well"] == "").all()
 
 
 def test_what_has_no_words_is_said_or_refused():
     fields, numbers = made()
-    found = explain(fields, numbers.assign(Image_Texture_Charm_DNA=1.0))
+    found = explain_fields(fields, numbers.assign(Image_Texture_Charm_DNA=1.0))
     assert "no words for them: Image_Texture_Charm_DNA" in found.notes[1]
     with pytest.raises(InputError, match="there are no measures"):
-        explain(fields, numbers[[]])
+        explain_fields(fields, numbers[[]])
 
 
 def test_the_frame_of_wells():
     fields, numbers = made()
     plant(fields, numbers)
-    found = explain(fields, numbers)
-    frame = well_frame(found)
+    found = explain_fields(fields, numbers)
+    frame = found.frame()
     assert list(frame) == ["Plate", "Well", "Class", "Controls", "Words",
                            *(f"{name}{k}" for k in range(1, 6) for name in ("Measure", "Effect"))]
     lengths = [len(changes) for changes in found.each]
@@ -163,7 +163,28 @@ def test_what_a_simulated_phenotype_does_is_said(tmp_path):
     measure_to_file(table, tmp_path / "measures.csv")
     about, numbers = measured_table(tmp_path / "measures.csv")
     fields = known_columns(about, "Metadata_Phenotype", {}, {})
-    found = explain(fields, numbers).classes
+    by_file = explain(tmp_path / "measures.csv", "Metadata_Phenotype")
+    pandas.testing.assert_frame_equal(by_file.frame(), explain_fields(fields, numbers).frame())
+    found = by_file.classes
+    assert by_file.text().splitlines() == [
+        f"{name} ({told.wells} wells): {in_words(told.changes)}" for name, told in found.items()]
     assert set(found) == {"Normal", "Bundled tubulin"} and found["Normal"].changes == []
     words = [one.words for one in found["Bundled tubulin"].changes]
     assert len(words) == 5 and sum("Tubulin" in word for word in words) >= 3, words
+
+
+def test_controls_and_classes_of_a_file_by_name(tmp_path):
+    fields, numbers = made(plates=1)
+    plant(fields, numbers)
+    table = fields.drop(columns="Mark").rename(columns={"Truth": "Metadata_Arm"})
+    pandas.concat([table, numbers], axis=1).to_csv(tmp_path / "m.csv", index=False)
+    found = explain(tmp_path / "m.csv", "Metadata_Arm", {"Metadata_Arm": "DMSO"})
+    pandas.testing.assert_frame_equal(found.frame(), explain_fields(fields, numbers).frame(),
+                                      rtol=1e-4)
+    for words, sentence in [
+            ({}, "name by --by what is told of together"),
+            ({"by": "Drug"}, "has no column Drug"),
+            ({"by": "Metadata_Arm", "controls": {"Metadata_Arm": "water"}}, "no row has water"),
+            ({"by": "Metadata_Arm", "controls": ["DMSO"]}, "give a dict")]:
+        with pytest.raises(InputError, match=sentence):
+            explain(tmp_path / "m.csv", **words)

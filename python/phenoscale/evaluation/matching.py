@@ -108,11 +108,11 @@ def match_profiles(profiles: Profiles) -> Matching:
     """
     wells = profiles.wells()
     treatments, batches = wells.treatments()
-    for some in (wells, treatments):
-        _refuse_zeros(some)
     notes, scores, parts = list(wells.notes), {}, []
     frame = treatments.frame
     is_in = ~frame["is_control"].to_numpy() & (frame["label"] != "").to_numpy()
+    for some in (wells, treatments.select(is_in)):  # the median of controls is 0, where others are
+        _refuse_zeros(some)                         # measured from it
     notes += [*_scales(wells.values), *_left_out(frame)]
     neighbours = _about(frame)
     neighbours["Left_Out"] = np.where(frame["is_control"], "negative control",

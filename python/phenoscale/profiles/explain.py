@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What changed in a well or a class against the negative controls: the measures that differ most.
 
-    fields, measures -> wells -> effects against the controls of the plate -> the largest, in words
+    file -> fields, measures -> wells -> effects against the controls of the plate
+                                      -> the largest, in words
 
 The differences are found in effects.py, the words in measure_words.py, and the file is read by
 `phenoscale.tables.measured`.
@@ -25,13 +26,17 @@ from phenoscale.profiles.effects import (
     quantile,
 )
 from phenoscale.profiles.measure_words import channels_in, wording
-from phenoscale.tables.controls import NEGATIVE
-from phenoscale.words import count, listed
+from phenoscale.tables.controls import NEGATIVE, control_notes
+from phenoscale.tables.measured import measured_table
+from phenoscale.tables.predictions import CLASS, known_columns
+from phenoscale.tables.roles import known_roles
+from phenoscale.tables.values import pairs_of
+from phenoscale.words import count, listed, visible
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Change", "Explained", "Told", "explain", "in_words", "well_frame"]
+__all__ = ["Change", "Explained", "Told", "explain", "explain_fields", "in_words"]
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,57 @@ class Explained:
     classes: dict
     notes: list = field(default_factory=list)
 
+    def text(self) -> str:
+        """For people: a line a class."""
+        return "\n".join(
+            visible(f"{name} ({count(told.wells, 'well')}): {in_words(told.changes)}")
+            for name, told in self.classes.items())
 
-def explain(fields: pandas.DataFrame, numbers: pandas.DataFrame) -> Explained:
+    def frame(self) -> pandas.DataFrame:
+        """The wells with Words, Measure1, Effect1 ... Measure5, Effect5, empty where fewer differ.
+        """
+        frame = self.wells.drop(columns="Mark")
+        frame["Words"] = list(map(in_words, self.each))
+        for k in range(MOST):
+            mine = [changes[k] if changes and k < len(changes) else None for changes in self.each]
+            frame[f"Measure{k + 1}"] = [one.measure if one else "" for one in mine]
+            frame[f"Effect{k + 1}"] = [round(one.effect, 3) if one else np.nan for one in mine]
+        return frame
+
+
+def explain(table, by: str | None = None, controls=None) -> Explained:
+    """Say what differs from the negative controls, of a file of measures.
+
+    Parameters
+    ----------
+    table : str or path
+        What `phenoscale.measure_to_file` wrote, or `phenoscale.predict_to_file` with measures.
+    by : str, optional
+        Column of what is told of together; by default the predicted class, else the compound.
+    controls : dict of str to (str or list of str), optional
+        Column to its values of negative controls; by default what a column as Metadata_Control
+        says.
+
+    Returns
+    -------
+    Explained
+        As of `explain_fields`.
+
+    Raises
+    ------
+    InputError
+        As that, and for a file, column or value that is not there.
+    """
+    about, numbers = measured_table(table)
+    roles = {role: names[0] for role, names in known_roles(about.columns).items() if names}
+    by, controls = by or _default_by(about, roles), pairs_of(controls or {}, "controls")
+    _check_named(table, about, by, controls)
+    found = explain_fields(known_columns(about, by, roles, controls), numbers)
+    found.notes += control_notes(about)
+    return found
+
+
+def explain_fields(fields: pandas.DataFrame, numbers: pandas.DataFrame) -> Explained:
     """Say what differs from the negative controls.
 
     Parameters
@@ -159,15 +213,25 @@ def in_words(changes) -> str:
         ", ".join(map(str, changes)) or "like the controls")
 
 
-def well_frame(explained: Explained) -> pandas.DataFrame:
-    """The wells with Words, Measure1, Effect1 ... Measure5, Effect5, empty where fewer differ."""
-    frame = explained.wells.drop(columns="Mark")
-    frame["Words"] = list(map(in_words, explained.each))
-    for k in range(MOST):
-        mine = [changes[k] if changes and k < len(changes) else None for changes in explained.each]
-        frame[f"Measure{k + 1}"] = [one.measure if one else "" for one in mine]
-        frame[f"Effect{k + 1}"] = [round(one.effect, 3) if one else np.nan for one in mine]
-    return frame
+def _default_by(about, roles: dict) -> str:
+    by = CLASS if CLASS in about else roles.get("compound")
+    if by is None:
+        raise InputError("there is no predicted class and no column of compounds: name by --by "
+                         f"what is told of together, of {listed(about.columns)}")
+    return by
+
+
+def _check_named(table, about, by: str, controls: dict) -> None:
+    """The columns and values that were named are there."""
+    for column in (by, *controls):
+        if column not in about:
+            raise InputError(f"{table} has no column {column}: it has "
+                             f"{listed(about.columns, near=column)}")
+    for column, values in controls.items():
+        absent = [value for value in values if value not in set(about[column])]
+        if absent:
+            raise InputError(f"{table}: no row has {absent[0]} in column {column}: there are "
+                             f"{listed(dict.fromkeys(about[column]), near=absent[0])}")
 
 
 def _known(numbers) -> tuple[dict, list[str]]:

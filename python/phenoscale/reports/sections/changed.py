@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from phenoscale.errors import InputError
 from phenoscale.evaluation.run import Run
-from phenoscale.profiles.explain import explain, in_words
+from phenoscale.profiles.explain import explain_fields, in_words
 from phenoscale.reports import pictures
 from phenoscale.reports.page import encode
 from phenoscale.tables.keys import KEY
@@ -24,7 +24,7 @@ def section(run: Run) -> dict:
     if is_called:
         fields = fields.assign(Truth=fields[CLASS])
     try:
-        found = explain(fields, _measures(run))
+        found = explain_fields(fields, _measures(run))
     except InputError as error:
         return {"why": f"Not said: {error}."}
     classes = [(name, found.classes[name]) for name in run.classes if name in found.classes]
