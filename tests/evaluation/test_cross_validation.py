@@ -63,6 +63,7 @@ def test_the_pooled_folder_is_a_run(run):
 
     found = read_run(pooled_folder(run.path).path)
     assert found.side == "test" and not found.refused and len(found.scored) == 16
+    assert found.folder.unscored() == "" and found.config["n_test"] == 16  # of all, not of a fold
     heads = pandas.read_csv(pooled_folder(run.path).file(RunFolder.HEADS))
     assert (heads["Fields"] == 16).all()
 

@@ -174,7 +174,7 @@ def _pool(table: Table, label: str, pooled: RunFolder, runs, number, crew: Crew)
     _write_split(pooled, runs)
     _write_heads(pooled, runs)
     names = list(classes.pop())
-    pooled.write_config({**config, "notes": [
+    pooled.write_config({**config, "n_test": len(frame), "unscored": "", "notes": [
         f"what {len(runs)} trainings say of the fields that each did not see",
         *confounding(table, label)]})
     keys, rows = class_keys(names), {key: row for row, key in enumerate(table.keys)}
