@@ -141,7 +141,7 @@ def test_abi3audit_is_content(built):
 def test_names_inside(built):
     names = zipfile.ZipFile(built[0]).namelist()
     sources = ROOT / "python"
-    ours = {path.relative_to(sources).as_posix() for kind in ("py", "j2", "pyi")
+    ours = {path.relative_to(sources).as_posix() for kind in ("py", "j2", "js", "pyi")
             for path in sources.glob(f"phenoscale/**/*.{kind}")} | {"phenoscale/py.typed"}
     assert {"phenoscale/tables/table.py", "phenoscale/reports/templates/report.html.j2"} <= ours
     assert {name for name in names if name.startswith("phenoscale/")

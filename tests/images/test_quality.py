@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 
 from phenoscale.images.measures import Measurer
 from phenoscale.images.quality import blurred, focus_in, quality_of
-from phenoscale.simulation import simulate
+from phenoscale.simulation import microscope
 from phenoscale.simulation.microscope import render_field
 from phenoscale.simulation.simulate import plan_plate
 
@@ -48,7 +48,7 @@ def test_saturated_is_no_blank_plane_of_few_levels(plate):
 
 def test_crowded_where_nuclei_lie_over_each_other(monkeypatch):
     """Four fields in one, whose own nuclei lie far apart."""
-    monkeypatch.setattr(simulate, "CROWDING", (-0.45, -0.45))
+    monkeypatch.setattr(microscope, "CROWDING", (-0.45, -0.45))
     wells = plan_plate(0, 4, 20, 3)[::3]
     layers = [[render_field(well, (256, 320), 3, site)[0] for site in range(4)] for well in wells]
     over = [np.sum(one, axis=0).astype(np.uint16) for one in layers]

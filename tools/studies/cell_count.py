@@ -22,7 +22,7 @@ import cellprofilers as cp  # noqa: E402
 from heads import show  # noqa: E402
 from phenoscale import _core  # noqa: E402
 from phenoscale.images.measures import cells_in, measure_names  # noqa: E402
-from phenoscale.simulation import cells, simulate  # noqa: E402
+from phenoscale.simulation import cells, microscope, simulate  # noqa: E402
 
 SIZE = (512, 640)
 FULL = 4.9e-4  # cells a pixel whose territories fill a field; from there on they lie closer
@@ -41,9 +41,9 @@ def counted(plane):
 def drawn(density, seed, fields):
     """(counted, true) cells of simulated fields of one density, (fields,) float64 each."""
     spacing = min(cells.SPACING, (CROWDED / density) ** 0.5)
-    with mock.patch.multiple(simulate, DENSITY=density, CROWDING=(0.0, 0.0)), \
+    with mock.patch.multiple(microscope, DENSITY=density, CROWDING=(0.0, 0.0)), \
             mock.patch.object(cells, "SPACING", spacing):
-        found = [simulate.render_field(well, SIZE, seed, 1)
+        found = [microscope.render_field(well, SIZE, seed, 1)
                  for well in simulate.plan_plate(0, 6, 40, seed)[:fields]]
     return np.array([[counted(planes[0]), truth] for planes, truth in found], float).T
 

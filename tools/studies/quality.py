@@ -15,11 +15,11 @@ from phenoscale.images.measures import Measurer, find_nuclei
 from phenoscale.images.quality import blurred, focus_in, quality_of
 from phenoscale.images.read import read_image
 from phenoscale.prediction.counts import plates_of
-from phenoscale.simulation import simulate
+from phenoscale.simulation import microscope, simulate
 from phenoscale.tables.read import read_table
 
 SIZE, SEED = (384, 480), 1
-CROWDS = (-0.45, 0.0, 0.35, 0.6, 0.8, 1.0, 1.5)  # as simulate.CROWDING
+CROWDS = (-0.45, 0.0, 0.35, 0.6, 0.8, 1.0, 1.5)  # as microscope.CROWDING
 BLURS, SIGMAS = (1.5, 2, 3, 4), (1, 1.5, 2, 3)  # times the optics' own; pixels
 
 
@@ -29,9 +29,9 @@ def crowding():
     for layers in (1, 2):
         print("nuclei apart" if layers == 1 else "two fields over each other")
         for crowd in CROWDS:
-            with patch.multiple(simulate, CROWDING=(crowd, crowd)):
+            with patch.multiple(microscope, CROWDING=(crowd, crowd)):
                 wells = simulate.plan_plate(0, 6, 40, SEED)[::7]
-                drawn = [[simulate.render_field(well, SIZE, SEED, site + 1)
+                drawn = [[microscope.render_field(well, SIZE, SEED, site + 1)
                           for site in range(layers)] for well in wells]
             fields = [sum(field.astype(int) for field, _ in one) - 100 * (layers - 1)
                       for one in drawn]
@@ -50,9 +50,9 @@ def focus_of_simulated():
     measurer, wells = Measurer(list(simulate.CHANNELS), 0, 1), simulate.plan_plate(0, 6, 40, SEED)
 
     def measured(some, times):
-        wide = tuple(times * one for one in simulate.STAIN_BLUR)
-        with patch.multiple(simulate, STAIN_BLUR=wide):
-            return np.array([measurer([simulate.render_field(well, SIZE, SEED, 1)[0]])[0]
+        wide = tuple(times * one for one in microscope.STAIN_BLUR)
+        with patch.multiple(microscope, STAIN_BLUR=wide):
+            return np.array([measurer([microscope.render_field(well, SIZE, SEED, 1)[0]])[0]
                              for well in some])
 
     sharp = measured(wells, 1)
