@@ -14,51 +14,90 @@ from jupyter_client.manager import start_new_kernel
 
 import screens
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-#: What is made smaller: the line of a notebook -> the line that runs here.
+HOME = Path(__file__).parents[2] / "notebooks"
+#: notebook -> the lines that are made smaller, and by what; how many pictures it shows; a word
 SMALLER = {
-    'SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}':
-        'SCREEN = {"plates": 2, "phenotypes": 3, "size": (128, 128), "wells": 24}',
-    "EPOCHS = 12": "EPOCHS = 1",
+    "01_first_steps": ({
+        'SCREEN = {"plates": 4, "phenotypes": 6, "size": (256, 256), "sites": 2}':
+            'SCREEN = {"plates": 2, "phenotypes": 3, "size": (128, 128), "wells": 24}',
+        "EPOCHS = 12": "EPOCHS = 1"}, 4, "balanced accuracy"),
+    "02_plate_to_hits": ({
+        'SCREEN = {"plates": 3, "phenotypes": 6, "size": (256, 256), "wells": 112}':
+            'SCREEN = {"plates": 3, "phenotypes": 3, "size": (128, 128), "wells": 24}',
+        "EPOCHS = 16": "EPOCHS = 1"}, 4, "hits at q < 0.05"),
+    "03_dose_response": ({
+        'SCREEN = {"plates": 2, "phenotypes": 3, "size": (256, 256), "wells": 80}':
+            'SCREEN = {"plates": 2, "phenotypes": 3, "size": (128, 128), "wells": 24}',
+        "EPOCHS = 12": "EPOCHS = 1"}, 3, "cells of a field"),
+    "04_profiles_and_mechanism": ({
+        'SCREEN = {"plates": 2, "phenotypes": 6, "size": (256, 256), "wells": 112}':
+            'SCREEN = {"plates": 2, "phenotypes": 2, "size": (128, 128), "wells": 36}',
+        "EPOCHS = 12": "EPOCHS = 1"}, 3, "mAP, replicates"),
 }
 
 
-def check_outputs(notebook):
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    pictures = [output.data["image/png"] for output in outputs
+def said_by(notebook):
+    """The outputs of its cells, and their words."""
+    said = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    return said, [output.get("text", "") + output.get("data", {}).get("text/plain", "")
+                  + output.get("data", {}).get("text/html", "") for output in said]
+
+
+def check_outputs(name, notebook):
+    said, words = said_by(notebook)
+    pictures = [output.data["image/png"] for output in said
                 if "image/png" in output.get("data", {})]
-    assert len(pictures) == 4
-    assert all(len(base64.b64decode(picture)) > 5000 for picture in pictures)
-    assert any("balanced accuracy" in output.get("text", "") for output in outputs)
+    _, count, word = SMALLER[name]
+    assert len(pictures) == count
+    assert all(len(base64.b64decode(picture)) > 4000 for picture in pictures)
+    assert any(word in text for text in words)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path):
-    notebook = nbformat.read(path, as_version=4)
+def executed(name, folder):
+    """A notebook, smaller, as it ran in a folder."""
+    notebook = nbformat.read(HOME / f"{name}.ipynb", as_version=4)
     parameters = notebook.cells[1]
-    for line, smaller in SMALLER.items():
+    for line, smaller in SMALLER[name][0].items():
         assert line in parameters.source
         parameters.source = parameters.source.replace(line, smaller)
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": tmp_path}}
-                            ).execute()
-    check_outputs(notebook)
+    return nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}
+                                   ).execute()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_stored_with_its_pictures(path):
+def test_every_notebook_is_known():
+    assert sorted(path.stem for path in HOME.glob("*.ipynb")) == sorted(SMALLER)
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_notebook_runs(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("BBBC013", raising=False)
+    notebook = executed(name, tmp_path)
+    check_outputs(name, notebook)
+    skipped = any("BBBC013 is skipped" in text for text in said_by(notebook)[1])
+    assert skipped == (name == "03_dose_response")
+
+
+def test_doses_of_the_real_plate(shared_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("BBBC013", str(shared_data("bbbc013")))
+    notebook = executed("03_dose_response", tmp_path)
+    check_outputs("03_dose_response", notebook)
+    assert any("LY294002" in text for text in said_by(notebook)[1])
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_notebook_is_stored_with_its_pictures(name):
     """As it ran (`jupyter execute --inplace`); its pictures in 128 colours, so that it is small,
     and nothing of the machine in it."""
+    path = HOME / f"{name}.ipynb"
     notebook, text = nbformat.read(path, as_version=4), path.read_text(encoding="utf-8")
-    check_outputs(notebook)
+    check_outputs(name, notebook)
     assert len(text) < 1 << 20
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert not any(cell.metadata for cell in code), "times of the run are of no use to readers"
-    said = [output for cell in code for output in cell.outputs]
+    said, words = said_by(notebook)
     assert not any(output.output_type == "error" or output.get("name") == "stderr"
                    for output in said)
-    words = [output.get("text", "") + output.get("data", {}).get("text/plain", "")
-             + output.get("data", {}).get("text/html", "") for output in said]
     assert not re.search(r"(?<![\w<.])/\w+/|[A-Z]:\\", "".join(words)), "a path of a machine"
 
 
