@@ -96,7 +96,9 @@ class Screened:
         paths = [os.path.join(folder, name) for name in FILES]
         beside = map(parquet_beside, paths[1:] if parquet else ())
         refuse_to_lose(*paths, *beside, inputs=inputs)
-        write_atomically(paths[0], [(json.dumps(self.about, indent=1) + "\n").encode()])
+        about = {**self.about, "inputs": [{**one, "path": os.path.relpath(one["path"], folder)}
+                                          for one in self.about["inputs"]]}  # as seen from there
+        write_atomically(paths[0], [(json.dumps(about, indent=1) + "\n").encode()])
         tables = dict(zip(paths[1:], (self.wells, self.treatments, self.hits)))
         return [paths[0], *write_tables(tables, parquet, safe=True)]
 
