@@ -9,6 +9,7 @@ import pytest
 
 from phenoscale.errors import InputError
 from phenoscale.files.atomic import (
+    made_folder,
     real_file,
     remove_leftovers,
     whole_file,
@@ -98,3 +99,11 @@ def test_what_another_library_writes_is_whole_or_not_there(tmp_path):
         raise OSError(28, "No space left on device")
     with pytest.raises(InputError, match="t.db cannot be written: broken"), whole_file(path):
         raise OSError("broken")  # as h5py has it
+
+
+def test_a_folder_is_made_or_its_path_is_named(tmp_path):
+    assert made_folder(tmp_path / "a" / "b") == str(tmp_path / "a" / "b") == made_folder(
+        str(tmp_path / "a" / "b"))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file cannot be made: .*: give another folder"):
+        made_folder(tmp_path / "file")

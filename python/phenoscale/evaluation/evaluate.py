@@ -23,7 +23,7 @@ from phenoscale.evaluation.predicted import PLATE, WELL, Predicted
 from phenoscale.evaluation.predictions_file import read_predictions
 from phenoscale.evaluation.run import Run, read_run
 from phenoscale.evaluation.strictness import confounded, shared_with_training
-from phenoscale.files.atomic import write_atomically
+from phenoscale.files.atomic import made_folder, write_atomically
 from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.scores.intervals import DRAWS
 from phenoscale.scores.probabilities import BINS
@@ -90,12 +90,7 @@ class Evaluation:
         InputError
             For a folder or a file that cannot be written, or one that was read.
         """
-        folder = os.fspath(folder)
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}: give another folder"
-                             ) from None
+        folder = made_folder(folder)
         tables = {os.path.join(folder, f"{name}.csv"): frame
                   for name, frame in self.tables.items()}
         whole = os.path.join(folder, JSON)

@@ -15,7 +15,7 @@ import numpy as np
 
 from phenoscale.errors import InputError
 from phenoscale.evaluation.profile_table import Profiles, read_profiles
-from phenoscale.files.atomic import write_atomically
+from phenoscale.files.atomic import made_folder, write_atomically
 from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.scores.chance import cluster_interval, mean_average_precision
 from phenoscale.scores.classification import classification
@@ -156,10 +156,7 @@ def write_matching(found: Matching, folder, inputs=(), parquet: bool = False) ->
     inputs: paths of what was read, which is not written over.
     parquet: whether each table is written as Parquet too.
     """
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder} cannot be made: {error.strerror}") from error
+    folder = made_folder(folder)
     whole = os.path.join(folder, "match.json")
     tables = {os.path.join(folder, name): frame for name, frame in (
         ("neighbours.csv", found.neighbours), ("average_precision.csv", found.precisions))}

@@ -9,10 +9,26 @@ from contextlib import contextmanager, suppress
 
 from phenoscale.errors import InputError
 
-__all__ = ["real_file", "remove_leftovers", "whole_file", "write_atomically"]
+__all__ = ["made_folder", "real_file", "remove_leftovers", "whole_file", "write_atomically"]
 
 _DESCRIPTORS = re.compile(r"/proc/\d+(?:/task/\d+)?/fd")  # where /dev/stdout leads
 _LINKS = 40  # in a row, at most, as for the system
+
+
+def made_folder(path) -> str:
+    """The path of a folder, made where it is not there.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be made.
+    """
+    path = os.fspath(path)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror}: give another folder") from None
+    return path
 
 
 def write_atomically(path, parts) -> None:

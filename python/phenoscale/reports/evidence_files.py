@@ -7,6 +7,7 @@ import os
 import re
 
 from phenoscale.errors import InputError
+from phenoscale.files.atomic import made_folder
 from phenoscale.files.csv import write_csv
 from phenoscale.files.lock import LOCK, lock_of_folder
 from phenoscale.images.usable import usable
@@ -56,7 +57,7 @@ def write_evidence(model: Model, table: Table, out, name: str | None = None, thr
         Path of the list of skipped fields.
     """
     check_class(model, name)
-    out = _make_folder(out)
+    out = made_folder(out)
     with lock_of_folder(out, Watch(progress).warn):
         if set(os.listdir(out)) - {LOCK, _ERRORS}:
             raise InputError(f"{out} is not empty: give a folder to make")
@@ -91,15 +92,6 @@ def _write_all(model: Model, table: Table, out: str, name, threads, on_error: st
     path = os.path.join(out, _TABLE)
     write_csv(pandas.DataFrame(lines), path)
     return path, write_errors(table, fields.left_out, errors_beside(path))
-
-
-def _make_folder(out) -> str:
-    out = os.fspath(out)
-    try:
-        os.makedirs(out, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made: {error.strerror}") from None
-    return out
 
 
 def _write_one(explainer, table, row: int, field, name, out) -> dict:

@@ -15,7 +15,7 @@ import numpy as np
 
 import phenoscale
 from phenoscale.errors import InputError
-from phenoscale.files.atomic import write_atomically
+from phenoscale.files.atomic import made_folder, write_atomically
 from phenoscale.files.frames import parquet_beside, write_tables
 from phenoscale.profiles.fitted import Recipe, load_fit
 from phenoscale.profiles.permutation import DRAWS
@@ -89,10 +89,7 @@ class Screened:
         inputs: paths of what was read, which is not written over; parquet: the tables as Parquet
         too.
         """
-        try:
-            os.makedirs(folder, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder} cannot be made: {error.strerror}") from error
+        folder = made_folder(folder)
         paths = [os.path.join(folder, name) for name in FILES]
         beside = map(parquet_beside, paths[1:] if parquet else ())
         refuse_to_lose(*paths, *beside, inputs=inputs)
